@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Run once by the PostgreSQL image on an empty volume: the login of `migrate` (owner) and that of `run` (indexer).
+# Neither is a superuser, because a superuser sees through row security. What indexer may do, `migrate` grants.
+set -euo pipefail
+
+psql --username "${POSTGRES_USER:-postgres}" --dbname "$POSTGRES_DB" --no-psqlrc --set ON_ERROR_STOP=1 <<'SQL'
+\set owner_password `cat /run/secrets/owner_password`
+\set indexer_password `cat /run/secrets/indexer_password`
+CREATE ROLE owner LOGIN CREATEROLE PASSWORD :'owner_password';
+CREATE ROLE indexer LOGIN PASSWORD :'indexer_password';
+GRANT indexer TO owner WITH ADMIN OPTION;
+SELECT format('ALTER DATABASE %I OWNER TO owner', current_database()) \gexec
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()) \gexec
+SELECT format('GRANT CONNECT ON DATABASE %I TO indexer', current_database()) \gexec
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+SQL

@@ -1,0 +1,22 @@
+-- Back: chain tables hold nothing that cannot be derived again.
+drop table chain.claim_revocations;
+drop table chain.identity_claims;
+drop table chain.identity_keys;
+drop table chain.identity_links;
+drop table chain.identities;
+drop table chain.required_topics;
+drop table chain.verification_providers;
+drop table chain.registrations;
+drop table chain.asset_permissions;
+drop table chain.asset_operations;
+drop table chain.asset_transactions;
+drop table chain.ownership_history;
+drop table chain.asset_holders;
+drop table chain.assets;
+drop table chain.contract_links;
+drop table ops.coverage;
+drop table chain.contracts;
+drop table chain.transaction_inputs;
+drop table chain.observations;
+drop table chain.asset_events;
+drop table chain.configured_contracts;

@@ -1,0 +1,107 @@
+//! Blocks and logs as every part of the indexer speaks of them.
+//!
+//! Knows alloy's primitives and nothing else: no ABI, no SQL, no RPC, no clock.
+
+use alloy::primitives::{Address, B256, Bytes};
+
+/// A block that can be named without doubt: its number and its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockId {
+    /// Height, in blocks since genesis.
+    pub number: u64,
+    /// Keccak hash of the header.
+    pub hash: B256,
+}
+
+/// The part of a block's header that the indexer needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Number and hash.
+    pub id: BlockId,
+    /// Hash of the header one below.
+    pub parent: B256,
+    /// Seconds since the Unix epoch, as the chain says.
+    pub timestamp: u64,
+}
+
+/// A log as a node returned it, with every option resolved: a pending log cannot be written down here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawLog {
+    /// The block that holds the log.
+    pub block: BlockId,
+    /// Position in the block, over all its logs.
+    pub log_index: u32,
+    /// Hash of the transaction that emitted the log.
+    pub transaction_hash: B256,
+    /// Position of that transaction in its block.
+    pub transaction_index: u32,
+    /// The contract that emitted the log.
+    pub address: Address,
+    /// Zero to four topics.
+    pub topics: Vec<B256>,
+    /// ABI-encoded rest, any length.
+    pub data: Bytes,
+    /// Seconds since the Unix epoch of the log's block; `None` where the node does not say it with the log.
+    pub timestamp: Option<u64>,
+}
+
+impl RawLog {
+    /// Where the log stands in the chain's order.
+    pub fn position(&self) -> Position {
+        Position { block_number: self.block.number, log_index: self.log_index }
+    }
+}
+
+/// The chain's order of logs: block number, then index in the block.
+///
+/// Timestamps never order anything: they may repeat and, on some chains, go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position {
+    /// Height of the block.
+    pub block_number: u64,
+    /// Index of the log in the block.
+    pub log_index: u32,
+}
+
+/// An inclusive range of block numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockRange {
+    /// First block.
+    pub from: u64,
+    /// Last block, not below `from`.
+    pub to: u64,
+}
+
+impl BlockRange {
+    /// How many blocks the range holds.
+    pub fn len(&self) -> u64 {
+        self.to - self.from + 1
+    }
+
+    /// Always false: a range holds at least one block.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Whether `number` lies in the range.
+    pub fn contains(&self, number: u64) -> bool {
+        (self.from..=self.to).contains(&number)
+    }
+}
+
+/// What a transaction asked for: read only where a role's events leave something untold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// The block that holds it.
+    pub block: BlockId,
+    /// Its hash.
+    pub hash: B256,
+    /// Position in the block.
+    pub index: u32,
+    /// Who signed it.
+    pub from: Address,
+    /// The contract called; `None` for a deployment.
+    pub to: Option<Address>,
+    /// Call data.
+    pub input: Bytes,
+}

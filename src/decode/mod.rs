@@ -1,0 +1,182 @@
+//! Decoding: a contract's role and a raw log become an event by name and the fact it means. Pure.
+//!
+//! Decides by (role, first topic, number of topics), never by the first topic alone: the same one is an ERC-20
+//! transfer with three topics and an ERC-721 transfer with four, and roles give one signature different meanings.
+//!
+//! Knows ABIs and facts. Knows no tables, no SQL, no network.
+//!
+//! Invariant: any bytes give a [`Reading`]; nothing a contract logs is an error of ours.
+
+pub mod calls;
+mod erc20;
+mod json;
+mod onchainid;
+pub mod text;
+mod trex_factory;
+mod trex_registry;
+mod trex_token;
+
+use std::collections::HashMap;
+
+use alloy::dyn_abi::EventExt;
+use alloy::json_abi::{Event, JsonAbi};
+use alloy::primitives::B256;
+use serde_json::{Map, Value as Json};
+
+use crate::block::RawLog;
+use crate::fact::{Fact, Reading, Role, Unreadable};
+
+/// An ABI file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("ABI file {file} is not a JSON ABI (a list of entries with \"type\", \"name\", \"inputs\"): {reason}")]
+pub struct AbiError {
+    /// The file.
+    pub file: String,
+    /// What is wrong, and where in the file.
+    pub reason: String,
+}
+
+/// Parses a JSON ABI; `file` names it in errors.
+///
+/// # Errors
+/// [`AbiError`] when the text is no JSON ABI or declares no event.
+pub fn parse_abi(file: &str, text: &str) -> Result<JsonAbi, AbiError> {
+    let error = |reason: String| AbiError { file: file.to_owned(), reason };
+    let abi: JsonAbi = serde_json::from_str(text).map_err(|e| error(e.to_string()))?;
+    if abi.events.is_empty() {
+        return Err(error("it declares no event".to_owned()));
+    }
+    Ok(abi)
+}
+
+macro_rules! abi_files {
+    ($($role:ident: $($file:literal),+;)+) => {
+        fn own_abis() -> Vec<(Role, &'static str, &'static str)> {
+            vec![$($((Role::$role, $file, include_str!(concat!("../../abi/", $file))),)+)+]
+        }
+    };
+}
+
+abi_files! {
+    Erc20: "erc20.json";
+    TrexToken: "trex/token.json", "trex/legacy_token.json";
+    IdentityRegistry: "trex/identity_registry.json";
+    IdentityRegistryStorage: "trex/identity_registry_storage.json";
+    TrustedIssuersRegistry: "trex/trusted_issuers_registry.json";
+    ClaimTopicsRegistry: "trex/claim_topics_registry.json";
+    Compliance: "trex/compliance.json", "trex/legacy_compliance.json";
+    ComplianceModule: "trex/modules.json";
+    TrexFactory: "trex/factory.json";
+    TrexGateway: "trex/gateway.json";
+    TrexImplementationAuthority: "trex/implementation_authority.json";
+    DvdManager: "trex/dvd_manager.json";
+    DvaManager: "trex/dva_manager.json";
+    RoleManager: "trex/role_manager.json";
+    IdFactory: "onchainid/factory.json";
+    IdGateway: "onchainid/gateway.json";
+    IdImplementationAuthority: "onchainid/implementation_authority.json";
+    Identity: "onchainid/identity.json";
+}
+
+/// What decides how a log is read.
+type Shape = (Role, B256, usize);
+
+/// Every known event, by role, first topic and number of topics.
+#[derive(Debug)]
+pub struct Decoder {
+    events: HashMap<Shape, Event>,
+}
+
+impl Decoder {
+    /// The decoder of our own ABIs, and of extra events that operators add to a role (recorded, without meaning).
+    ///
+    /// Where an extra event has the shape of one of ours, ours stands.
+    pub fn new(extra: &[(Role, JsonAbi)]) -> Self {
+        let mut events = HashMap::new();
+        let own = own_abis().into_iter().map(|(role, file, text)| {
+            (role, parse_abi(file, text).expect("our own ABI files are parsed by a test"))
+        });
+        for (role, abi) in own.chain(extra.iter().cloned()) {
+            for event in abi.events.into_values().flatten().filter(|event| !event.anonymous) {
+                let topics = 1 + event.inputs.iter().filter(|input| input.indexed).count();
+                events.entry((role, event.selector(), topics)).or_insert(event);
+            }
+        }
+        Self { events }
+    }
+
+    /// Reads a log in the role of the contract that emitted it.
+    pub fn read(&self, role: Role, log: &RawLog) -> Reading {
+        let Some(topic0) = log.topics.first() else {
+            return Reading::Unreadable(Unreadable::Anonymous);
+        };
+        let Some(event) = self.events.get(&(role, *topic0, log.topics.len())) else {
+            let known = (1..=4).any(|topics| self.events.contains_key(&(role, *topic0, topics)));
+            return Reading::Unreadable(if known {
+                Unreadable::OtherTopicCount
+            } else {
+                Unreadable::UnknownEvent
+            });
+        };
+        let Some((data, fact)) = parameters(event, log).zip(fact(role, &event.name, log)) else {
+            return Reading::Unreadable(Unreadable::Malformed);
+        };
+        Reading::Event { name: event.name.clone(), data, fact }
+    }
+
+    /// Every event known for a role, as `name(types)` with the number of topics; for documentation and tests.
+    pub fn events_of(&self, role: Role) -> Vec<(String, usize)> {
+        let mut known: Vec<_> = self
+            .events
+            .iter()
+            .filter(|((of, _, _), _)| *of == role)
+            .map(|((_, _, topics), event)| (event.signature(), *topics))
+            .collect();
+        known.sort();
+        known
+    }
+}
+
+/// The event's parameters by name; `None` where topics or data do not fit.
+fn parameters(event: &Event, log: &RawLog) -> Option<Json> {
+    let decoded = event.decode_log_parts(log.topics.iter().copied(), &log.data).ok()?;
+    let (mut indexed, mut body) = (decoded.indexed.iter(), decoded.body.iter());
+    let mut named = Map::new();
+    for (place, input) in event.inputs.iter().enumerate() {
+        let value = if input.indexed { indexed.next() } else { body.next() }?;
+        let name = match input.name.trim_start_matches('_') {
+            "" => format!("parameter{place}"),
+            name => name.to_owned(),
+        };
+        named.insert(name, json::parameter(value));
+    }
+    Some(Json::Object(named))
+}
+
+/// What an event means; `None` where its bytes do not fit.
+fn fact(role: Role, event: &str, log: &RawLog) -> Option<Fact> {
+    match role {
+        Role::Erc20 => erc20::fact(event, log),
+        Role::TrexToken => trex_token::fact(event, log),
+        Role::IdentityRegistry
+        | Role::IdentityRegistryStorage
+        | Role::TrustedIssuersRegistry
+        | Role::ClaimTopicsRegistry
+        | Role::Compliance => trex_registry::fact(role, event, log),
+        Role::TrexFactory | Role::IdFactory => trex_factory::fact(role, event, log),
+        Role::Identity => onchainid::fact(event, log),
+        Role::ComplianceModule
+        | Role::TrexGateway
+        | Role::TrexImplementationAuthority
+        | Role::DvdManager
+        | Role::DvaManager
+        | Role::RoleManager
+        | Role::IdGateway
+        | Role::IdImplementationAuthority => Some(Fact::Recorded),
+    }
+}
+
+/// Decodes a log with a binding of ours.
+fn bound<E: alloy::sol_types::SolEvent>(log: &RawLog) -> Option<E> {
+    E::decode_raw_log(log.topics.iter().copied(), &log.data).ok()
+}

@@ -1,0 +1,421 @@
+//! What a table is, and what a row of it is, declared once.
+//!
+//! COPY, upsert, before-image, rollback, comparison and the test over the catalogue all derive from a [`TableDef`];
+//! the [`table!`](crate::table!) macro writes it, with the typed row and its key, from one declaration.
+//!
+//! Knows no SQL text, no facts, no RPC.
+
+use std::cmp::Ordering;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use uuid::Uuid;
+
+use crate::amount::Amount;
+
+/// What a table promises; kept in the database too (`ops.table_classes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// What came from the chain and cannot be derived: rebuild starts from it.
+    Ground,
+    /// Append-only, derived from ground.
+    History,
+    /// Current value or versioned rows, derived from ground.
+    State,
+    /// What the indexer itself did; outside equality.
+    Operation,
+}
+
+impl Class {
+    /// The class as the catalogue spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Ground => "ground",
+            Class::History => "history",
+            Class::State => "state",
+            Class::Operation => "operation",
+        }
+    }
+}
+
+/// The SQL type behind a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// `boolean`
+    Bool,
+    /// `bigint`
+    Int,
+    /// `bytea` of any length
+    Bytes,
+    /// `bytea` of 20 bytes
+    Address,
+    /// `bytea` of 32 bytes
+    Hash,
+    /// `text`, never with NUL
+    Text,
+    /// `numeric` without a bound
+    Number,
+    /// `numeric[]`
+    Numbers,
+    /// `timestamptz`, whole seconds of the chain's clock
+    Time,
+    /// `jsonb`
+    Json,
+    /// `uuid`
+    Uuid,
+}
+
+/// One column of a declared table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Name in SQL and in Rust.
+    pub name: &'static str,
+    /// SQL type.
+    pub column_type: ColumnType,
+    /// Whether null is allowed.
+    pub nullable: bool,
+    /// The sentence that `comment on column` carries.
+    pub comment: &'static str,
+}
+
+/// A table, declared once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TableDef {
+    /// Name without schema.
+    pub name: &'static str,
+    /// The sentence that `comment on table` carries.
+    pub comment: &'static str,
+    /// What the table promises.
+    pub class: Class,
+    /// All columns, the primary key's first and in its order.
+    pub columns: &'static [Column],
+    /// How many of the columns are the primary key.
+    pub key_len: usize,
+    /// For versioned tables: how many of the key's columns name the thing whose versions these are. At most one
+    /// version of a thing is open (`to_block is null`).
+    pub thing_len: Option<usize>,
+}
+
+impl TableDef {
+    /// Position of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The SQL schema it lives in.
+    pub fn schema(&self) -> &'static str {
+        if self.class == Class::Operation { "ops" } else { "chain" }
+    }
+
+    /// The primary key's columns.
+    pub fn key_columns(&self) -> &'static [Column] {
+        &self.columns[..self.key_len]
+    }
+
+    /// Whether rows are only ever added by the block that caused them, so that a rollback deletes them by number.
+    pub fn is_append_only(&self) -> bool {
+        matches!(self.class, Class::Ground | Class::History) && self.column("block_number").is_some()
+    }
+}
+
+/// One value of a row, in the form that both stores compare.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// SQL null.
+    Null,
+    /// See [`ColumnType::Bool`].
+    Bool(bool),
+    /// See [`ColumnType::Int`].
+    Int(i64),
+    /// See [`ColumnType::Bytes`], also addresses and hashes.
+    Bytes(Vec<u8>),
+    /// See [`ColumnType::Text`].
+    Text(String),
+    /// See [`ColumnType::Number`].
+    Number(Amount),
+    /// See [`ColumnType::Numbers`].
+    Numbers(Vec<Amount>),
+    /// Seconds since the Unix epoch.
+    Time(i64),
+    /// JSON as parsed, so that spelling does not matter.
+    Json(serde_json::Value),
+    /// See [`ColumnType::Uuid`].
+    Uuid(Uuid),
+}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Value {
+    /// The order of PostgreSQL within one type; across types, and for JSON, an arbitrary but fixed one.
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
+            (Value::Int(one), Value::Int(other)) | (Value::Time(one), Value::Time(other)) => one.cmp(other),
+            (Value::Bytes(one), Value::Bytes(other)) => one.cmp(other),
+            (Value::Text(one), Value::Text(other)) => one.cmp(other),
+            (Value::Number(one), Value::Number(other)) => one.cmp(other),
+            (Value::Numbers(one), Value::Numbers(other)) => one.cmp(other),
+            (Value::Uuid(one), Value::Uuid(other)) => one.cmp(other),
+            (Value::Json(one), Value::Json(other)) => one.to_string().cmp(&other.to_string()),
+            (one, other) => one.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+impl Value {
+    fn rank(&self) -> u8 {
+        match self {
+            Value::Bool(_) => 0,
+            Value::Int(_) => 1,
+            Value::Bytes(_) => 2,
+            Value::Text(_) => 3,
+            Value::Number(_) => 4,
+            Value::Numbers(_) => 5,
+            Value::Time(_) => 6,
+            Value::Json(_) => 7,
+            Value::Uuid(_) => 8,
+            Value::Null => 9,
+        }
+    }
+}
+
+/// The values of one row, in the order of the table's columns.
+pub type Row = Vec<Value>;
+
+/// A Rust type that can stand in a column.
+pub trait Field: Sized + Clone {
+    /// The column's SQL type.
+    const COLUMN_TYPE: ColumnType;
+    /// Whether null is a value of the type.
+    const NULLABLE: bool = false;
+    /// The value to store.
+    fn to_value(&self) -> Value;
+    /// The value read back; `None` when the store holds another kind of value than declared.
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+macro_rules! field {
+    ($type:ty, $column:ident, $self:ident => $to:expr, $value:pat => $from:expr) => {
+        impl Field for $type {
+            const COLUMN_TYPE: ColumnType = ColumnType::$column;
+            fn to_value(&self) -> Value {
+                let $self = self;
+                $to
+            }
+            fn from_value(value: Value) -> Option<Self> {
+                match value {
+                    $value => $from,
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+field!(bool, Bool, v => Value::Bool(*v), Value::Bool(v) => Some(v));
+field!(u64, Int,
+    v => Value::Int(i64::try_from(*v).expect("chain numbers and counts stay below 2^63")),
+    Value::Int(v) => u64::try_from(v).ok());
+field!(u32, Int, v => Value::Int(i64::from(*v)), Value::Int(v) => u32::try_from(v).ok());
+field!(Address, Address, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => Address::try_from(v.as_slice()).ok());
+field!(B256, Hash, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => B256::try_from(v.as_slice()).ok());
+field!(Bytes, Bytes, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => Some(Bytes::from(v)));
+field!(String, Text, v => Value::Text(v.clone()), Value::Text(v) => Some(v));
+field!(Amount, Number, v => Value::Number(*v), Value::Number(v) => Some(v));
+field!(Vec<Amount>, Numbers, v => Value::Numbers(v.clone()), Value::Numbers(v) => Some(v));
+field!(serde_json::Value, Json, v => Value::Json(v.clone()), Value::Json(v) => Some(v));
+field!(Uuid, Uuid, v => Value::Uuid(*v), Value::Uuid(v) => Some(v));
+field!(Time, Time, v => Value::Time(v.0), Value::Time(v) => Some(Time(v)));
+
+impl Field for &'static str {
+    const COLUMN_TYPE: ColumnType = ColumnType::Text;
+    fn to_value(&self) -> Value {
+        Value::Text((*self).to_owned())
+    }
+    fn from_value(_: Value) -> Option<Self> {
+        None
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    const COLUMN_TYPE: ColumnType = T::COLUMN_TYPE;
+    const NULLABLE: bool = true;
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_value)
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+}
+
+/// A point of the chain's clock, in whole seconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Time(pub i64);
+
+impl Time {
+    /// The latest time PostgreSQL can hold comfortably (year 9999); what lies beyond is kept as this.
+    pub const MAX: Self = Self(253_402_300_799);
+
+    /// From a block's timestamp; a chain that claims a time past the year 9999 is taken at that bound.
+    pub fn from_seconds(seconds: u64) -> Self {
+        i64::try_from(seconds).map_or(Self::MAX, |seconds| Self(seconds.min(Self::MAX.0)))
+    }
+
+    /// From a number in a claim's data; `None` when it is no plausible time.
+    pub fn from_word(word: U256) -> Option<Self> {
+        u64::try_from(word).ok().filter(|s| *s > 0 && *s <= Self::MAX.0.unsigned_abs()).map(Self::from_seconds)
+    }
+}
+
+/// A typed row of a declared table.
+pub trait Table: Clone + PartialEq + 'static {
+    /// The typed primary key; of versioned tables, the thing whose versions the rows are.
+    type Key: Clone + Ord + std::hash::Hash + std::fmt::Debug;
+    /// The declaration.
+    const DEF: &'static TableDef;
+    /// The row's key.
+    fn key(&self) -> Self::Key;
+    /// A key as values, in the order of the table's first columns.
+    fn key_values(key: &Self::Key) -> Vec<Value>;
+    /// The row as values, in column order.
+    fn to_row(&self) -> Row;
+    /// A row as a store returned it; `None` when it does not fit the declaration.
+    fn from_row(row: Row) -> Option<Self>;
+    /// Of versioned tables: whether the version is still in force. Always true elsewhere.
+    fn is_open(&self) -> bool;
+}
+
+/// Declares a table: its typed row, its key and its [`TableDef`].
+///
+/// Sections: `key` is the primary key (of a versioned table: the thing), `version` the position that began a version
+/// (versioned tables only), `columns` the rest. Each column is `name: Type = "comment"`.
+#[macro_export]
+macro_rules! table {
+    (
+        $(#[doc = $comment:literal])+
+        $row:ident, $key:ident: versioned $name:literal
+        key { $($k:ident: $kt:ty = $kc:literal,)+ }
+        columns { $($c:ident: $ct:ty = $cc:literal,)* }
+    ) => {
+        $crate::table!(@types $(#[doc = $comment])+ $row, $key, [$($k: $kt = $kc,)+], [
+            from_block: u64 = "Block of the log that began this version.",
+            from_log: u32 = "Index of that log in its block.",
+            $($c: $ct = $cc,)*
+            from_at: $crate::row::Time = "Block time of that log.",
+            to_block: Option<u64> = "Block of the log that ended this version; null while it is in force.",
+            to_log: Option<u32> = "Index of the log that ended this version.",
+            to_at: Option<$crate::row::Time> = "Block time of the log that ended this version.",
+        ]);
+        $crate::table!(@impl $row, $key, State, $name, concat!($($comment),+), Some(true),
+            [$($k: $kt = $kc,)+],
+            [from_block: u64 = "Block of the log that began this version.",
+             from_log: u32 = "Index of that log in its block.",],
+            [$($c: $ct = $cc,)*
+             from_at: $crate::row::Time = "Block time of that log.",
+             to_block: Option<u64> = "Block of the log that ended this version; null while it is in force.",
+             to_log: Option<u32> = "Index of the log that ended this version.",
+             to_at: Option<$crate::row::Time> = "Block time of the log that ended this version.",]);
+        impl $crate::row::Versioned for $row {
+            fn close(&mut self, at: $crate::block::Position, time: $crate::row::Time) {
+                self.to_block = Some(at.block_number);
+                self.to_log = Some(at.log_index);
+                self.to_at = Some(time);
+            }
+            fn began(&self) -> $crate::block::Position {
+                $crate::block::Position { block_number: self.from_block, log_index: self.from_log }
+            }
+        }
+    };
+    (
+        $(#[doc = $comment:literal])+
+        $row:ident, $key:ident: $class:ident $name:literal
+        key { $($k:ident: $kt:ty = $kc:literal,)+ }
+        columns { $($c:ident: $ct:ty = $cc:literal,)* }
+    ) => {
+        $crate::table!(@types $(#[doc = $comment])+ $row, $key, [$($k: $kt = $kc,)+], [$($c: $ct = $cc,)*]);
+        $crate::table!(@impl $row, $key, $class, $name, concat!($($comment),+), None,
+            [$($k: $kt = $kc,)+], [], [$($c: $ct = $cc,)*]);
+    };
+    (@types $(#[doc = $comment:literal])+ $row:ident, $key:ident,
+        [$($k:ident: $kt:ty = $kc:literal,)+], [$($c:ident: $ct:ty = $cc:literal,)*]) => {
+        $(#[doc = $comment])+
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $row {
+            $(#[doc = $kc] pub $k: $kt,)+
+            $(#[doc = $cc] pub $c: $ct,)*
+        }
+        #[doc = concat!("Names a [`", stringify!($row), "`].")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $key {
+            $(#[doc = $kc] pub $k: $kt,)+
+        }
+    };
+    (@impl $row:ident, $key:ident, $class:ident, $name:literal, $comment:expr, $versioned:expr,
+        [$($k:ident: $kt:ty = $kc:literal,)+], [$($v:ident: $vt:ty = $vc:literal,)*],
+        [$($c:ident: $ct:ty = $cc:literal,)*]) => {
+        impl $crate::row::Table for $row {
+            type Key = $key;
+            const DEF: &'static $crate::row::TableDef = &$crate::row::TableDef {
+                name: $name,
+                comment: $comment,
+                class: $crate::row::Class::$class,
+                columns: &[
+                    $($crate::table!(@column $k: $kt = $kc),)+
+                    $($crate::table!(@column $v: $vt = $vc),)*
+                    $($crate::table!(@column $c: $ct = $cc),)*
+                ],
+                key_len: [$(stringify!($k),)+ $(stringify!($v),)*].len(),
+                thing_len: {
+                    let versioned: Option<bool> = $versioned;
+                    if versioned.is_some() { Some([$(stringify!($k)),+].len()) } else { None }
+                },
+            };
+            fn key(&self) -> $key {
+                $key { $($k: self.$k.clone(),)+ }
+            }
+            fn key_values(key: &$key) -> Vec<$crate::row::Value> {
+                vec![$($crate::row::Field::to_value(&key.$k),)+]
+            }
+            fn to_row(&self) -> $crate::row::Row {
+                vec![
+                    $($crate::row::Field::to_value(&self.$k),)+
+                    $($crate::row::Field::to_value(&self.$v),)*
+                    $($crate::row::Field::to_value(&self.$c),)*
+                ]
+            }
+            fn from_row(row: $crate::row::Row) -> Option<Self> {
+                let mut values = row.into_iter();
+                Some(Self {
+                    $($k: $crate::row::Field::from_value(values.next()?)?,)+
+                    $($v: $crate::row::Field::from_value(values.next()?)?,)*
+                    $($c: $crate::row::Field::from_value(values.next()?)?,)*
+                })
+            }
+            fn is_open(&self) -> bool {
+                Self::DEF.column("to_block").is_none_or(|to| self.to_row()[to] == $crate::row::Value::Null)
+            }
+        }
+    };
+    (@column $name:ident: $type:ty = $comment:literal) => {
+        $crate::row::Column {
+            name: stringify!($name),
+            column_type: <$type as $crate::row::Field>::COLUMN_TYPE,
+            nullable: <$type as $crate::row::Field>::NULLABLE,
+            comment: $comment,
+        }
+    };
+}
+
+/// A row that is one version of a thing: in force from one log to another.
+pub trait Versioned: Table {
+    /// Ends the version at a log.
+    fn close(&mut self, at: crate::block::Position, time: Time);
+    /// The log that began the version.
+    fn began(&self) -> crate::block::Position;
+}

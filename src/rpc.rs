@@ -1,0 +1,175 @@
+//! One node or provider over JSON-RPC, by HTTP or WebSocket.
+//!
+//! Implements [`Source`] as it promises: what could be incomplete is an error. Knows no ABI, no facts, no SQL.
+//!
+//! Invariant: every error of a provider is classified before anything is tried again.
+//! Invariant: no text that leaves this module holds the URL's path, query or user.
+
+mod blocks;
+mod classify;
+mod client;
+mod doorbell;
+mod exchange;
+mod http;
+mod logs;
+mod page;
+mod pattern;
+mod provider_errors;
+mod receipts;
+mod secret_url;
+mod state;
+mod websocket;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+
+pub use client::{REQUEST_DURATION, REQUESTS_TOTAL};
+pub use logs::RANGE_BLOCKS;
+pub use secret_url::{SecretUrl, SecretUrlError};
+
+use crate::block::{BlockId, BlockRange, Header, RawLog, Transaction};
+use crate::retry::Policy;
+use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
+
+/// How the final block is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finality {
+    /// The node's tag `finalized`.
+    Tag {
+        /// Blocks below the head, for a node that has no such tag; without it such a node is refused.
+        fallback_depth: Option<u64>,
+    },
+    /// Always so many blocks below the head. Zero is immediate finality, as of Besu with QBFT.
+    Depth(u64),
+}
+
+/// A provider and how to treat it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the node is.
+    pub url: SecretUrl,
+    /// Its name in errors, logs and metrics.
+    pub alias: String,
+    /// The longest wait for one answer, from connecting to its last byte.
+    pub timeout: Duration,
+    /// How often the head is looked for; with a WebSocket, at the latest.
+    pub poll_interval: Duration,
+    /// How the final block is found.
+    pub finality: Finality,
+    /// Most blocks in one request for logs.
+    pub range_blocks_max: u64,
+    /// Most requests under way at once.
+    pub requests_in_flight: usize,
+    /// Most requests in one batch.
+    pub batch_size_max: usize,
+    /// Most bytes of one answer; what is larger is asked for in parts.
+    pub response_bytes_max: usize,
+}
+
+/// A node.
+pub struct Rpc {
+    client: client::Client,
+    url: SecretUrl,
+    size: page::PageSize,
+    finality: Finality,
+    poll_interval: Duration,
+    heads: Arc<doorbell::Heads>,
+    doorbell: doorbell::Doorbell,
+}
+
+impl Rpc {
+    /// A source over this provider; connects when first asked.
+    ///
+    /// # Errors
+    /// When the system gives no HTTP client (no root certificates, for one).
+    pub fn new(config: Config) -> Result<Self, SourceError> {
+        let Config { url, alias, timeout, .. } = config;
+        let link = if url.is_websocket() {
+            exchange::Link::Ws(websocket::WsLink::new(url.clone(), timeout, config.response_bytes_max))
+        } else {
+            let link =
+                http::HttpLink::new(url.clone(), timeout, config.response_bytes_max).map_err(|fault| {
+                    SourceError::Refused { provider: alias.clone(), method: "connect", reason: fault.text }
+                })?;
+            exchange::Link::Http(link)
+        };
+        let (in_flight, batch) = (config.requests_in_flight, config.batch_size_max);
+        Ok(Self {
+            client: client::Client::new(link, alias, Policy::REQUEST, in_flight, batch),
+            url,
+            size: page::PageSize::new(config.range_blocks_max),
+            finality: config.finality,
+            poll_interval: config.poll_interval,
+            heads: Arc::default(),
+            doorbell: doorbell::Doorbell::default(),
+        })
+    }
+
+    /// The same with other delays between the tries of one request; the default is [`Policy::REQUEST`].
+    #[must_use]
+    pub fn with_retry(mut self, policy: Policy) -> Self {
+        self.client.set_retry(policy);
+        self
+    }
+
+    /// The provider's name.
+    pub fn alias(&self) -> &str {
+        self.client.alias()
+    }
+}
+
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rpc").field("alias", &self.alias()).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Source for Rpc {
+    async fn chain_id(&self) -> Result<u64, SourceError> {
+        self.id_of_chain().await
+    }
+
+    async fn view(&self) -> Result<View, SourceError> {
+        self.head_and_finality().await
+    }
+
+    async fn header(&self, number: u64) -> Result<Option<Header>, SourceError> {
+        self.header_at(number).await
+    }
+
+    async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, SourceError> {
+        self.headers_at(numbers).await
+    }
+
+    async fn logs_of_block(&self, block: BlockId) -> Result<Vec<RawLog>, SourceError> {
+        self.block_logs(block).await
+    }
+
+    async fn logs_in_range(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> Result<Vec<RawLog>, SourceError> {
+        self.range_logs(range, addresses).await
+    }
+
+    async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
+        self.pinned_calls(requests).await
+    }
+
+    async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
+        self.block_transactions(block).await
+    }
+
+    async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
+        self.code_at(address, number).await
+    }
+
+    async fn wait_for_head(&self) {
+        self.next_head().await;
+    }
+}

@@ -1,0 +1,306 @@
+//! JSON-RPC over HTTP with what alloy's transport does not give: a cap on the bytes of an answer, the HTTP status and
+//! `Retry-After` beside the error text, and batches whose answers are matched by id whatever their order.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use alloy::transports::http::reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use alloy::transports::http::reqwest::{self, Client, redirect};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::classify::{Reply, RpcFault};
+use super::exchange::{Answer, Call, Fault};
+use super::secret_url::SecretUrl;
+
+/// The longest wait for a connection, whatever the request's own limit.
+const CONNECT_LONGEST: Duration = Duration::from_secs(10);
+
+/// A node behind an HTTP URL.
+pub(super) struct HttpLink {
+    client: Client,
+    url: SecretUrl,
+    bytes_max: usize,
+    next_id: AtomicU64,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    jsonrpc: &'static str,
+    id: u64,
+    method: &'static str,
+    params: &'a Value,
+}
+
+/// An answer as nodes write it: some send `"error": null` beside a result, or `"result": null` beside an error.
+#[derive(Deserialize)]
+struct Response {
+    #[serde(default)]
+    id: Value,
+    #[serde(default, deserialize_with = "even_null")]
+    result: Option<Box<RawValue>>,
+    #[serde(default)]
+    error: Option<ResponseError>,
+}
+
+/// An error object; alloy's type for it is not among the features that we take.
+#[derive(Deserialize)]
+struct ResponseError {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    data: Option<Box<RawValue>>,
+}
+
+/// A result of `null` is a result.
+fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl Response {
+    /// The id as we wrote it; some nodes return it as text.
+    fn number(&self) -> Option<u64> {
+        self.id.as_u64().or_else(|| self.id.as_str()?.parse().ok())
+    }
+}
+
+/// A body with the HTTP facts about it.
+struct Body {
+    bytes: Vec<u8>,
+    status: Option<u16>,
+    retry_after: Option<Duration>,
+}
+
+impl HttpLink {
+    /// A link that waits `timeout` for a whole answer of at most `bytes_max` bytes.
+    pub fn new(url: SecretUrl, timeout: Duration, bytes_max: usize) -> Result<Self, Fault> {
+        let client = Client::builder()
+            .timeout(timeout)
+            .connect_timeout(timeout.min(CONNECT_LONGEST))
+            // A redirect would carry the request, and what its URL holds, to another host.
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(|error| Fault::new(RpcFault::Transport, format!("no HTTP client: {}", causes(error))))?;
+        Ok(Self { client, url, bytes_max, next_id: AtomicU64::new(1) })
+    }
+
+    /// Asks one question.
+    pub async fn single(&self, call: &Call) -> Answer {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let body = self.post(&request(id, call)).await?;
+        let response: Response = match serde_json::from_slice(&body.bytes) {
+            Ok(response) => response,
+            Err(_) => return Err(self.not_json_rpc(&body)),
+        };
+        if response.number() != Some(id) && response.error.is_none() {
+            return Err(Fault::broken("the answer bears another id than the request"));
+        }
+        self.payload(response, &body)
+    }
+
+    /// Asks several questions in one HTTP request.
+    pub async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Fault> {
+        let first = self.next_id.fetch_add(calls.len() as u64, Ordering::Relaxed);
+        let requests: Vec<_> = (first..).zip(calls).map(|(id, call)| request(id, call)).collect();
+        let body = self.post(&requests).await?;
+        let responses: Vec<Response> = match serde_json::from_slice(&body.bytes) {
+            Ok(responses) => responses,
+            Err(_) => return Err(self.refused_whole(&body)),
+        };
+        self.matched(first, calls.len(), responses, &body)
+    }
+
+    /// Puts answers in the order of the questions.
+    fn matched(
+        &self,
+        first: u64,
+        count: usize,
+        all: Vec<Response>,
+        body: &Body,
+    ) -> Result<Vec<Answer>, Fault> {
+        let mut by_id = HashMap::with_capacity(all.len());
+        for response in all {
+            // Geth answers an oversize batch with one error and nothing for the other requests.
+            if response.error.as_ref().is_some_and(|error| error.message.to_lowercase().contains("batch")) {
+                return Err(self.refusal(response, body));
+            }
+            let Some(id) = response.number() else {
+                return Err(self.refusal(response, body));
+            };
+            if by_id.insert(id, response).is_some() {
+                return Err(Fault::broken("two answers of a batch bear one id"));
+            }
+        }
+        let mut answers = Vec::with_capacity(count);
+        for id in (first..).take(count) {
+            let response = by_id.remove(&id).ok_or_else(|| {
+                Fault::broken(format!(
+                    "the batch of {count} requests lacks the answer to number {}",
+                    id - first
+                ))
+            })?;
+            answers.push(self.payload(response, body));
+        }
+        Ok(answers)
+    }
+
+    async fn post(&self, body: &impl Serialize) -> Result<Body, Fault> {
+        let text = serde_json::to_vec(body).map_err(|error| {
+            Fault::new(RpcFault::Unsupported, format!("cannot write the request: {error}"))
+        })?;
+        let response = self
+            .client
+            .post(self.url.expose().clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(text)
+            .send()
+            .await
+            .map_err(|error| self.failed(error))?;
+        let status = response.status().as_u16();
+        let retry_after = wanted_wait(response.headers());
+        let bytes = self.read(response).await?;
+        Ok(Body { bytes, status: (status != 200).then_some(status), retry_after })
+    }
+
+    /// Reads the body as it comes and stops at the cap.
+    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Fault> {
+        let announced = response.content_length().unwrap_or(0);
+        if announced > self.bytes_max as u64 {
+            return Err(self.oversize());
+        }
+        let mut bytes = Vec::with_capacity(announced as usize);
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broke_off(error))? {
+            if bytes.len() + chunk.len() > self.bytes_max {
+                return Err(self.oversize());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    fn oversize(&self) -> Fault {
+        Fault::new(
+            RpcFault::Size { suggested: None },
+            format!("the answer is larger than response_bytes_max = {} bytes", self.bytes_max),
+        )
+    }
+
+    fn failed(&self, error: reqwest::Error) -> Fault {
+        let kind = if error.is_timeout() { RpcFault::Timeout } else { RpcFault::Transport };
+        Fault::new(kind, self.url.redact(&causes(error)))
+    }
+
+    fn broke_off(&self, error: reqwest::Error) -> Fault {
+        Fault { broken: true, ..self.failed(error) }
+    }
+
+    fn payload(&self, response: Response, body: &Body) -> Answer {
+        match (response.error, response.result) {
+            (Some(error), _) => {
+                let reply = Reply {
+                    code: Some(error.code),
+                    message: &error.message,
+                    data: error.data.as_ref().map(|data| data.get()),
+                    status: body.status,
+                    retry_after: body.retry_after,
+                };
+                Err(Fault::said(reply, &self.url))
+            }
+            (None, Some(result)) => Ok(result),
+            (None, None) => Err(Fault::broken("an answer with neither result nor error")),
+        }
+    }
+
+    /// An answer that stands for a whole batch.
+    fn refusal(&self, response: Response, body: &Body) -> Fault {
+        match self.payload(response, body) {
+            Err(fault) => fault,
+            Ok(_) => Fault::broken("a result that belongs to no request of the batch"),
+        }
+    }
+
+    /// A batch that was answered with one object, or with something else.
+    fn refused_whole(&self, body: &Body) -> Fault {
+        match serde_json::from_slice::<Response>(&body.bytes) {
+            Ok(response) => self.refusal(response, body),
+            Err(_) => self.not_json_rpc(body),
+        }
+    }
+
+    /// A page of a proxy, a bare error text, or half an answer.
+    fn not_json_rpc(&self, body: &Body) -> Fault {
+        let text = String::from_utf8_lossy(&body.bytes);
+        let reply =
+            Reply { message: &text, status: body.status, retry_after: body.retry_after, ..Reply::default() };
+        let mut fault = Fault::said(reply, &self.url);
+        if body.status.is_none() {
+            // With status 200 the text may be half a result, in which any wording can stand.
+            if !matches!(fault.kind, RpcFault::Rate { .. } | RpcFault::Billing | RpcFault::Auth)
+                || is_json(&text)
+            {
+                fault.kind = RpcFault::Transport;
+            }
+            fault.broken = true;
+        }
+        fault.reverted = false;
+        fault.text = format!("not a JSON-RPC answer: {}", fault.text);
+        fault
+    }
+}
+
+fn request(id: u64, call: &Call) -> Request<'_> {
+    Request { jsonrpc: "2.0", id, method: call.method, params: &call.params }
+}
+
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
+/// `Retry-After`, in seconds or as a date.
+fn wanted_wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    (date.to_utc() - chrono::Utc::now()).to_std().ok()
+}
+
+/// The error and its causes, without the URL.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        let wait = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().expect("a header value"));
+            wanted_wait(&headers)
+        };
+        assert_eq!(wait("3"), Some(Duration::from_secs(3)));
+        assert_eq!(wait("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), None, "a date gone by asks for no wait");
+        let later = chrono::Utc::now() + chrono::TimeDelta::seconds(60);
+        let wish = wait(&later.to_rfc2822()).expect("a date to come");
+        assert!((58..=60).contains(&wish.as_secs()), "{wish:?}");
+    }
+}

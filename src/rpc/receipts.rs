@@ -1,0 +1,89 @@
+//! The logs of one block from its receipts: where `eth_getLogs` cannot give them.
+
+use alloy::primitives::{Address, B256};
+use serde_json::json;
+
+use super::Rpc;
+use super::classify::RpcFault;
+use super::client::Verdict;
+use super::exchange::{Answer, Call, Fault};
+use super::logs::receipts_of;
+use super::wire::{WireBlock, WireLog, WireReceipt};
+use crate::block::RawLog;
+use crate::source::SourceError;
+
+const RECEIPTS: &str = "eth_getBlockReceipts";
+
+impl Rpc {
+    /// The logs of a block's receipts, of these contracts (or all), after `eth_getLogs` failed with `first`.
+    ///
+    /// The block's header comes with them; there must be a receipt for every transaction and all must be of the block.
+    pub(super) async fn receipt_logs(
+        &self,
+        number: u64,
+        hash: Option<B256>,
+        addresses: Option<&[Address]>,
+        first: Fault,
+    ) -> Result<Vec<RawLog>, SourceError> {
+        tracing::debug!(provider = %self.client.alias(), number, reason = %first.text, "logs from receipts");
+        let header = match hash {
+            Some(hash) => Call { method: super::blocks::BY_HASH, params: json!([hash, false]) },
+            None => {
+                Call { method: super::blocks::BY_NUMBER, params: json!([format!("0x{number:x}"), false]) }
+            }
+        };
+        let calls = [Call { method: RECEIPTS, params: json!([receipts_of(number, hash)]) }, header];
+        let (receipts, block) =
+            self.client.until(&calls, |answers, _| judge(answers)).await.map_err(|fault| {
+                let text =
+                    format!("{}; before that, for the logs of this one block: {}", fault.text, first.text);
+                self.client.error(RECEIPTS, Some(number), Fault { text, ..fault })
+            })?;
+        let checked = || -> Result<Vec<RawLog>, String> {
+            let header = block.header_of(number, hash)?;
+            if receipts.len() < block.transactions.len() {
+                return Err(format!(
+                    "{} receipts for {} transactions",
+                    receipts.len(),
+                    block.transactions.len()
+                ));
+            }
+            if receipts.iter().any(|receipt| receipt.block_hash != Some(header.id.hash)) {
+                return Err(format!("a receipt of another block than {:?}", header.id));
+            }
+            let logs = receipts.into_iter().flat_map(|receipt| receipt.logs);
+            let logs: Vec<RawLog> = logs.map(WireLog::resolve).collect::<Result<_, _>>()?;
+            if logs.iter().any(|log| log.block != header.id) {
+                return Err(format!("a log of another block in the receipts of {:?}", header.id));
+            }
+            Ok(logs)
+        };
+        let mut logs = checked().map_err(|reason| self.client.inconsistent(RECEIPTS, reason))?;
+        if let Some(addresses) = addresses {
+            logs.retain(|log| addresses.binary_search(&log.address).is_ok());
+        }
+        self.ordered(logs)
+    }
+}
+
+fn judge(answers: Vec<Answer>) -> Verdict<(Vec<WireReceipt>, WireBlock)> {
+    let mut answers = answers.into_iter();
+    let (Some(receipts), Some(block)) = (answers.next(), answers.next()) else {
+        return Verdict::Failed(Fault::broken("not two answers"));
+    };
+    let (receipts, block) = match (receipts, block) {
+        (Ok(receipts), Ok(block)) => (receipts, block),
+        (Err(fault), _) | (_, Err(fault)) if fault.kind == RpcFault::Missing => return Verdict::Again(fault),
+        (Err(fault), _) | (_, Err(fault)) => return Verdict::fault(fault),
+    };
+    let receipts = serde_json::from_str::<Option<Vec<WireReceipt>>>(receipts.get());
+    let block = serde_json::from_str::<Option<WireBlock>>(block.get());
+    match (receipts, block) {
+        (Ok(Some(receipts)), Ok(Some(block))) => Verdict::Done((receipts, block)),
+        (Ok(_), Ok(_)) => Verdict::Again(Fault::new(
+            RpcFault::Missing,
+            "the node does not have the block or its receipts yet",
+        )),
+        (Err(error), _) | (_, Err(error)) => Verdict::Again(Fault::broken(error.to_string())),
+    }
+}

@@ -1,0 +1,150 @@
+//! A node's URL, which often carries a key in its path, query or user name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use alloy::transports::http::reqwest::Url;
+
+/// What stands for a secret in any text.
+const REDACTED: &str = "[redacted]";
+
+/// Parts of a URL shorter than this are words such as `v3` and `rpc`, not keys.
+const SECRET_LENGTH_MIN: usize = 8;
+
+/// A node's URL. Prints its scheme and host and nothing else, by `Debug` as by `Display`.
+#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct SecretUrl(Url);
+
+/// Why a text is no URL of a node. Never quotes the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretUrlError {
+    /// Not a URL at all.
+    #[error("the node's URL cannot be parsed ({0}); write it as https://host/path or wss://host/path")]
+    Malformed(String),
+    /// A scheme that we do not speak.
+    #[error("the node's URL has a scheme that is not http, https, ws or wss")]
+    Scheme,
+    /// No host.
+    #[error("the node's URL has no host; write it as https://host/path or wss://host/path")]
+    Host,
+}
+
+impl SecretUrl {
+    /// Whether the URL asks for a WebSocket.
+    pub fn is_websocket(&self) -> bool {
+        matches!(self.0.scheme(), "ws" | "wss")
+    }
+
+    /// The URL with its secrets, for the transport alone.
+    pub(super) fn expose(&self) -> &Url {
+        &self.0
+    }
+
+    /// `text` without this URL's secrets: a node's error may quote the key or the path it was called with.
+    pub fn redact(&self, text: &str) -> String {
+        let mut clean = text.replace(self.0.as_str(), &self.to_string());
+        for secret in self.secrets() {
+            clean = clean.replace(&secret, REDACTED);
+        }
+        clean
+    }
+
+    /// Everything in the URL that may be a secret, longest first.
+    fn secrets(&self) -> Vec<String> {
+        let url = &self.0;
+        let mut found: Vec<String> = Vec::new();
+        found.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
+        found.extend(url.query().map(str::to_owned));
+        found.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        found.extend(url.fragment().map(str::to_owned));
+        found.push(url.username().to_owned());
+        found.retain(|part| part.len() >= SECRET_LENGTH_MIN);
+        // A password is a secret whatever its length.
+        found.extend(url.password().filter(|password| !password.is_empty()).map(str::to_owned));
+        if url.path().len() > SECRET_LENGTH_MIN {
+            found.push(url.path().to_owned());
+        }
+        found.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        found
+    }
+}
+
+impl FromStr for SecretUrl {
+    type Err = SecretUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text.trim()).map_err(|error| SecretUrlError::Malformed(error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https" | "ws" | "wss") {
+            return Err(SecretUrlError::Scheme);
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(SecretUrlError::Host);
+        }
+        Ok(Self(url))
+    }
+}
+
+impl TryFrom<String> for SecretUrl {
+    type Error = SecretUrlError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.0.scheme(), self.0.host_str().unwrap_or_default())?;
+        match self.0.port() {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "wss://canaryuser:canarypw@node.example:8443/v2/canarypath0?key=canaryquery";
+
+    #[test]
+    fn prints_scheme_and_host_only() {
+        let url: SecretUrl = URL.parse().expect("a sound URL");
+        assert_eq!(url.to_string(), "wss://node.example:8443");
+        assert_eq!(format!("{url:?}"), "SecretUrl(wss://node.example:8443)");
+        assert!(url.is_websocket());
+    }
+
+    #[test]
+    fn redacts_every_part_wherever_it_is_quoted() {
+        let url: SecretUrl = URL.parse().expect("a sound URL");
+        let text = format!(
+            "cannot reach {URL}: /v2/canarypath0 refused, key canarypath0, user canaryuser canarypw, canaryquery"
+        );
+        let clean = url.redact(&text);
+        assert!(!clean.contains("canary"), "{clean}");
+        assert!(clean.contains("node.example"), "the host stays readable: {clean}");
+    }
+
+    #[test]
+    fn refuses_what_is_no_node_without_quoting_it() {
+        for (text, part) in [
+            ("canary canary", "cannot be parsed"),
+            ("ftp://canary.example/canary", "a scheme that is not"),
+            ("http:///", "cannot be parsed"),
+            ("", "cannot be parsed"),
+        ] {
+            let error = text.parse::<SecretUrl>().expect_err("not a node's URL").to_string();
+            assert!(error.contains(part), "{text}: {error}");
+            assert!(!error.contains("canary"), "{error}");
+        }
+    }
+}

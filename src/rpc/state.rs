@@ -1,0 +1,120 @@
+//! Questions about state as of a block: calls and code.
+//!
+//! A call names its block by hash (EIP-1898), so that no reorganization can slip in between.
+
+use alloy::primitives::{Address, Bytes};
+use serde_json::json;
+
+use super::Rpc;
+use super::blocks::{BY_HASH, BY_NUMBER};
+use super::classify::RpcFault;
+use super::client::Verdict;
+use super::exchange::{Answer, Call, Fault};
+use crate::source::{CallAnswer, CallRequest, SourceError};
+
+const CALL: &str = "eth_call";
+const GET_CODE: &str = "eth_getCode";
+
+impl Rpc {
+    /// See [`crate::source::Source::calls`].
+    pub(super) async fn pinned_calls(
+        &self,
+        requests: &[CallRequest],
+    ) -> Result<Vec<CallAnswer>, SourceError> {
+        let answers = self.client.each(requests.iter().map(pinned).collect()).await;
+        let mut results = Vec::with_capacity(requests.len());
+        for (request, answer) in requests.iter().zip(answers) {
+            results.push(match answer {
+                Err(fault) if fault.reverted => CallAnswer::Reverted,
+                Err(fault) if fault.kind == RpcFault::Pruned => CallAnswer::StateUnavailable,
+                Err(fault) if fault.kind == RpcFault::Missing => self.call_with_header(request).await?,
+                answer => CallAnswer::Returned(self.decoded(CALL, Some(request.block.number), answer)?),
+            });
+        }
+        Ok(results)
+    }
+
+    /// The node did not know the block: it lags behind, the block was replaced, or only its state is gone. Its header,
+    /// asked together with the call, tells which.
+    async fn call_with_header(&self, request: &CallRequest) -> Result<CallAnswer, SourceError> {
+        let block = request.block;
+        let calls = [pinned(request), Call { method: BY_HASH, params: json!([block.hash, false]) }];
+        match self.client.until(&calls, |answers, _| judge_call(answers)).await {
+            Ok(answer) => Ok(answer),
+            Err(fault) if fault.kind == RpcFault::Missing => {
+                Err(SourceError::BlockGone { number: block.number, hash: Some(block.hash) })
+            }
+            Err(fault) => Err(self.client.error(CALL, Some(block.number), fault)),
+        }
+    }
+
+    /// See [`crate::source::Source::has_code`].
+    pub(super) async fn code_at(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
+        let height = format!("0x{number:x}");
+        let code = Call { method: GET_CODE, params: json!([address, height]) };
+        match self.client.one(code.clone()).await {
+            Err(fault) if fault.kind == RpcFault::Pruned => Ok(None),
+            Err(fault) if fault.kind == RpcFault::Missing => {
+                let calls = [code, Call { method: BY_NUMBER, params: json!([height, false]) }];
+                let judged = self.client.until(&calls, |answers, _| judge_code(answers)).await;
+                judged.map_err(|fault| self.client.error(GET_CODE, Some(number), fault))
+            }
+            answer => {
+                let code: Bytes = self.decoded(GET_CODE, Some(number), answer)?;
+                Ok(Some(!code.is_empty()))
+            }
+        }
+    }
+}
+
+fn pinned(request: &CallRequest) -> Call {
+    let block = json!({ "blockHash": request.block.hash, "requireCanonical": false });
+    // `data` is understood by every client, `input` only by newer ones.
+    Call { method: CALL, params: json!([{ "to": request.target, "data": request.input }, block]) }
+}
+
+/// The answer to a question about state and the header that came with it: `None` when the state is not kept.
+fn with_header(answers: Vec<Answer>) -> Verdict<Option<Answer>> {
+    let Ok([answer, header]) = <[Answer; 2]>::try_from(answers) else {
+        return Verdict::Failed(Fault::broken("not two answers"));
+    };
+    let known = match header {
+        Ok(header) => header.get() != "null",
+        Err(fault) if fault.kind == RpcFault::Missing => false,
+        Err(fault) => return Verdict::fault(fault),
+    };
+    match answer {
+        Err(fault) if fault.reverted => Verdict::Done(Some(Err(fault))),
+        Err(fault) if fault.kind == RpcFault::Pruned => Verdict::Done(None),
+        Err(fault) if fault.kind == RpcFault::Missing && known => Verdict::Done(None),
+        Err(fault) if fault.kind == RpcFault::Missing => Verdict::Again(fault),
+        Err(fault) => Verdict::fault(fault),
+        Ok(value) => Verdict::Done(Some(Ok(value))),
+    }
+}
+
+fn judge_call(answers: Vec<Answer>) -> Verdict<CallAnswer> {
+    match with_header(answers) {
+        Verdict::Done(None) => Verdict::Done(CallAnswer::StateUnavailable),
+        Verdict::Done(Some(Err(_))) => Verdict::Done(CallAnswer::Reverted),
+        Verdict::Done(Some(Ok(value))) => match serde_json::from_str(value.get()) {
+            Ok(bytes) => Verdict::Done(CallAnswer::Returned(bytes)),
+            Err(error) => Verdict::Again(Fault::broken(error.to_string())),
+        },
+        Verdict::Again(fault) => Verdict::Again(fault),
+        Verdict::Failed(fault) => Verdict::Failed(fault),
+    }
+}
+
+fn judge_code(answers: Vec<Answer>) -> Verdict<Option<bool>> {
+    match with_header(answers) {
+        Verdict::Done(None) => Verdict::Done(None),
+        Verdict::Done(Some(Err(fault))) => Verdict::Failed(fault),
+        Verdict::Done(Some(Ok(value))) => match serde_json::from_str::<Bytes>(value.get()) {
+            Ok(code) => Verdict::Done(Some(!code.is_empty())),
+            Err(error) => Verdict::Again(Fault::broken(error.to_string())),
+        },
+        Verdict::Again(fault) => Verdict::Again(fault),
+        Verdict::Failed(fault) => Verdict::Failed(fault),
+    }
+}

@@ -1,0 +1,158 @@
+//! What the indexer asks of a node, and what an answer promises.
+//!
+//! Implemented by [`crate::rpc`] over JSON-RPC and by the simulated chain of the tests. Knows no ABI, no facts,
+//! no SQL.
+//!
+//! Invariant: answers about one block come from one provider, and name the block by hash wherever the protocol can.
+//! Invariant: an answer that could be incomplete is an error, never an empty list.
+
+use std::future::Future;
+
+use alloy::primitives::{Address, B256, Bytes};
+
+use crate::block::{BlockId, BlockRange, Header, RawLog, Transaction};
+
+/// The newest block of a node and the newest it calls final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// The newest block.
+    pub head: Header,
+    /// The newest block that the chain (or the configured depth) promises to keep; never above `head`.
+    pub finalized: BlockId,
+}
+
+/// The answer to a call pinned to a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAnswer {
+    /// The bytes that the contract returned.
+    Returned(Bytes),
+    /// The contract reverted, or there is none at that address.
+    Reverted,
+    /// The node does not keep the state of that block. Not an error: the fact stays unknown, with this reason.
+    StateUnavailable,
+}
+
+/// A call to be answered as of the end of one block.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallRequest {
+    /// The block whose state is asked.
+    pub block: BlockId,
+    /// The contract.
+    pub target: Address,
+    /// Selector and arguments.
+    pub input: Bytes,
+}
+
+/// Why a node's answer could not be had or used.
+///
+/// No variant carries a URL: keys live in URLs.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The node could not be reached, broke off, or asked us to slow down; asking again later may help.
+    #[error("{provider} did not answer {method}: {reason}")]
+    Unavailable {
+        /// Alias of the provider.
+        provider: String,
+        /// JSON-RPC method.
+        method: &'static str,
+        /// What happened, without secrets.
+        reason: String,
+    },
+    /// The node refuses for good: no such method, wrong key, plan ended.
+    #[error("{provider} refused {method}: {reason}")]
+    Refused {
+        /// Alias of the provider.
+        provider: String,
+        /// JSON-RPC method.
+        method: &'static str,
+        /// What the node said, without secrets.
+        reason: String,
+    },
+    /// The node no longer has (or never had) the history that was asked for.
+    #[error(
+        "{provider} has no {method} history at block {block}: {reason}; use a node that keeps it, or start later"
+    )]
+    Pruned {
+        /// Alias of the provider.
+        provider: String,
+        /// JSON-RPC method.
+        method: &'static str,
+        /// First block of the request.
+        block: u64,
+        /// What the node said, without secrets.
+        reason: String,
+    },
+    /// A block that was announced is not there (any more): the chain moved between two questions.
+    #[error("block {number} ({hash:?}) is not on the node's chain now")]
+    BlockGone {
+        /// Height asked for.
+        number: u64,
+        /// Hash asked for, where known.
+        hash: Option<B256>,
+    },
+    /// The answer contradicts itself or the question: never stored.
+    #[error("{provider} answered {method} inconsistently: {reason}")]
+    Inconsistent {
+        /// Alias of the provider.
+        provider: String,
+        /// JSON-RPC method.
+        method: &'static str,
+        /// The contradiction.
+        reason: String,
+    },
+}
+
+/// A node, or several that agree, as the indexer sees it.
+pub trait Source: Send + Sync + 'static {
+    /// The chain's id (EIP-155).
+    fn chain_id(&self) -> impl Future<Output = Result<u64, SourceError>> + Send;
+
+    /// The head and what is final now.
+    fn view(&self) -> impl Future<Output = Result<View, SourceError>> + Send;
+
+    /// The header at a height of the node's present chain; `None` above its head.
+    fn header(&self, number: u64) -> impl Future<Output = Result<Option<Header>, SourceError>> + Send;
+
+    /// The headers at these heights, in the same order; a missing one is [`SourceError::BlockGone`].
+    fn headers(
+        &self,
+        numbers: &[u64],
+    ) -> impl Future<Output = Result<Vec<Header>, SourceError>> + Send;
+
+    /// Every log of one block, by its hash, in order.
+    fn logs_of_block(
+        &self,
+        block: BlockId,
+    ) -> impl Future<Output = Result<Vec<RawLog>, SourceError>> + Send;
+
+    /// Every log that these contracts emitted in a range, in chain order, whatever its topics.
+    ///
+    /// An empty list of contracts means none (and asks nothing). Limits of the provider are met inside by splitting.
+    fn logs_in_range(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> impl Future<Output = Result<Vec<RawLog>, SourceError>> + Send;
+
+    /// Answers to calls, in the same order.
+    fn calls(
+        &self,
+        requests: &[CallRequest],
+    ) -> impl Future<Output = Result<Vec<CallAnswer>, SourceError>> + Send;
+
+    /// Every transaction of one block, by its hash, in order.
+    fn transactions(
+        &self,
+        block: BlockId,
+    ) -> impl Future<Output = Result<Vec<Transaction>, SourceError>> + Send;
+
+    /// Whether an account has code at the end of a block; `None` where the node does not keep that state.
+    fn has_code(
+        &self,
+        address: Address,
+        number: u64,
+    ) -> impl Future<Output = Result<Option<bool>, SourceError>> + Send;
+
+    /// Returns when a new head is likely, or after the polling interval: a doorbell, never data.
+    fn wait_for_head(&self) -> impl Future<Output = ()> + Send;
+}

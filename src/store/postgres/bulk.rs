@@ -1,0 +1,217 @@
+//! Rows into PostgreSQL in bulk: COPY into fact tables, COPY into a staging table and one upsert from there.
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+
+use super::{int, rows};
+use crate::row::{Row, TableDef, Value};
+
+/// Bytes of COPY data sent at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+fn columns(table: &TableDef, prefix: &str) -> String {
+    let names = table.columns.iter().map(|column| format!("{prefix}{}", column.name));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The condition that two aliases name the same row.
+pub(super) fn same_key(table: &TableDef, one: &str, other: &str) -> String {
+    let equal =
+        table.key_columns().iter().map(|column| format!("{one}.{0} = {other}.{0}", column.name));
+    equal.collect::<Vec<_>>().join(" and ")
+}
+
+/// The key of an alias as JSON.
+pub(super) fn key_json(table: &TableDef, alias: &str) -> String {
+    let pairs = table.key_columns().iter().map(|column| format!("'{0}', {alias}.{0}", column.name));
+    format!("jsonb_build_object({})", pairs.collect::<Vec<_>>().join(", "))
+}
+
+/// Adds rows that did not exist.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+    rows: &[Row],
+) -> Result<(), sqlx::Error> {
+    copy(connection, &rows::name(table), table, rows).await
+}
+
+/// The staging table of a table, for this connection.
+pub(super) async fn create_stage(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "create temporary table if not exists stage_{0} (like {1}) on commit delete rows",
+        table.name,
+        rows::name(table)
+    );
+    sqlx::query(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+}
+
+/// Replaces rows by key. Above finality their images before the block go to the undo journal first.
+pub(super) async fn upsert(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+    rows: &[Row],
+    chain_id: u64,
+    undo_block: Option<u64>,
+) -> Result<(), sqlx::Error> {
+    let stage = format!("pg_temp.stage_{}", table.name);
+    copy(connection, &stage, table, rows).await?;
+    if let Some(block) = undo_block {
+        let sql = format!(
+            "insert into ops.undo (chain_id, block_number, table_name, key, before)
+             select $1, $2, $3, {}, to_jsonb(t) from {stage} s left join {} t on {}
+             on conflict (chain_id, table_name, key, block_number) do nothing",
+            key_json(table, "s"),
+            rows::name(table),
+            same_key(table, "t", "s"),
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(int(chain_id))
+            .bind(int(block))
+            .bind(table.name)
+            .execute(&mut *connection)
+            .await?;
+    }
+    let sql = format!("{} from {stage} s {}", into(table, "s."), on_conflict(table));
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+    sqlx::query(AssertSqlSafe(format!("truncate {stage}"))).execute(connection).await.map(drop)
+}
+
+/// `insert into table (columns) select columns`, to be followed by `from …`.
+pub(super) fn into(table: &TableDef, prefix: &str) -> String {
+    format!("insert into {} ({}) select {}", rows::name(table), columns(table, ""), columns(table, prefix))
+}
+
+/// The clause that replaces the row of the same key.
+pub(super) fn on_conflict(table: &TableDef) -> String {
+    let key: Vec<&str> = table.key_columns().iter().map(|column| column.name).collect();
+    let rest: Vec<String> = table.columns[table.key_len..]
+        .iter()
+        .map(|column| format!("{0} = excluded.{0}", column.name))
+        .collect();
+    let action =
+        if rest.is_empty() { "nothing".to_owned() } else { format!("update set {}", rest.join(", ")) };
+    format!("on conflict ({}) do {action}", key.join(", "))
+}
+
+/// Journals inserted rows that are older than the block that brought them in (a contract found late): deleting by
+/// block number would leave them when that block goes.
+pub(super) async fn journal_late(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+    inserted: &[Row],
+    chain_id: u64,
+    block: u64,
+) -> Result<(), sqlx::Error> {
+    let Some(place) = table.column("block_number") else { return Ok(()) };
+    let late: Vec<String> = inserted
+        .iter()
+        .filter(|row| matches!(row[place], Value::Int(number) if number < int(block)))
+        .map(|row| key_of(table, row).to_string())
+        .collect();
+    if late.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into ops.undo (chain_id, block_number, table_name, key, before)
+         select $1, $2, $3, key::jsonb, null from unnest($4::text[]) as late(key)
+         on conflict (chain_id, table_name, key, block_number) do nothing",
+    )
+    .bind(int(chain_id))
+    .bind(int(block))
+    .bind(table.name)
+    .bind(late)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// A row's key as [`key_json`] writes it.
+fn key_of(table: &TableDef, row: &Row) -> serde_json::Value {
+    let pairs = table.key_columns().iter().zip(row).map(|(column, value)| {
+        let json = match value {
+            Value::Int(number) => serde_json::json!(number),
+            Value::Bytes(bytes) => serde_json::json!(format!("\\x{}", alloy::hex::encode(bytes))),
+            Value::Uuid(id) => serde_json::json!(id.to_string()),
+            Value::Text(text) => serde_json::json!(text),
+            other => unreachable!("append-only tables have no key column like {other:?}"),
+        };
+        (column.name.to_owned(), json)
+    });
+    serde_json::Value::Object(pairs.collect())
+}
+
+async fn copy(
+    connection: &mut PgConnection,
+    target: &str,
+    table: &TableDef,
+    rows: &[Row],
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("copy {target} ({}) from stdin", columns(table, ""));
+    let mut copy = connection.copy_in_raw(&sql).await?;
+    let mut buffer = Vec::with_capacity(CHUNK_BYTES + 4096);
+    for row in rows {
+        for (place, value) in row.iter().enumerate() {
+            if place > 0 {
+                buffer.push(b'\t');
+            }
+            encode(&mut buffer, value);
+        }
+        buffer.push(b'\n');
+        if buffer.len() >= CHUNK_BYTES {
+            copy.send(buffer.as_slice()).await?;
+            buffer.clear();
+        }
+    }
+    if !buffer.is_empty() {
+        copy.send(buffer.as_slice()).await?;
+    }
+    copy.finish().await.map(drop)
+}
+
+/// A value in COPY's text format.
+fn encode(buffer: &mut Vec<u8>, value: &Value) {
+    use std::io::Write;
+    let infallible = "writing to memory does not fail";
+    match value {
+        Value::Null => buffer.extend_from_slice(b"\\N"),
+        Value::Bool(value) => buffer.push(if *value { b't' } else { b'f' }),
+        Value::Int(value) => write!(buffer, "{value}").expect(infallible),
+        Value::Bytes(value) => {
+            buffer.extend_from_slice(b"\\\\x");
+            let start = buffer.len();
+            buffer.resize(start + 2 * value.len(), 0);
+            alloy::hex::encode_to_slice(value, &mut buffer[start..]).expect("the slice has twice the bytes");
+        }
+        Value::Text(value) => escape(buffer, value.as_bytes()),
+        Value::Number(value) => write!(buffer, "{value}").expect(infallible),
+        Value::Numbers(values) => {
+            let list: Vec<String> = values.iter().map(ToString::to_string).collect();
+            write!(buffer, "{{{}}}", list.join(",")).expect(infallible);
+        }
+        Value::Time(seconds) => {
+            let time = chrono::DateTime::from_timestamp(*seconds, 0).unwrap_or_default();
+            write!(buffer, "{}", time.format("%Y-%m-%d %H:%M:%S+00")).expect(infallible);
+        }
+        Value::Json(value) => escape(buffer, value.to_string().as_bytes()),
+        Value::Uuid(value) => write!(buffer, "{value}").expect(infallible),
+    }
+}
+
+fn escape(buffer: &mut Vec<u8>, text: &[u8]) {
+    for byte in text {
+        match byte {
+            b'\\' => buffer.extend_from_slice(b"\\\\"),
+            b'\n' => buffer.extend_from_slice(b"\\n"),
+            b'\r' => buffer.extend_from_slice(b"\\r"),
+            b'\t' => buffer.extend_from_slice(b"\\t"),
+            byte => buffer.push(*byte),
+        }
+    }
+}

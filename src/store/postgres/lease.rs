@@ -1,0 +1,121 @@
+//! The right to write a chain's tables: held by one process at a time, told apart by a random epoch.
+//!
+//! A lease expires by the database's clock, so that a second replica takes over from one that died or was paused. What
+//! keeps a paused writer harmless is not the clock but the epoch: every commit locks and checks it.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::{failed, int};
+use crate::store::StoreError;
+
+/// How long a lease lasts without a sign of life.
+pub const LEASE: Duration = Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pool: PgPool,
+    chain_id: u64,
+    epoch: Uuid,
+    holder: String,
+}
+
+impl Lease {
+    /// A claim to write a chain's tables, not yet made good; `holder` is for people.
+    pub fn new(pool: PgPool, chain_id: u64, holder: String) -> Self {
+        Self { pool, chain_id, epoch: Uuid::new_v4(), holder }
+    }
+
+    /// What tells this writer from every other, also after a restore from a backup.
+    pub fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    /// Takes the lease when nobody holds it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn acquire(&self) -> Result<bool, StoreError> {
+        let taken = sqlx::query(
+            "insert into ops.leases as l (chain_id, epoch, holder, acquired_at, expires_at)
+             values ($1, $2, $3, clock_timestamp(), clock_timestamp() + $4)
+             on conflict (chain_id) do update
+             set epoch = excluded.epoch, holder = excluded.holder, acquired_at = excluded.acquired_at,
+                 expires_at = excluded.expires_at
+             where l.expires_at < clock_timestamp() or l.epoch = excluded.epoch
+             returning 1",
+        )
+        .bind(int(self.chain_id))
+        .bind(self.epoch)
+        .bind(&self.holder)
+        .bind(LEASE)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|e| failed("taking the lease", &e))?;
+        Ok(taken.is_some())
+    }
+
+    /// Gives a sign of life. False when another holds the lease now.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn renew(&self) -> Result<bool, StoreError> {
+        let mut connection =
+            self.pool.acquire().await.map_err(|e| failed("renewing the lease", &e))?;
+        match extend(&mut connection, self.chain_id, self.epoch).await {
+            Ok(()) => Ok(true),
+            Err(sqlx::Error::RowNotFound) => Ok(false),
+            Err(error) => Err(failed("renewing the lease", &error)),
+        }
+    }
+
+    /// Gives the lease up, so that another takes over at once.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn release(&self) -> Result<(), StoreError> {
+        sqlx::query("update ops.leases set expires_at = '-infinity' where chain_id = $1 and epoch = $2")
+            .bind(int(self.chain_id))
+            .bind(self.epoch)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(|e| failed("releasing the lease", &e))
+    }
+
+    /// Who holds the lease now, if anybody.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn current_holder(&self) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar(
+            "select holder from ops.leases where chain_id = $1 and expires_at >= clock_timestamp()",
+        )
+        .bind(int(self.chain_id))
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|e| failed("reading the lease", &e))
+    }
+}
+
+/// Locks our lease's row and moves its expiry; [`sqlx::Error::RowNotFound`] when it is another's.
+pub(super) async fn extend(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    epoch: Uuid,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update ops.leases set expires_at = clock_timestamp() + $3
+         where chain_id = $1 and epoch = $2 and expires_at <> '-infinity' returning 1",
+    )
+    .bind(int(chain_id))
+    .bind(epoch)
+    .bind(LEASE)
+    .fetch_one(connection)
+    .await
+    .map(drop)
+}

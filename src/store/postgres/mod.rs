@@ -1,0 +1,488 @@
+//! The store of the product: PostgreSQL 15 to 18.
+//!
+//! One dedicated connection writes, and reads what a fold needs; it is dropped after any error or cancellation, so that
+//! no half transaction can survive in it. SQL is built from table declarations and from constants of ours alone.
+//!
+//! # The order inside a commit
+//! The lease first: its row stays locked until the end, so that a takeover waits for us and then sees our new expiry.
+//! Then the checkpoint by compare-and-set, then rows, undo, pruning, and the lease again.
+
+mod bulk;
+mod lease;
+mod requests;
+mod rollback;
+mod rows;
+mod schema;
+
+use std::collections::HashSet;
+
+use alloy::primitives::{Address, B256};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::{Checkpoint, Commit, Rollback, Section, Start, Status, Store, StoreError};
+use crate::block::{BlockId, BlockRange, Header, RawLog};
+use crate::row::{Field, Row, Table, TableDef, Value};
+use crate::table::event::AssetEvent;
+use crate::table::fold::Load;
+
+pub use lease::Lease;
+pub use requests::{Request, RequestState, Requests};
+pub use schema::{Migrated, check_schema, check_version, migrate, role_sql};
+
+/// How many blocks one partition of a fact table holds; the same number as in the migration that makes them.
+const PARTITION_BLOCKS: u64 = 1_000_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct PostgresStore {
+    chain_id: u64,
+    options: PgConnectOptions,
+    epoch: Uuid,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    connection: Option<PgConnection>,
+    partitions: HashSet<u64>,
+    staged: HashSet<&'static str>,
+    /// Inside a rebuild: one transaction around all, ground and checkpoint stay as they are.
+    rebuilding: bool,
+}
+
+impl PostgresStore {
+    /// The tables of a chain, written under a lease.
+    pub fn new(options: PgConnectOptions, chain_id: u64, epoch: Uuid) -> Self {
+        let options = options
+            .application_name("asset-indexer writer")
+            .options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "30s")])
+            .log_statements(tracing::log::LevelFilter::Off);
+        Self { chain_id, options, epoch, inner: Mutex::new(Inner::default()) }
+    }
+
+    /// The chain.
+    pub fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    async fn connect(&self) -> Result<PgConnection, StoreError> {
+        PgConnection::connect_with(&self.options).await.map_err(|e| failed("connecting", &e))
+    }
+
+    /// Runs one piece of work on the connection; whatever fails or is cancelled takes the connection with it.
+    async fn with<T>(
+        &self,
+        during: &'static str,
+        work: impl AsyncFnOnce(&mut PgConnection, &mut Inner) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let mut inner = self.inner.lock().await;
+        let mut connection = match inner.connection.take() {
+            Some(connection) => connection,
+            None if inner.rebuilding => {
+                let reason = "the transaction of the rebuild is gone".to_owned();
+                return Err(StoreError::Unavailable { during, reason });
+            }
+            None => {
+                inner.staged.clear();
+                self.connect().await?
+            }
+        };
+        match work(&mut connection, &mut inner).await {
+            Ok(value) => {
+                inner.connection = Some(connection);
+                Ok(value)
+            }
+            Err(sqlx::Error::RowNotFound) => Err(StoreError::NotTheWriter),
+            Err(error) => Err(failed(during, &error)),
+        }
+    }
+
+    /// Begins a rebuild: until [`PostgresStore::finish_rebuild`] all happens in one transaction, derived tables are
+    /// empty, and commits leave ground and checkpoint as they are.
+    ///
+    /// # Errors
+    /// [`StoreError::NotTheWriter`] without the lease.
+    pub async fn begin_rebuild(&self) -> Result<(), StoreError> {
+        self.with("beginning a rebuild", async |connection, inner| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            // A rebuild may take longer than a pause between two statements of a commit.
+            connection.execute("set local idle_in_transaction_session_timeout = '1h'").await?;
+            for table in crate::table::ALL.iter().filter(|table| is_derived(table)) {
+                let sql = format!("delete from {} where chain_id = $1", rows::name(table));
+                sqlx::query(AssertSqlSafe(sql)).bind(int(self.chain_id)).execute(&mut *connection).await?;
+            }
+            let undo = sqlx::query("delete from ops.undo where chain_id = $1").bind(int(self.chain_id));
+            undo.execute(&mut *connection).await?;
+            inner.rebuilding = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a rebuild: its tables become visible at once.
+    ///
+    /// # Errors
+    /// The commit's.
+    pub async fn finish_rebuild(&self) -> Result<(), StoreError> {
+        self.with("finishing a rebuild", async |connection, inner| {
+            self.hold_lease(connection).await?;
+            connection.execute("commit").await?;
+            inner.rebuilding = false;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes the lease's row and moves its expiry; no row means that another writer has it.
+    async fn hold_lease(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        lease::extend(connection, self.chain_id, self.epoch).await
+    }
+
+    /// Moves the checkpoint by compare-and-set.
+    async fn move_checkpoint(
+        &self,
+        connection: &mut PgConnection,
+        expected: BlockId,
+        next: Header,
+        finalized: Option<BlockId>,
+    ) -> Result<(), sqlx::Error> {
+        let moved = sqlx::query(
+            "update chain.checkpoints set block_number = $4, block_hash = $5, parent_hash = $6,
+                 block_timestamp = to_timestamp($7),
+                 finalized_hash = case when $8 > finalized_number then $9 else finalized_hash end,
+                 finalized_number = greatest(finalized_number, $8)
+             where chain_id = $1 and block_number = $2 and block_hash = $3 and status = 'running'
+             returning 1",
+        )
+        .bind(int(self.chain_id))
+        .bind(int(expected.number))
+        .bind(expected.hash.as_slice())
+        .bind(int(next.id.number))
+        .bind(next.id.hash.as_slice())
+        .bind(next.parent.as_slice())
+        .bind(next.timestamp as f64)
+        .bind(finalized.map_or(-1, |block| int(block.number)))
+        .bind(finalized.map_or(B256::ZERO, |block| block.hash).as_slice());
+        moved.fetch_one(connection).await.map(drop)
+    }
+
+    async fn keep_header(&self, connection: &mut PgConnection, header: Header) -> Result<(), sqlx::Error> {
+        let kept = sqlx::query(
+            "insert into ops.headers (chain_id, block_number, block_hash, parent_hash, block_timestamp)
+             values ($1, $2, $3, $4, $5) on conflict (chain_id, block_number) do update
+             set block_hash = excluded.block_hash, parent_hash = excluded.parent_hash,
+                 block_timestamp = excluded.block_timestamp",
+        )
+        .bind(int(self.chain_id))
+        .bind(int(header.id.number))
+        .bind(header.id.hash.as_slice())
+        .bind(header.parent.as_slice())
+        .bind(int(header.timestamp));
+        kept.execute(connection).await.map(drop)
+    }
+
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        inner: &mut Inner,
+        section: &Section,
+    ) -> Result<(), sqlx::Error> {
+        for (table, rows) in &section.changes.inserts {
+            if inner.rebuilding && table.class == crate::row::Class::Ground {
+                continue;
+            }
+            self.make_partitions(connection, inner, table, rows).await?;
+            bulk::insert(connection, table, rows).await?;
+            if let Some(block) = section.undo_block {
+                bulk::journal_late(connection, table, rows, self.chain_id, block).await?;
+            }
+        }
+        for (table, rows) in &section.changes.upserts {
+            if inner.rebuilding && !is_derived(table) {
+                continue;
+            }
+            if inner.staged.insert(table.name) {
+                bulk::create_stage(connection, table).await?;
+            }
+            bulk::upsert(connection, table, rows, self.chain_id, section.undo_block).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_partitions(
+        &self,
+        connection: &mut PgConnection,
+        inner: &mut Inner,
+        table: &TableDef,
+        rows: &[Row],
+    ) -> Result<(), sqlx::Error> {
+        if !rows::is_partitioned_by_block(table) {
+            return Ok(());
+        }
+        let Some(place) = table.column("block_number") else { return Ok(()) };
+        let slots: HashSet<u64> = rows
+            .iter()
+            .filter_map(|row| u64::from_value(row[place].clone()))
+            .map(|number| number / PARTITION_BLOCKS)
+            .filter(|slot| !inner.partitions.contains(slot))
+            .collect();
+        for slot in slots {
+            sqlx::query("select ops.ensure_partitions($1, $2)")
+                .bind(int(self.chain_id))
+                .bind(int(slot * PARTITION_BLOCKS))
+                .execute(&mut *connection)
+                .await?;
+            inner.partitions.insert(slot);
+        }
+        Ok(())
+    }
+
+    async fn prune(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        for sql in [
+            "delete from ops.undo where chain_id = $1 and block_number <=
+                 (select finalized_number from chain.checkpoints where chain_id = $1)",
+            "delete from ops.headers where chain_id = $1 and block_number <
+                 (select max(h.block_number) from ops.headers h join chain.checkpoints c using (chain_id)
+                  where h.chain_id = $1 and h.block_number <= c.finalized_number)",
+        ] {
+            sqlx::query(sql).bind(int(self.chain_id)).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn try_commit(
+        &self,
+        connection: &mut PgConnection,
+        inner: &mut Inner,
+        commit: &Commit,
+    ) -> Result<(), sqlx::Error> {
+        if inner.rebuilding {
+            for section in &commit.sections {
+                self.write(connection, inner, section).await?;
+            }
+            return Ok(());
+        }
+        connection.execute("begin").await?;
+        self.hold_lease(connection).await?;
+        self.move_checkpoint(connection, commit.expected, commit.next, Some(commit.finalized)).await?;
+        for section in &commit.sections {
+            self.write(connection, inner, section).await?;
+        }
+        self.keep_header(connection, commit.next).await?;
+        self.prune(connection).await?;
+        sqlx::query("select pg_notify('asset_indexer', $1)")
+            .bind(format!("{}:{}", self.chain_id, commit.next.id.number))
+            .execute(&mut *connection)
+            .await?;
+        self.hold_lease(connection).await?;
+        connection.execute("commit").await.map(drop)
+    }
+}
+
+impl Store for PostgresStore {
+    async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        self.with("reading the checkpoint", async |connection, _| {
+            let row = sqlx::query(
+                "select block_number, block_hash, parent_hash, extract(epoch from block_timestamp)::bigint,
+                     finalized_number, finalized_hash, status, halt_reason
+                 from chain.checkpoints where chain_id = $1",
+            )
+            .bind(int(self.chain_id))
+            .fetch_optional(connection)
+            .await?;
+            row.map(|row| checkpoint_of(&row)).transpose()
+        })
+        .await
+    }
+
+    async fn start(&self, start: &Start) -> Result<(), StoreError> {
+        self.with("setting the first checkpoint", async |connection, inner| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            sqlx::query(
+                "insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash,
+                     block_timestamp, finalized_number, finalized_hash, status)
+                 values ($1, $2, $3, $4, $5, to_timestamp($6), $7, $8, 'running')",
+            )
+            .bind(int(self.chain_id))
+            .bind(start.genesis.as_slice())
+            .bind(int(start.block.id.number))
+            .bind(start.block.id.hash.as_slice())
+            .bind(start.block.parent.as_slice())
+            .bind(start.block.timestamp as f64)
+            .bind(int(start.finalized.number))
+            .bind(start.finalized.hash.as_slice())
+            .execute(&mut *connection)
+            .await?;
+            let section = Section { undo_block: None, changes: start.changes.clone() };
+            self.write(connection, inner, &section).await?;
+            self.keep_header(connection, start.block).await?;
+            connection.execute("commit").await.map(drop)
+        })
+        .await
+    }
+
+    async fn genesis(&self) -> Result<Option<B256>, StoreError> {
+        self.with("reading the genesis hash", async |connection, _| {
+            let row = sqlx::query("select genesis_hash from chain.checkpoints where chain_id = $1")
+                .bind(int(self.chain_id))
+                .fetch_optional(connection)
+                .await?;
+            row.map(|row| hash(&row, 0)).transpose()
+        })
+        .await
+    }
+
+    async fn load(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.with("loading rows", async |connection, _| rows::load(connection, load).await).await
+    }
+
+    async fn headers(&self) -> Result<Vec<Header>, StoreError> {
+        self.with("reading headers", async |connection, _| {
+            let rows = sqlx::query(
+                "select block_number, block_hash, parent_hash, block_timestamp from ops.headers
+                 where chain_id = $1 order by block_number",
+            )
+            .bind(int(self.chain_id))
+            .fetch_all(connection)
+            .await?;
+            rows.iter().map(header_of).collect()
+        })
+        .await
+    }
+
+    async fn ground_logs(
+        &self,
+        range: BlockRange,
+        addresses: Option<&[Address]>,
+    ) -> Result<Vec<RawLog>, StoreError> {
+        let events = self
+            .with("reading ground", async |connection, _| {
+                let addresses = addresses.map(|list| list.iter().map(|a| a.to_vec()).collect::<Vec<_>>());
+                rows::ground(connection, self.chain_id, range, addresses).await
+            })
+            .await?;
+        events
+            .into_iter()
+            .map(|row| AssetEvent::from_row(row).map(|event| event.log()))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| StoreError::Corrupt {
+                table: AssetEvent::DEF.name,
+                reason: "a column has another type than declared".to_owned(),
+            })
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.with("committing", async |connection, inner| {
+            self.try_commit(connection, inner, commit).await
+        })
+        .await
+    }
+
+    async fn rollback(&self, rollback: &Rollback) -> Result<(), StoreError> {
+        self.with("rolling back", async |connection, _| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            self.move_checkpoint(connection, rollback.expected, rollback.ancestor, None).await?;
+            rollback::take_back(connection, self.chain_id, rollback).await?;
+            self.hold_lease(connection).await?;
+            connection.execute("commit").await.map(drop)
+        })
+        .await
+    }
+
+    async fn halt(&self, reason: &str) -> Result<(), StoreError> {
+        self.with("halting", async |connection, _| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            sqlx::query("update chain.checkpoints set status = 'halted', halt_reason = $2 where chain_id = $1")
+                .bind(int(self.chain_id))
+                .bind(reason)
+                .execute(&mut *connection)
+                .await?;
+            rollback::system_event(connection, self.chain_id, "halt", "critical", reason).await?;
+            connection.execute("commit").await.map(drop)
+        })
+        .await
+    }
+
+    async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {
+        let key = vec![Value::Int(int(self.chain_id))];
+        let mut dumped = self
+            .with("reading a table", async |connection, _| {
+                rows::select(connection, table, &[0], &[key], false).await
+            })
+            .await?;
+        dumped.sort_unstable();
+        Ok(dumped)
+    }
+}
+
+/// Whether a rebuild derives the table from ground.
+fn is_derived(table: &TableDef) -> bool {
+    matches!(table.class, crate::row::Class::History | crate::row::Class::State)
+        || table == crate::table::contract::Coverage::DEF
+}
+
+/// A chain's number as PostgreSQL's bigint.
+fn int(number: u64) -> i64 {
+    i64::try_from(number).expect("chain numbers stay below 2^63")
+}
+
+fn unsigned(row: &sqlx::postgres::PgRow, place: usize) -> Result<u64, sqlx::Error> {
+    u64::try_from(row.try_get::<i64, _>(place)?).map_err(|e| sqlx::Error::Decode(e.into()))
+}
+
+fn hash(row: &sqlx::postgres::PgRow, place: usize) -> Result<B256, sqlx::Error> {
+    let bytes: Vec<u8> = row.try_get(place)?;
+    B256::try_from(bytes.as_slice()).map_err(|e| sqlx::Error::Decode(e.into()))
+}
+
+fn header_of(row: &sqlx::postgres::PgRow) -> Result<Header, sqlx::Error> {
+    Ok(Header {
+        id: BlockId { number: unsigned(row, 0)?, hash: hash(row, 1)? },
+        parent: hash(row, 2)?,
+        timestamp: unsigned(row, 3)?,
+    })
+}
+
+fn checkpoint_of(row: &sqlx::postgres::PgRow) -> Result<Checkpoint, sqlx::Error> {
+    let status = match row.try_get::<String, _>(6)?.as_str() {
+        "running" => Status::Running,
+        _ => Status::Halted {
+            reason: row.try_get::<Option<String>, _>(7)?.unwrap_or_else(|| "unknown".to_owned()),
+        },
+    };
+    Ok(Checkpoint {
+        block: header_of(row)?,
+        finalized: BlockId { number: unsigned(row, 4)?, hash: hash(row, 5)? },
+        status,
+    })
+}
+
+/// What an error of the driver means for the worker.
+pub(crate) fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
+    let reason = error.to_string();
+    match error {
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default().into_owned();
+            let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+                || code == "25P03";
+            let reason = format!("{} (SQLSTATE {code})", database.message());
+            if passes {
+                StoreError::Unavailable { during, reason }
+            } else {
+                StoreError::Refused { during, reason }
+            }
+        }
+        sqlx::Error::Configuration(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+            StoreError::Refused { during, reason }
+        }
+        _ => StoreError::Unavailable { during, reason },
+    }
+}
+

@@ -1,0 +1,146 @@
+//! The one door for commands that write chain tables while a worker is alive: the worker executes, the command watches.
+
+use serde_json::Value as Json;
+use sqlx::types::Json as SqlJson;
+use sqlx::{PgPool, Row as _};
+use uuid::Uuid;
+
+use super::{failed, int};
+use crate::store::StoreError;
+
+/// What a command asks of the worker.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Request {
+    /// Read a range again, compare it with the tables, and mend what differs where asked.
+    Reread {
+        /// First block.
+        from: u64,
+        /// Last block.
+        to: u64,
+        /// Whether to mend.
+        repair: bool,
+    },
+    /// Take everything above a block back.
+    Rewind {
+        /// The block that stays.
+        to: u64,
+        /// Why, for the audit trail.
+        reason: String,
+    },
+    /// Derive all tables anew from ground.
+    Rebuild,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequestState {
+    /// `waiting`, `running`, `done` or `failed`.
+    pub status: String,
+    /// Last block done, while running.
+    pub progress: Option<u64>,
+    /// What came out, or why it failed.
+    pub result: Option<Json>,
+}
+
+/// The requests of one chain.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    pool: PgPool,
+    chain_id: u64,
+}
+
+impl Requests {
+    /// Over a pool.
+    pub fn new(pool: PgPool, chain_id: u64) -> Self {
+        Self { pool, chain_id }
+    }
+
+    /// Hands a request in.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn submit(&self, request: &Request) -> Result<Uuid, StoreError> {
+        let id = Uuid::new_v4();
+        sqlx::query("insert into ops.requests (id, chain_id, request) values ($1, $2, $3)")
+            .bind(id)
+            .bind(int(self.chain_id))
+            .bind(SqlJson(request))
+            .execute(&self.pool)
+            .await
+            .map_err(|e| failed("handing in a request", &e))?;
+        Ok(id)
+    }
+
+    /// The oldest request that waits (or that a worker left unfinished), now marked as running.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn next(&self) -> Result<Option<(Uuid, Request)>, StoreError> {
+        let row = sqlx::query(
+            "update ops.requests set status = 'running', started_at = coalesce(started_at, clock_timestamp())
+             where id = (select id from ops.requests where chain_id = $1 and status in ('waiting', 'running')
+                         order by submitted_at, id limit 1)
+             returning id, request",
+        )
+        .bind(int(self.chain_id))
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|e| failed("reading requests", &e))?;
+        let Some(row) = row else { return Ok(None) };
+        let (id, SqlJson(request)) = (row.get::<Uuid, _>(0), row.get::<SqlJson<Request>, _>(1));
+        Ok(Some((id, request)))
+    }
+
+    /// Tells how far a request is.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn progressed(&self, id: Uuid, block: u64) -> Result<(), StoreError> {
+        sqlx::query("update ops.requests set progress = $2 where id = $1")
+            .bind(id)
+            .bind(int(block))
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(|e| failed("reporting progress", &e))
+    }
+
+    /// Ends a request.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn finished(&self, id: Uuid, outcome: Result<Json, String>) -> Result<(), StoreError> {
+        let (status, result) = match outcome {
+            Ok(result) => ("done", result),
+            Err(reason) => ("failed", Json::String(reason)),
+        };
+        sqlx::query(
+            "update ops.requests set status = $2, result = $3, finished_at = clock_timestamp() where id = $1",
+        )
+        .bind(id)
+        .bind(status)
+        .bind(SqlJson(result))
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|e| failed("finishing a request", &e))
+    }
+
+    /// How far a request is; `None` for an unknown one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn state(&self, id: Uuid) -> Result<Option<RequestState>, StoreError> {
+        let row = sqlx::query("select status, progress, result from ops.requests where id = $1")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|e| failed("reading a request", &e))?;
+        Ok(row.map(|row| RequestState {
+            status: row.get(0),
+            progress: row.get::<Option<i64>, _>(1).and_then(|block| u64::try_from(block).ok()),
+            result: row.get::<Option<SqlJson<Json>>, _>(2).map(|json| json.0),
+        }))
+    }
+}

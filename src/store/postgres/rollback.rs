@@ -1,0 +1,154 @@
+//! Taking blocks back: the same few statements for every declared table.
+//!
+//! What was withdrawn is kept as evidence in `audit_trail` before it goes.
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+
+use super::bulk::{into, key_json, on_conflict, same_key};
+use super::{int, rows};
+use crate::row::TableDef;
+use crate::store::Rollback;
+use crate::table;
+
+/// Restores the tables to what they were at the ancestor; the checkpoint has been moved already.
+pub(super) async fn take_back(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    rollback: &Rollback,
+) -> Result<(), sqlx::Error> {
+    let message = format!(
+        "blocks {} to {} ({}) were taken back to {}; {} stands there now: {}",
+        rollback.ancestor.id.number + 1,
+        rollback.expected.number,
+        rollback.expected.hash,
+        rollback.ancestor.id.hash,
+        rollback.replaced_by,
+        rollback.reason,
+    );
+    for table in table::ALL {
+        if table.is_append_only() {
+            keep_withdrawn(connection, chain_id, rollback, table).await?;
+        }
+        restore(connection, chain_id, rollback, table).await?;
+        if table.is_append_only() {
+            let sql = format!("delete from {} where chain_id = $1 and block_number > $2", rows::name(table));
+            run(connection, sql, chain_id, rollback).await?;
+        }
+    }
+    for table in ["ops.undo", "ops.headers"] {
+        let sql = format!("delete from {table} where chain_id = $1 and block_number > $2");
+        run(connection, sql, chain_id, rollback).await?;
+    }
+    system_event(connection, chain_id, "reorg", "warning", &message).await
+}
+
+/// Copies the rows of withdrawn blocks into the audit trail.
+async fn keep_withdrawn(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    rollback: &Rollback,
+    table: &'static TableDef,
+) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "insert into chain.audit_trail (chain_id, entity_type, entity_id, action, old_state, new_state, block_number,
+             replaced_by, actor)
+         select $1, '{}', {}::text, 'withdrawn', to_jsonb(t), null, t.block_number, $3, $4
+         from {} t where t.chain_id = $1 and t.block_number > $2",
+        table.name,
+        key_json(table, "t"),
+        rows::name(table),
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(int(chain_id))
+        .bind(int(rollback.ancestor.id.number))
+        .bind(rollback.replaced_by.as_slice())
+        .bind(&rollback.reason)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Restores the rows of one table from the journal: of each key the oldest image above the ancestor.
+async fn restore(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    rollback: &Rollback,
+    table: &'static TableDef,
+) -> Result<(), sqlx::Error> {
+    let name = rows::name(table);
+    let images = format!(
+        "with image as (
+             select distinct on (key) key, before, block_number from ops.undo
+             where chain_id = $1 and block_number > $2 and table_name = '{}'
+             order by key, block_number
+         )",
+        table.name
+    );
+    let audit = format!(
+        "{images} insert into chain.audit_trail (chain_id, entity_type, entity_id, action, old_state, new_state,
+             block_number, replaced_by, actor)
+         select $1, '{}', image.key::text, case when image.before is null then 'withdrawn' else 'restored' end,
+             to_jsonb(t), image.before, image.block_number, $3, $4
+         from image cross join lateral jsonb_populate_record(null::{name}, image.key) k
+         join {name} t on {}",
+        table.name,
+        same_key(table, "t", "k"),
+    );
+    sqlx::query(AssertSqlSafe(audit))
+        .bind(int(chain_id))
+        .bind(int(rollback.ancestor.id.number))
+        .bind(rollback.replaced_by.as_slice())
+        .bind(&rollback.reason)
+        .execute(&mut *connection)
+        .await?;
+    let delete = format!(
+        "{images} delete from {name} t using image
+             cross join lateral jsonb_populate_record(null::{name}, image.key) k
+         where image.before is null and {}",
+        same_key(table, "t", "k"),
+    );
+    run(connection, delete, chain_id, rollback).await?;
+    let put_back = format!(
+        "{images} {} from image cross join lateral jsonb_populate_record(null::{name}, image.before) b
+         where image.before is not null {}",
+        into(table, "b."),
+        on_conflict(table),
+    );
+    run(connection, put_back, chain_id, rollback).await
+}
+
+async fn run(
+    connection: &mut PgConnection,
+    sql: String,
+    chain_id: u64,
+    rollback: &Rollback,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(int(chain_id))
+        .bind(int(rollback.ancestor.id.number))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Writes down something that the indexer itself did.
+pub(super) async fn system_event(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    event_type: &str,
+    severity: &str,
+    message: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into chain.system_events (chain_id, event_type, event_data, source, severity)
+         values ($1, $2, jsonb_build_object('message', $3::text), 'asset-indexer', $4)",
+    )
+    .bind(int(chain_id))
+    .bind(event_type)
+    .bind(message)
+    .bind(severity)
+    .execute(connection)
+    .await
+    .map(drop)
+}

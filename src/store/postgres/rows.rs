@@ -1,0 +1,197 @@
+//! Rows out of PostgreSQL, by declaration.
+
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres, Row as _};
+
+use crate::amount::Amount;
+use crate::block::BlockRange;
+use crate::row::{Column, ColumnType, Row, Table, TableDef, Value};
+use crate::table::event::AssetEvent;
+use crate::table::fold::Load;
+
+/// The table's qualified name.
+pub(super) fn name(table: &TableDef) -> String {
+    format!("{}.{}", table.schema(), table.name)
+}
+
+/// Whether the table is partitioned by chain and block.
+pub(super) fn is_partitioned_by_block(table: &TableDef) -> bool {
+    table.key_len == 4 && table.columns[1].name == "block_number" && table.columns[2].name == "log_index"
+}
+
+/// The columns as a list for `select`, in a form that [`decode`] reads.
+fn selected(table: &TableDef) -> String {
+    let columns = table.columns.iter().map(|column| {
+        let name = column.name;
+        match column.column_type {
+            ColumnType::Number | ColumnType::Numbers | ColumnType::Json => format!("t.{name}::text"),
+            ColumnType::Time => format!("extract(epoch from t.{name})::bigint"),
+            ColumnType::Address | ColumnType::Hash => format!("t.{name}::bytea"),
+            _ => format!("t.{name}"),
+        }
+    });
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+/// The SQL type of a column without its domain.
+pub(super) fn base_type(column: &Column) -> &'static str {
+    match column.column_type {
+        ColumnType::Bool => "boolean",
+        ColumnType::Int => "bigint",
+        ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => "bytea",
+        ColumnType::Text => "text",
+        ColumnType::Number => "numeric",
+        ColumnType::Numbers => "numeric[]",
+        ColumnType::Time => "timestamptz",
+        ColumnType::Json => "jsonb",
+        ColumnType::Uuid => "uuid",
+    }
+}
+
+/// Answers a question of the fold: of versioned tables only open versions.
+pub(super) async fn load(connection: &mut PgConnection, load: &Load) -> Result<Vec<Row>, sqlx::Error> {
+    let open_only = load.table.thing_len.is_some();
+    select(connection, load.table, &load.columns, &load.keys, open_only).await
+}
+
+/// Rows whose columns equal one of the keys.
+pub(super) async fn select(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+    columns: &[usize],
+    keys: &[Row],
+    open_only: bool,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let places: Vec<String> = (0..columns.len()).map(|place| format!("k{place}")).collect();
+    let arrays: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| array(&table.columns[*column], place + 1))
+        .collect();
+    let equal: Vec<String> = columns
+        .iter()
+        .zip(&places)
+        .map(|(column, place)| format!("t.{} = k.{place}", table.columns[*column].name))
+        .collect();
+    let sql = format!(
+        "select {} from unnest({}) as k({}) join {} t on {}{}",
+        selected(table),
+        arrays.join(", "),
+        places.join(", "),
+        name(table),
+        equal.join(" and "),
+        if open_only { " and t.to_block is null" } else { "" },
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (place, column) in columns.iter().enumerate() {
+        query = bind(query, &table.columns[*column], keys, place);
+    }
+    let found = query.fetch_all(connection).await?;
+    found.iter().map(|row| decode(table, row)).collect()
+}
+
+fn array(column: &Column, parameter: usize) -> String {
+    match column.column_type {
+        ColumnType::Number => format!("${parameter}::text[]::numeric[]"),
+        _ => format!("${parameter}::{}[]", base_type(column)),
+    }
+}
+
+fn bind<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    column: &Column,
+    keys: &[Row],
+    place: usize,
+) -> Query<'q, Postgres, PgArguments> {
+    let values = keys.iter().map(|key| &key[place]);
+    match column.column_type {
+        ColumnType::Int => query.bind(
+            values.map(|value| if let Value::Int(v) = value { Some(*v) } else { None }).collect::<Vec<_>>(),
+        ),
+        ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => query.bind(
+            values
+                .map(|value| if let Value::Bytes(v) = value { Some(v.clone()) } else { None })
+                .collect::<Vec<_>>(),
+        ),
+        ColumnType::Uuid => query.bind(
+            values.map(|value| if let Value::Uuid(v) = value { Some(*v) } else { None }).collect::<Vec<_>>(),
+        ),
+        _ => query.bind(
+            values
+                .map(|value| match value {
+                    Value::Text(v) => Some(v.clone()),
+                    Value::Number(v) => Some(v.to_string()),
+                    _ => None,
+                })
+                .collect::<Vec<_>>(),
+        ),
+    }
+}
+
+/// Events of a range, in chain order.
+pub(super) async fn ground(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    range: BlockRange,
+    addresses: Option<Vec<Vec<u8>>>,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let table = AssetEvent::DEF;
+    let sql = format!(
+        "select {} from {} t where chain_id = $1 and block_number between $2 and $3
+             and ($4::bytea[] is null or address = any($4)) order by block_number, log_index",
+        selected(table),
+        name(table)
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(super::int(chain_id))
+        .bind(super::int(range.from))
+        .bind(super::int(range.to))
+        .bind(addresses)
+        .fetch_all(connection)
+        .await?;
+    found.iter().map(|row| decode(table, row)).collect()
+}
+
+/// A row as values, in column order.
+fn decode(table: &TableDef, row: &PgRow) -> Result<Row, sqlx::Error> {
+    table.columns.iter().enumerate().map(|(place, column)| value(column, row, place)).collect()
+}
+
+fn value(column: &Column, row: &PgRow, place: usize) -> Result<Value, sqlx::Error> {
+    let text = |place: usize| row.try_get::<Option<String>, _>(place);
+    let wrong = |reason: String| sqlx::Error::Decode(reason.into());
+    let value = match column.column_type {
+        ColumnType::Bool => row.try_get::<Option<bool>, _>(place)?.map(Value::Bool),
+        ColumnType::Int => row.try_get::<Option<i64>, _>(place)?.map(Value::Int),
+        ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => {
+            row.try_get::<Option<Vec<u8>>, _>(place)?.map(Value::Bytes)
+        }
+        ColumnType::Text => text(place)?.map(Value::Text),
+        ColumnType::Number => {
+            let amount = text(place)?.map(|text| text.parse::<Amount>()).transpose();
+            amount.map_err(|e| wrong(e.to_string()))?.map(Value::Number)
+        }
+        ColumnType::Numbers => {
+            let list = text(place)?.map(|text| numbers(&text)).transpose();
+            list.map_err(wrong)?.map(Value::Numbers)
+        }
+        ColumnType::Time => row.try_get::<Option<i64>, _>(place)?.map(Value::Time),
+        ColumnType::Json => {
+            let json = text(place)?.map(|text| serde_json::from_str(&text)).transpose();
+            json.map_err(|e| wrong(e.to_string()))?.map(Value::Json)
+        }
+        ColumnType::Uuid => row.try_get::<Option<uuid::Uuid>, _>(place)?.map(Value::Uuid),
+    };
+    Ok(value.unwrap_or(Value::Null))
+}
+
+/// PostgreSQL's text of a numeric array.
+fn numbers(text: &str) -> Result<Vec<Amount>, String> {
+    let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let inner = inner.ok_or_else(|| format!("{text:?} is no array"))?;
+    if inner.is_empty() {
+        return Ok(Vec::new());
+    }
+    inner.split(',').map(|number| number.parse::<Amount>().map_err(|e| e.to_string())).collect()
+}

@@ -1,0 +1,121 @@
+//! Migrations, and the check that a database has the schema this program was built for.
+
+use sqlx::migrate::{Migrate, Migrator};
+use sqlx::postgres::PgConnection;
+use sqlx::Row as _;
+
+use super::failed;
+use crate::store::StoreError;
+
+/// Forward migrations, each with its way back, embedded in the binary.
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The oldest server that is supported, as `server_version_num` counts.
+const OLDEST_SERVER: i32 = 150_000;
+
+/// What a migration did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// Versions that were applied now.
+    pub applied: Vec<i64>,
+    /// The schema's version now.
+    pub version: i64,
+}
+
+fn newest() -> i64 {
+    MIGRATIONS.iter().filter(|m| !m.migration_type.is_down_migration()).map(|m| m.version).max().unwrap_or(0)
+}
+
+/// The statements that make the roles, for administrators whose `migrate` may not.
+pub fn role_sql() -> &'static str {
+    include_str!("../../../migrations/roles.sql")
+}
+
+/// Refuses servers that are too old.
+///
+/// # Errors
+/// [`StoreError::OtherSchema`] with the version found.
+pub async fn check_version(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let row = sqlx::query("select current_setting('server_version_num')::int, current_setting('server_version')")
+        .fetch_one(connection)
+        .await
+        .map_err(|e| failed("reading the server's version", &e))?;
+    let (number, text): (i32, String) = (row.get(0), row.get(1));
+    if number < OLDEST_SERVER {
+        return Err(StoreError::OtherSchema {
+            found: format!("on PostgreSQL {text}"),
+            needed: "PostgreSQL 15 or newer".to_owned(),
+            remedy: "upgrade the server",
+        });
+    }
+    Ok(())
+}
+
+/// Brings the schema to this program's version.
+///
+/// # Errors
+/// [`StoreError::Refused`] where rights are missing or a migration was changed after it was applied;
+/// [`StoreError::OtherSchema`] where the database is newer than the program.
+pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreError> {
+    check_version(connection).await?;
+    let before = versions(connection).await?;
+    refuse_newer(&before)?;
+    MIGRATIONS.run(&mut *connection).await.map_err(|error| StoreError::Refused {
+        during: "migrating",
+        reason: format!(
+            "{error}; the role needs the right to create schemas, tables and roles: connect as owner, or run \
+             `asset-indexer migrate --print-roles` for the statements an administrator can run"
+        ),
+    })?;
+    let after = versions(connection).await?;
+    let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
+    Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
+}
+
+/// Checks, without changing anything, that the schema is this program's.
+///
+/// # Errors
+/// [`StoreError::OtherSchema`] with the remedy.
+pub async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
+    check_version(connection).await?;
+    let found = versions(connection).await?;
+    refuse_newer(&found)?;
+    let needed = newest();
+    if found.last() != Some(&needed) {
+        return Err(StoreError::OtherSchema {
+            found: found.last().map_or("not there yet".to_owned(), |version| format!("version {version}")),
+            needed: format!("version {needed}"),
+            remedy: "run `asset-indexer migrate` with the owner's ADMIN_DATABASE_URL",
+        });
+    }
+    Ok(())
+}
+
+fn refuse_newer(found: &[i64]) -> Result<(), StoreError> {
+    match found.last() {
+        Some(version) if *version > newest() => Err(StoreError::OtherSchema {
+            found: format!("version {version}"),
+            needed: format!("version {}", newest()),
+            remedy: "the database was migrated by a newer program: run that one",
+        }),
+        _ => Ok(()),
+    }
+}
+
+async fn versions(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|e| failed("looking for the table of migrations", &e))?;
+    if !exists {
+        return Ok(Vec::new());
+    }
+    let applied = connection.list_applied_migrations("_sqlx_migrations").await;
+    let applied = applied.map_err(|error| StoreError::Refused {
+        during: "reading the table of migrations",
+        reason: error.to_string(),
+    })?;
+    let mut versions: Vec<i64> = applied.into_iter().map(|migration| migration.version).collect();
+    versions.sort_unstable();
+    Ok(versions)
+}

@@ -1,0 +1,237 @@
+//! Puts together what one transaction will fold: the logs of the watched contracts, and of every contract that these
+//! announce, over as many hops as there are, with its whole history.
+//!
+//! Children log before they are announced, so an announcement re-reads its whole block; and a contract may be older
+//! than whatever points to it, so its logs are searched from the floor, unless its deployment is in the same
+//! transaction as its announcement.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use alloy::primitives::{Address, B256};
+
+use super::{Sync, SyncError};
+use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
+use crate::discovery::announcements;
+use crate::fact::{Entry, Fact, Role};
+use crate::row::Time;
+use crate::source::{Source, SourceError};
+use crate::store::Store;
+use crate::id;
+
+/// A contract that a batch brought in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// What it is.
+    pub role: Role,
+    /// The first block whose logs are read.
+    pub from_block: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Assembled {
+    /// In the chain's order.
+    pub entries: Vec<Entry>,
+    /// The contracts that were not watched before.
+    pub found: BTreeMap<Address, Found>,
+}
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// For a range of final blocks, given the logs of the contracts watched so far.
+    pub(super) async fn assemble_range(
+        &self,
+        range: BlockRange,
+        logs: Vec<RawLog>,
+    ) -> Result<Assembled, SyncError> {
+        let mut assembly = Assembly::default();
+        let mut unread = logs;
+        loop {
+            self.read(&mut assembly, unread).await?;
+            let found = self.announced(&mut assembly);
+            if found.is_empty() {
+                return Ok(assembly.done());
+            }
+            // One request for all that were deployed in this range, one for those that may be older.
+            let (new, old): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|(_, found)| found.from_block >= range.from);
+            let addresses = |list: Vec<(Address, Found)>| list.into_iter().map(|(a, _)| a).collect::<Vec<_>>();
+            unread = self.source.logs_in_range(range, &addresses(new)).await?;
+            let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
+            unread.extend(self.source.logs_in_range(since, &addresses(old)).await?);
+        }
+    }
+
+    /// For one block above finality, given all of its logs, whoever emitted them, and the contracts to look at; those
+    /// that `assembly` found before are of them.
+    pub(super) async fn assemble_block(
+        &self,
+        block: Header,
+        finalized: BlockId,
+        logs: &[RawLog],
+        mut watched: HashSet<Address>,
+        mut assembly: Assembly,
+    ) -> Result<Assembled, SyncError> {
+        watched.extend(assembly.found.keys());
+        let of = |logs: &[RawLog], wanted: &HashSet<Address>| -> Vec<RawLog> {
+            logs.iter().filter(|log| wanted.contains(&log.address)).cloned().collect()
+        };
+        let mut unread = of(logs, &watched);
+        let mut window: Option<Vec<RawLog>> = None;
+        loop {
+            self.read(&mut assembly, unread).await?;
+            let found = self.announced(&mut assembly);
+            if found.is_empty() {
+                return Ok(assembly.done());
+            }
+            let all: HashSet<Address> = found.iter().map(|(address, _)| *address).collect();
+            unread = of(logs, &all);
+            let old: Vec<Address> = found
+                .iter()
+                .filter(|(_, found)| found.from_block < block.id.number)
+                .map(|(address, _)| *address)
+                .collect();
+            if old.is_empty() {
+                continue;
+            }
+            let top = finalized.number.min(block.id.number - 1);
+            if self.config.floor_block <= top {
+                let since = BlockRange { from: self.config.floor_block, to: top };
+                unread.extend(self.source.logs_in_range(since, &old).await?);
+            }
+            if window.is_none() {
+                window = Some(self.window(top, block.id.number).await?);
+            }
+            let old: HashSet<Address> = old.into_iter().collect();
+            unread.extend(of(window.as_deref().unwrap_or_default(), &old));
+        }
+    }
+
+    /// All logs of our blocks between finality and `below`, each by its hash: a range by number could answer from
+    /// another fork.
+    pub(super) async fn window(&self, finalized: u64, below: u64) -> Result<Vec<RawLog>, SyncError> {
+        let mut logs = Vec::new();
+        for header in self.store.headers().await? {
+            if header.id.number > finalized && header.id.number < below {
+                logs.extend(self.source.logs_of_block(header.id).await?);
+            }
+        }
+        Ok(logs)
+    }
+
+    /// Decodes logs in the roles of their contracts and adds them to the assembly.
+    pub(super) async fn read(
+        &self,
+        assembly: &mut Assembly,
+        logs: Vec<RawLog>,
+    ) -> Result<(), SyncError> {
+        let times = self.times(&logs).await?;
+        for log in logs {
+            let Some(role) = self.role_of(assembly, log.address) else { continue };
+            if self.is_before_opening(&log) {
+                continue;
+            }
+            let hash = assembly.hashes.entry(log.block.number).or_insert(log.block.hash);
+            if *hash != log.block.hash {
+                return Err(SyncError::Contradiction(format!(
+                    "block {} has two hashes in one answer, {hash} and {}",
+                    log.block.number, log.block.hash
+                )));
+            }
+            let seconds = log.timestamp.or_else(|| times.get(&log.block.number).copied());
+            let time = Time::from_seconds(seconds.ok_or(SourceError::BlockGone {
+                number: log.block.number,
+                hash: Some(log.block.hash),
+            })?);
+            let asset_id =
+                role.is_token().then(|| id::asset_id(self.config.chain_id, log.address));
+            let reading = self.decoder.read(role, &log);
+            let position = log.position();
+            let entry = Entry { log, time, role, asset_id, reading };
+            if let Some(Fact::ContractDeployed { address }) = entry.fact() {
+                assembly.deployed.insert((entry.log.transaction_hash, *address));
+            }
+            assembly.fresh.insert(position);
+            assembly.entries.insert(position, entry);
+        }
+        Ok(())
+    }
+
+    /// Block times of the logs that came without.
+    async fn times(&self, logs: &[RawLog]) -> Result<BTreeMap<u64, u64>, SyncError> {
+        let untimed: BTreeMap<u64, B256> = logs
+            .iter()
+            .filter(|log| log.timestamp.is_none())
+            .map(|log| (log.block.number, log.block.hash))
+            .collect();
+        let numbers: Vec<u64> = untimed.keys().copied().collect();
+        let mut times = BTreeMap::new();
+        for header in self.source.headers(&numbers).await? {
+            if untimed.get(&header.id.number) != Some(&header.id.hash) {
+                return Err(SyncError::Contradiction(format!(
+                    "block {} changed between its logs and its header",
+                    header.id.number
+                )));
+            }
+            times.insert(header.id.number, header.timestamp);
+        }
+        Ok(times)
+    }
+
+    fn role_of(&self, assembly: &Assembly, address: Address) -> Option<Role> {
+        let known = self.known.as_ref().and_then(|known| known.roles.get(&address).copied());
+        known.or_else(|| assembly.found.get(&address).map(|found| found.role))
+    }
+
+    fn is_before_opening(&self, log: &RawLog) -> bool {
+        self.settings
+            .as_ref()
+            .and_then(|settings| settings.openings.get(&log.address))
+            .is_some_and(|opening| log.block.number <= opening.number)
+    }
+
+    /// The contracts that the entries added last announce and that nobody watches yet.
+    pub(super) fn announced(&self, assembly: &mut Assembly) -> Vec<(Address, Found)> {
+        let mut new = Vec::new();
+        for position in std::mem::take(&mut assembly.fresh) {
+            let Some(entry) = assembly.entries.get(&position) else { continue };
+            let Some(fact) = entry.fact() else { continue };
+            let transaction = entry.log.transaction_hash;
+            let mut latest = Vec::new();
+            for (address, role) in announcements(entry.role, fact) {
+                if self.role_of(assembly, address).is_some() {
+                    continue;
+                }
+                let is_new = assembly.deployed.contains(&(transaction, address));
+                let from_block =
+                    if is_new { position.block_number } else { self.config.floor_block };
+                latest.push((address, Found { role, from_block }));
+            }
+            for (address, found) in latest {
+                assembly.found.insert(address, found);
+                new.push((address, found));
+            }
+        }
+        new
+    }
+}
+
+/// An assembly under way.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    entries: BTreeMap<Position, Entry>,
+    found: BTreeMap<Address, Found>,
+    fresh: BTreeSet<Position>,
+    deployed: HashSet<(B256, Address)>,
+    hashes: BTreeMap<u64, B256>,
+}
+
+impl Assembly {
+    /// One that goes on from contracts found before.
+    pub(super) fn with(found: BTreeMap<Address, Found>) -> Self {
+        Self { found, ..Self::default() }
+    }
+
+    pub(super) fn done(self) -> Assembled {
+        Assembled { entries: self.entries.into_values().collect(), found: self.found }
+    }
+}

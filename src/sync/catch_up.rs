@@ -1,0 +1,117 @@
+//! Contracts that were added to the configuration later: read from their start while the head is followed, until the
+//! checkpoint speaks for them.
+//!
+//! Every row belongs to the contract that caused it, so these contracts fold alone and disturb nobody; what spans
+//! contracts is joined when it is read.
+
+use std::collections::{HashMap, HashSet};
+
+use alloy::primitives::Address;
+
+use super::assemble::{Assembled, Assembly};
+use super::{Outcome, Sync, SyncError, push_rows};
+use crate::block::{BlockRange, RawLog};
+use crate::source::{Source, View};
+use crate::store::{Checkpoint, Commit, Section, Store};
+use crate::table::contract::Coverage;
+use crate::table::fold::Fold;
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// Reads the next stretch of the contracts that are behind.
+    pub(super) async fn catch_up(
+        &mut self,
+        checkpoint: &Checkpoint,
+        view: &View,
+    ) -> Result<Outcome, SyncError> {
+        let Some(known) = &self.known else { return Ok(Outcome::Idle) };
+        let behind = known.catching_up.clone();
+        let at = checkpoint.block.id.number;
+        let from = behind.values().min().map_or(at, |through| through + 1);
+        let to = view.finalized.number.min(at).min(from.saturating_add(self.config.range_blocks_max - 1));
+        let reaches = to.max(from.saturating_sub(1)) >= view.finalized.number.min(at);
+        let mut assembled = Assembled::default();
+        if from <= to {
+            let range = BlockRange { from, to };
+            let addresses: Vec<Address> = behind.keys().copied().collect();
+            let mut logs = self.source.logs_in_range(range, &addresses).await?;
+            logs.retain(|log| is_unread(&behind, log));
+            assembled = self.assemble_range(range, logs).await?;
+        }
+        let mut fold = Fold::new(self.settings());
+        self.fold_entries(&mut fold, &assembled.entries).await?;
+        let mut changes = fold.take();
+        let through = (!reaches).then_some(to);
+        self.cover(&mut changes, &assembled, through);
+        push_rows(&mut changes, false, self.covered(&behind, through).await?);
+        let mut sections = vec![Section { undo_block: None, changes }];
+        let mut events = assembled.entries.len();
+        if reaches {
+            let watched = behind.keys().copied().collect();
+            events += self.join(&mut sections, &mut fold, watched, assembled, checkpoint, view).await?;
+        }
+        self.commit(Commit {
+            expected: checkpoint.block.id,
+            next: checkpoint.block,
+            finalized: view.finalized,
+            sections,
+        })
+        .await?;
+        self.known = None;
+        let through = if reaches { at } else { to };
+        Ok(Outcome::CaughtUp { through, joined: reaches, events })
+    }
+
+    /// The blocks above finality, each with its own undo, so that a later reorg takes back just what it should.
+    async fn join(
+        &self,
+        sections: &mut Vec<Section>,
+        fold: &mut Fold,
+        watched: HashSet<Address>,
+        before: Assembled,
+        checkpoint: &Checkpoint,
+        view: &View,
+    ) -> Result<usize, SyncError> {
+        let at = checkpoint.block.id.number;
+        let mut found = before.found;
+        let mut events = 0;
+        for block in self.store.headers().await? {
+            if block.id.number <= view.finalized.number || block.id.number > at {
+                continue;
+            }
+            let logs = self.source.logs_of_block(block.id).await?;
+            let known = found.keys().copied().collect::<HashSet<_>>();
+            let assembly = Assembly::with(std::mem::take(&mut found));
+            let mut assembled = self
+                .assemble_block(block, view.finalized, &logs, watched.clone(), assembly)
+                .await?;
+            self.fold_entries(fold, &assembled.entries).await?;
+            events += assembled.entries.len();
+            found = assembled.found.clone();
+            assembled.found.retain(|address, _| !known.contains(address));
+            let mut changes = fold.take();
+            self.cover(&mut changes, &assembled, None);
+            sections.push(Section { undo_block: Some(block.id.number), changes });
+        }
+        Ok(events)
+    }
+
+    async fn covered(
+        &self,
+        behind: &HashMap<Address, u64>,
+        through: Option<u64>,
+    ) -> Result<Vec<Coverage>, SyncError> {
+        let rows: Vec<Coverage> = self.rows().await?;
+        Ok(rows
+            .into_iter()
+            .filter(|row| behind.contains_key(&row.address))
+            .map(|row| Coverage {
+                through_block: through.map(|through| row.through_block.map_or(through, |was| was.max(through))),
+                ..row
+            })
+            .collect())
+    }
+}
+
+fn is_unread(behind: &HashMap<Address, u64>, log: &RawLog) -> bool {
+    behind.get(&log.address).is_some_and(|through| log.block.number > *through)
+}

@@ -1,0 +1,154 @@
+//! Brings the configured contracts into the tables: at the start, when one is added, and after a reorg that took one.
+
+use std::collections::HashMap;
+
+use alloy::primitives::Address;
+
+use super::start::Resolved;
+use super::{Contract, Known, StartError, Sync, SyncError, push_rows};
+use crate::block::BlockId;
+use crate::fact::Role;
+use crate::row::{Field, Table};
+use crate::source::Source;
+use crate::store::{Checkpoint, Commit, Section, Store, StoreError};
+use crate::table::contract::{Contract as ContractRow, Coverage};
+use crate::table::event::ConfiguredContract;
+use crate::table::fold::{Changes, Load};
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// The rows of configured contracts; one whose start is at or below the checkpoint has to catch up.
+    pub(super) fn configured_rows(&self, changes: &mut Changes, resolved: &[Resolved], at: u64) {
+        let chain_id = self.config.chain_id;
+        push_rows(changes, false, resolved.iter().map(|resolved| ConfiguredContract {
+            chain_id,
+            address: resolved.contract.address,
+            role: resolved.contract.role.name().to_owned(),
+            start_block: resolved.start_block,
+            opening_hash: resolved.opening.map(|opening| opening.hash),
+        }));
+        push_rows(changes, false, resolved.iter().map(|resolved| ContractRow {
+            chain_id,
+            address: resolved.contract.address,
+            role: resolved.contract.role.name().to_owned(),
+            announced_by: None,
+            announced_block: None,
+            announced_log: None,
+            announced_as: None,
+        }));
+        push_rows(changes, false, resolved.iter().map(|resolved| Coverage {
+            chain_id,
+            address: resolved.contract.address,
+            from_block: resolved.start_block,
+            through_block: (resolved.start_block <= at).then(|| resolved.start_block.saturating_sub(1)),
+        }));
+    }
+
+    /// Compares the configuration with the tables, and adds what is new.
+    pub(super) async fn configure(&mut self, checkpoint: &Checkpoint) -> Result<(), SyncError> {
+        let stored: Vec<ConfiguredContract> = self.rows().await?;
+        let contracts: Vec<ContractRow> = self.rows().await?;
+        let roles: HashMap<Address, String> =
+            contracts.into_iter().map(|row| (row.address, row.role)).collect();
+        let is_stored = |contract: &Contract| {
+            stored.iter().any(|row| row.address == contract.address)
+                && roles.contains_key(&contract.address)
+        };
+        for contract in &self.config.contracts {
+            let (address, configured) = (contract.address, contract.role.name());
+            if let Some(stored) = roles.get(&address).filter(|stored| *stored != configured) {
+                let stored = stored.clone();
+                return Err(StartError::OtherRole { address, configured, stored }.into());
+            }
+        }
+        let new: Vec<Contract> =
+            self.config.contracts.iter().filter(|contract| !is_stored(contract)).copied().collect();
+        let mut openings: Vec<(Address, BlockId)> =
+            stored.iter().filter_map(opening_of).collect();
+        if !new.is_empty() {
+            let view = self.source.view().await?;
+            let resolved = self.resolve(&new, &view).await?;
+            openings.extend(resolved.iter().filter_map(|resolved| {
+                resolved.opening.map(|opening| (resolved.contract.address, opening))
+            }));
+            self.add(checkpoint, &resolved, &roles).await?;
+        }
+        self.settings = Some(self.settings_of(openings.into_iter()));
+        self.configured = true;
+        self.known = None;
+        Ok(())
+    }
+
+    async fn add(
+        &self,
+        checkpoint: &Checkpoint,
+        resolved: &[Resolved],
+        roles: &HashMap<Address, String>,
+    ) -> Result<(), SyncError> {
+        let at = checkpoint.block.id;
+        let mut changes = Changes::default();
+        self.configured_rows(&mut changes, resolved, at.number);
+        // What the chain had announced already has its whole history: only its cause is new.
+        for (table, rows) in &mut changes.upserts {
+            if *table == Coverage::DEF {
+                rows.retain(|row| {
+                    Coverage::from_row(row.clone()).is_some_and(|row| !roles.contains_key(&row.address))
+                });
+            }
+        }
+        let sections = vec![Section { undo_block: None, changes }];
+        let commit = Commit {
+            expected: at,
+            next: checkpoint.block,
+            finalized: checkpoint.finalized,
+            sections,
+        };
+        for resolved in resolved {
+            let contract = &resolved.contract;
+            tracing::info!(address = %contract.address, role = contract.role.name(), from = resolved.start_block,
+                "contract added");
+        }
+        Ok(self.store.commit(&commit).await?)
+    }
+
+    /// Reads the watched contracts, unless they are known as of this checkpoint.
+    pub(super) async fn learn(&mut self, checkpoint: &Checkpoint) -> Result<(), SyncError> {
+        let at = checkpoint.block.id;
+        if self.known.as_ref().is_some_and(|known| known.at == at) {
+            return Ok(());
+        }
+        let contracts: Vec<ContractRow> = self.rows().await?;
+        let coverage: Vec<Coverage> = self.rows().await?;
+        let mut roles = HashMap::with_capacity(contracts.len());
+        for row in contracts {
+            let role = Role::from_name(&row.role).ok_or_else(|| StoreError::Corrupt {
+                table: ContractRow::DEF.name,
+                reason: format!("{} has the unknown role {:?}", row.address, row.role),
+            })?;
+            roles.insert(row.address, role);
+        }
+        let catching_up = coverage
+            .into_iter()
+            .filter(|row| roles.contains_key(&row.address))
+            .filter_map(|row| row.through_block.map(|through| (row.address, through)))
+            .collect();
+        self.known = Some(Known { at, roles, catching_up });
+        Ok(())
+    }
+
+    /// All rows of a small table of this chain.
+    pub(super) async fn rows<T: Table>(&self) -> Result<Vec<T>, SyncError> {
+        let key = vec![self.config.chain_id.to_value()];
+        let load = Load { table: T::DEF, columns: vec![0], keys: vec![key] };
+        let rows = self.store.load(&load).await?;
+        let typed: Option<Vec<T>> = rows.into_iter().map(T::from_row).collect();
+        typed.ok_or_else(|| {
+            let reason = "a column has another type than declared".to_owned();
+            StoreError::Corrupt { table: T::DEF.name, reason }.into()
+        })
+    }
+}
+
+fn opening_of(row: &ConfiguredContract) -> Option<(Address, BlockId)> {
+    let hash = row.opening_hash?;
+    Some((row.address, BlockId { number: row.start_block.saturating_sub(1), hash }))
+}

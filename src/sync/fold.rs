@@ -1,0 +1,84 @@
+//! Drives the pure fold: gives it what it misses, until nothing is missing.
+
+use std::collections::BTreeMap;
+
+use super::{Assembled, Sync, SyncError, push_rows};
+use crate::fact::Entry;
+use crate::source::Source;
+use crate::store::{Store, StoreError};
+use crate::table::contract::Coverage;
+use crate::table::fold::{Changes, Fold};
+
+/// More rounds than any chain of needs is long: rows, then a call that depends on them, then an input.
+const ROUNDS_MAX: usize = 64;
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// The rows of an assembly whose contracts are all followed from now on.
+    pub(super) async fn fold(&self, assembled: &Assembled) -> Result<Changes, SyncError> {
+        let mut fold = Fold::new(self.settings());
+        self.fold_entries(&mut fold, &assembled.entries).await?;
+        let mut changes = fold.take();
+        self.cover(&mut changes, assembled, None);
+        Ok(changes)
+    }
+
+    /// Coverage of the contracts that were found: `through` is the last block read while they catch up.
+    pub(super) fn cover(&self, changes: &mut Changes, assembled: &Assembled, through: Option<u64>) {
+        let rows = assembled.found.iter().map(|(address, found)| Coverage {
+            chain_id: self.config.chain_id,
+            address: *address,
+            from_block: found.from_block,
+            through_block: through,
+        });
+        push_rows(changes, false, rows);
+    }
+
+    /// Folds entries, loading rows and asking the node until nothing is missing.
+    pub(super) async fn fold_entries(&self, fold: &mut Fold, entries: &[Entry]) -> Result<(), SyncError> {
+        for _ in 0..ROUNDS_MAX {
+            if fold.fold(entries).is_ok() {
+                return Ok(());
+            }
+            for load in fold.loads() {
+                let rows = self.store.load(&load).await?;
+                if !fold.loaded(&load, rows) {
+                    let reason = "a column has another type than declared".to_owned();
+                    return Err(StoreError::Corrupt { table: load.table.name, reason }.into());
+                }
+            }
+            let calls = fold.wanted_calls();
+            if !calls.is_empty() {
+                let answers = self.source.calls(&calls).await?;
+                for (call, answer) in calls.into_iter().zip(answers) {
+                    fold.answered(call, answer);
+                }
+            }
+            self.fetch_inputs(fold).await?;
+        }
+        Err(SyncError::Contradiction(format!(
+            "folding {} logs needed more than {ROUNDS_MAX} rounds of loading: this is a bug, please report it",
+            entries.len()
+        )))
+    }
+
+    async fn fetch_inputs(&self, fold: &mut Fold) -> Result<(), SyncError> {
+        let mut wanted: BTreeMap<_, Vec<u32>> = BTreeMap::new();
+        for (block, index) in fold.wanted_inputs() {
+            wanted.entry(block).or_default().push(index);
+        }
+        for (block, indices) in wanted {
+            let transactions = self.source.transactions(block).await?;
+            for index in indices {
+                let found = transactions.iter().find(|transaction| transaction.index == index);
+                let found = found.ok_or_else(|| {
+                    SyncError::Contradiction(format!(
+                        "block {} has logs of transaction {index}, and its list of transactions has not",
+                        block.number
+                    ))
+                })?;
+                fold.fetched(found.clone());
+            }
+        }
+        Ok(())
+    }
+}

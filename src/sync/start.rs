@@ -1,0 +1,226 @@
+//! Where following starts: checks the configured contracts against the chain, and sets the first checkpoint.
+
+use alloy::primitives::Address;
+
+use super::{Outcome, Sync, SyncError};
+use crate::block::{BlockId, BlockRange};
+use crate::fact::Role;
+use crate::source::{Source, View};
+use crate::store::{Start, Store};
+use crate::table::fold::{Changes, Settings};
+
+/// A contract that the configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contract {
+    /// What it is.
+    pub role: Role,
+    /// Where it is.
+    pub address: Address,
+    /// First block to read; `None` to find the block that created it.
+    pub start_block: Option<u64>,
+    /// Whether `start_block` may lie above the contract's first event.
+    pub partial: bool,
+}
+
+/// A configured contract whose start was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Resolved {
+    pub(super) contract: Contract,
+    pub(super) start_block: u64,
+    /// The block before, where opening balances are observed; only of partial contracts.
+    pub(super) opening: Option<BlockId>,
+}
+
+/// Why the configured contracts cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No code at the address.
+    #[error(
+        "there is no contract at {address} (configured as {role}) on chain {chain_id} at block {head}: \
+         check the address and the RPC's chain"
+    )]
+    NoContract {
+        /// The address.
+        address: Address,
+        /// The configured role.
+        role: &'static str,
+        /// The chain.
+        chain_id: u64,
+        /// The node's head.
+        head: u64,
+    },
+    /// The start block would leave out what came before.
+    #[error(
+        "start block {start} of {address} is above its first event at block {first}: start at {first} or below, \
+         or accept a register that is complete only from {start} on with --partial (partial = true)"
+    )]
+    StartsLate {
+        /// The contract.
+        address: Address,
+        /// The configured start.
+        start: u64,
+        /// The first event's block.
+        first: u64,
+    },
+    /// The start is above the chain's head.
+    #[error("start block {start} of {address} is above the chain's head {head}")]
+    AboveHead {
+        /// The contract.
+        address: Address,
+        /// The configured start.
+        start: u64,
+        /// The node's head.
+        head: u64,
+    },
+    /// Nothing to follow.
+    #[error("no contract is configured: name at least one with [[contract]] in the file or --contract ROLE=ADDRESS")]
+    NoContracts,
+    /// The configuration calls a watched contract something else.
+    #[error(
+        "{address} is configured as {configured}, and the tables hold it as {stored}: correct the role, or use a \
+         fresh database"
+    )]
+    OtherRole {
+        /// The contract.
+        address: Address,
+        /// The role in the configuration.
+        configured: &'static str,
+        /// The role in the tables.
+        stored: String,
+    },
+    /// The node serves another chain than configured.
+    #[error("the node serves chain {found}, and the configuration says chain {configured}: check [chain] id and the RPC's URL")]
+    OtherChain {
+        /// `[chain] id`.
+        configured: u64,
+        /// `eth_chainId`.
+        found: u64,
+    },
+}
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// Checks that the node serves the chain that is configured and that the tables hold.
+    ///
+    /// # Errors
+    /// Another chain id or genesis, before anything is written.
+    pub async fn check_chain(&self) -> Result<(), SyncError> {
+        let found = self.source.chain_id().await?;
+        let configured = self.config.chain_id;
+        if found != configured {
+            return Err(StartError::OtherChain { configured, found }.into());
+        }
+        if let Some(stored) = self.store.genesis().await? {
+            let genesis = self.header_at(0).await?.id.hash;
+            if stored != genesis {
+                return Err(crate::store::StoreError::OtherChain {
+                    stored: format!("chain {configured} with genesis {stored}"),
+                    found: format!("chain {found} with genesis {genesis}"),
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the first checkpoint, just below the first block that will be read.
+    pub(super) async fn start(&mut self) -> Result<Outcome, SyncError> {
+        if self.config.contracts.is_empty() {
+            return Err(StartError::NoContracts.into());
+        }
+        let view = self.source.view().await?;
+        let resolved = self.resolve(&self.config.contracts, &view).await?;
+        let first = resolved.iter().map(|contract| contract.start_block).min().unwrap_or(1);
+        // Block 0 holds no transaction, hence no log: it is the lowest checkpoint there is.
+        let below = self.header_at(first.max(1) - 1).await?;
+        let genesis = self.header_at(0).await?.id.hash;
+        let mut changes = Changes::default();
+        self.configured_rows(&mut changes, &resolved, below.id.number);
+        let finalized = view.finalized;
+        self.store.start(&Start { genesis, block: below, finalized, changes }).await?;
+        self.configured = true;
+        self.settings = Some(self.settings_of(resolved.iter().filter_map(|resolved| {
+            resolved.opening.map(|opening| (resolved.contract.address, opening))
+        })));
+        Ok(Outcome::Started(below.id))
+    }
+
+    pub(super) fn settings_of(
+        &self,
+        openings: impl Iterator<Item = (Address, BlockId)>,
+    ) -> Settings {
+        Settings {
+            chain_id: self.config.chain_id,
+            claim_expiry: self.config.claim_expiry.clone(),
+            openings: openings.collect(),
+        }
+    }
+
+    /// Finds and checks each contract's first block.
+    pub(super) async fn resolve(
+        &self,
+        contracts: &[Contract],
+        view: &View,
+    ) -> Result<Vec<Resolved>, SyncError> {
+        let mut resolved = Vec::with_capacity(contracts.len());
+        for contract in contracts {
+            resolved.push(self.resolve_one(contract, view).await?);
+        }
+        Ok(resolved)
+    }
+
+    async fn resolve_one(&self, contract: &Contract, view: &View) -> Result<Resolved, SyncError> {
+        let (address, head) = (contract.address, view.head.id.number);
+        let role = contract.role.name();
+        if self.source.has_code(address, head).await? == Some(false) {
+            let chain_id = self.config.chain_id;
+            return Err(StartError::NoContract { address, role, chain_id, head }.into());
+        }
+        let Some(start) = contract.start_block else {
+            let start_block = self.creation(address, head).await?;
+            return Ok(Resolved { contract: *contract, start_block, opening: None });
+        };
+        if start > head {
+            return Err(StartError::AboveHead { address, start, head }.into());
+        }
+        let mut opening = None;
+        if let Some(first) = self.first_event_below(address, start).await? {
+            if !contract.partial {
+                return Err(StartError::StartsLate { address, start, first }.into());
+            }
+            opening = Some(self.header_at(start - 1).await?.id);
+        }
+        Ok(Resolved { contract: *contract, start_block: start, opening })
+    }
+
+    /// The block that created a contract, by bisection; the floor where the node does not keep old state.
+    async fn creation(&self, address: Address, head: u64) -> Result<u64, SyncError> {
+        let (mut without, mut with) = (self.config.floor_block, head);
+        match self.source.has_code(address, without).await? {
+            Some(false) => {}
+            Some(true) => return Ok(without),
+            None => {
+                tracing::warn!(%address, floor = without, "the node keeps no old state: reading from the floor block");
+                return Ok(without);
+            }
+        }
+        while with - without > 1 {
+            let middle = without + (with - without) / 2;
+            match self.source.has_code(address, middle).await? {
+                Some(true) => with = middle,
+                Some(false) => without = middle,
+                None => return Ok(self.config.floor_block),
+            }
+        }
+        Ok(with)
+    }
+
+    async fn first_event_below(&self, address: Address, start: u64) -> Result<Option<u64>, SyncError> {
+        let floor = self.config.floor_block;
+        if start <= floor || self.source.has_code(address, start - 1).await? == Some(false) {
+            return Ok(None);
+        }
+        let below = BlockRange { from: floor, to: start - 1 };
+        let logs = self.source.logs_in_range(below, &[address]).await?;
+        Ok(logs.first().map(|log| log.block.number))
+    }
+}

@@ -1,0 +1,116 @@
+//! The rows of one table as a fold sees them: what the store holds, and what the facts have made of it.
+//!
+//! A fold that asks for a row that was not loaded yet gets [`Missing`] and the key is noted; whoever drives the fold
+//! loads what was noted and folds again from the start. So the fold stays pure, and no fact has to declare beforehand
+//! which rows it will touch.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::row::{Row, Table};
+
+/// The fold needs something that is not at hand yet; it has been noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Rows<T: Table> {
+    stored: HashMap<T::Key, Option<T>>,
+    now: HashMap<T::Key, T>,
+    ended: Vec<T>,
+    wanted: BTreeSet<T::Key>,
+}
+
+impl<T: Table> Default for Rows<T> {
+    fn default() -> Self {
+        Self {
+            stored: HashMap::new(),
+            now: HashMap::new(),
+            ended: Vec::new(),
+            wanted: BTreeSet::new(),
+        }
+    }
+}
+
+impl<T: Table> Rows<T> {
+    /// The row in force: of a versioned table, the open version.
+    ///
+    /// # Errors
+    /// [`Missing`] when the store has not been asked yet.
+    pub fn get(&mut self, key: &T::Key) -> Result<Option<T>, Missing> {
+        if let Some(row) = self.now.get(key) {
+            return Ok(row.is_open().then(|| row.clone()));
+        }
+        match self.stored.get(key) {
+            Some(row) => Ok(row.clone()),
+            None => {
+                self.wanted.insert(key.clone());
+                Err(Missing)
+            }
+        }
+    }
+
+    /// Makes this the row in force.
+    pub fn put(&mut self, row: T) {
+        let key = row.key();
+        if let Some(previous) = self.now.insert(key, row.clone())
+            && T::DEF.thing_len.is_some()
+            && !same_primary_key(&previous, &row)
+        {
+            self.ended.push(previous);
+        }
+    }
+
+    /// The rows that facts have written since the last [`Rows::take`], as far as they still are in force.
+    pub fn written(&self) -> impl Iterator<Item = &T> {
+        self.now.values()
+    }
+
+    /// Tells what the store holds under a key.
+    pub fn loaded(&mut self, key: T::Key, row: Option<T>) {
+        self.wanted.remove(&key);
+        self.stored.insert(key, row);
+    }
+
+    /// The keys that were asked for in vain, as values of the table's first columns.
+    pub fn wanted(&self) -> Vec<Row> {
+        self.wanted.iter().map(T::key_values).collect()
+    }
+
+    /// Tells the answer of the store to all of [`Rows::wanted`]: what is not among the rows does not exist.
+    ///
+    /// Returns false when a row does not fit the table's declaration.
+    pub fn load(&mut self, rows: Vec<Row>) -> bool {
+        for key in std::mem::take(&mut self.wanted) {
+            self.stored.insert(key, None);
+        }
+        for row in rows {
+            let Some(row) = T::from_row(row) else { return false };
+            self.stored.insert(row.key(), Some(row));
+        }
+        true
+    }
+
+    /// Forgets what facts have written, not what was loaded.
+    pub fn reset(&mut self) {
+        self.now.clear();
+        self.ended.clear();
+    }
+
+    /// The rows to write, in no order; afterwards they count as stored.
+    pub fn take(&mut self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.ended.drain(..).map(|row| row.to_row()).collect();
+        for (key, row) in self.now.drain() {
+            if self.stored.get(&key).and_then(Option::as_ref) != Some(&row) {
+                rows.push(row.to_row());
+            }
+            let stored = row.is_open().then_some(row);
+            self.stored.insert(key, stored);
+        }
+        rows
+    }
+}
+
+fn same_primary_key<T: Table>(one: &T, other: &T) -> bool {
+    one.to_row()[..T::DEF.key_len] == other.to_row()[..T::DEF.key_len]
+}

@@ -1,0 +1,92 @@
+//! The oracle of all: after any mix of forks and restarts, the tables equal those of a fresh index of the final chain,
+//! every column of every row, ids included.
+
+use std::sync::Arc;
+
+use asset_indexer::store::memory::MemoryStore;
+use asset_indexer::sync::Outcome;
+
+use crate::support::play::Play;
+use crate::support::world::{
+    assert_equal, assert_same, config, converge, database, dump, fresh, postgres_store, worker,
+};
+
+/// One seed: grows and forks a chain while two stores follow it, and compares them at every rest.
+async fn follow_forks(seed: u64, rounds: u64, on_postgres: bool) {
+    let mut play = Play::new(seed);
+    let depth = 3 + play.below(12);
+    let chain = Arc::new(Play::chain(depth));
+    let settings = config(&Play::contracts());
+    let memory = Arc::new(MemoryStore::new());
+    let mut followers = worker(chain.clone(), memory.clone(), settings.clone());
+    let database = if on_postgres { Some(database().await) } else { None };
+    let mut on_disk = match &database {
+        Some(name) => {
+            let store = Arc::new(postgres_store(name).await);
+            Some(worker(chain.clone(), store, settings.clone()))
+        }
+        None => None,
+    };
+    for round in 0..rounds {
+        let reorg = play.below(depth) as usize;
+        let room = chain.head().number.saturating_sub(2) as usize;
+        let grow = 1 + play.below(6) as usize;
+        if round % 2 == 1 && reorg > 0 && reorg <= room {
+            let mut blocks = chain.newest(reorg);
+            if play.below(2) == 0 {
+                blocks.reverse(); // transactions move to other blocks
+            } else {
+                blocks = play.blocks(reorg);
+            }
+            blocks.extend(play.blocks(grow));
+            chain.reorg(reorg, blocks);
+        } else {
+            for block in play.blocks(grow) {
+                chain.mine(block);
+            }
+        }
+        converge(&mut followers).await;
+        let context = format!("seed {seed} round {round}");
+        let expected = fresh(&chain, &settings).await;
+        assert_equal(&*memory, &expected, &format!("{context}: followed against fresh")).await;
+        if let Some(on_disk) = &mut on_disk {
+            converge(on_disk).await;
+            let rows = dump(&**on_disk.store()).await;
+            assert_same(&rows, &dump(&*memory).await, &format!("{context}: PostgreSQL against memory"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn tables_equal_those_of_a_fresh_index_after_any_forks_in_memory() {
+    for seed in 0..60 {
+        follow_forks(seed, 10, false).await;
+    }
+}
+
+#[tokio::test]
+async fn tables_equal_those_of_a_fresh_index_after_any_forks_on_postgresql() {
+    for seed in 1_000..1_008 {
+        follow_forks(seed, 8, true).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reorg_that_crosses_finality_halts_and_changes_nothing() {
+    let mut play = Play::new(7);
+    let chain = Arc::new(Play::chain(4));
+    for block in play.blocks(12) {
+        chain.mine(block);
+    }
+    let store = Arc::new(MemoryStore::new());
+    let mut worker = worker(chain.clone(), store.clone(), config(&Play::contracts()));
+    converge(&mut worker).await;
+    let before = dump(&*store).await;
+    chain.reorg(8, play.blocks(12));
+    let outcomes = converge(&mut worker).await;
+    let Some(Outcome::Halted { reason }) = outcomes.last() else {
+        panic!("it did not halt: {outcomes:?}");
+    };
+    assert!(reason.contains("a reorg crossed finality") && reason.contains("rewind --to"), "{reason}");
+    assert_same(&dump(&*store).await, &before, "halted against before");
+}

@@ -1,0 +1,4 @@
+//! One test binary: simulated chain, real PostgreSQL, real node with real contracts.
+
+mod converge;
+mod support;

@@ -1,0 +1,7 @@
+//! What the tests share.
+
+pub mod ddl;
+pub mod events;
+pub mod play;
+pub mod sim_chain;
+pub mod world;

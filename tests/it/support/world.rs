@@ -1,0 +1,141 @@
+//! A chain, a store and a worker between them; and the comparison that all tests end with.
+
+use std::sync::Arc;
+
+use alloy::primitives::Address;
+use asset_indexer::decode::Decoder;
+use asset_indexer::embedded::{Binaries, Cluster, Options, Search, find_binaries};
+use asset_indexer::fact::Role;
+use asset_indexer::row::{Class, Row};
+use asset_indexer::source::Source;
+use asset_indexer::store::postgres::{Lease, PostgresStore, migrate};
+use asset_indexer::store::{Store, memory::MemoryStore};
+use asset_indexer::sync::{Config, Contract, Outcome, Sync};
+use asset_indexer::table;
+use sqlx::Connection;
+use sqlx::postgres::{PgConnection, PgPool};
+use tokio::sync::OnceCell;
+
+pub const CHAIN_ID: u64 = 31_337;
+
+/// The private PostgreSQL of this test run, with one migrated database that tests copy.
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+const MODEL: &str = "model";
+
+/// Programs of the PostgreSQL under test: `PG_BIN`, else what is installed.
+pub fn binaries() -> Binaries {
+    find_binaries(&Search::default()).expect("PostgreSQL is installed: see the README")
+}
+
+/// The cluster, started at its first use.
+pub async fn cluster() -> &'static Cluster {
+    CLUSTER
+        .get_or_init(|| async {
+            let cluster = Cluster::start(Options::scratch(binaries())).await.expect("a private PostgreSQL starts");
+            cluster.create_database(MODEL, None).await.expect("a database");
+            let options = cluster.connect_options("postgres", MODEL);
+            let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
+            migrate(&mut connection).await.expect("migrations apply");
+            connection.close().await.expect("the model is free to be copied");
+            cluster
+        })
+        .await
+}
+
+/// A database of its own, migrated.
+pub async fn database() -> String {
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    cluster().await.create_database(&name, Some(MODEL)).await.expect("a copy of the model");
+    name
+}
+
+/// A pool over a database.
+pub async fn pool(database: &str) -> PgPool {
+    let options = cluster().await.connect_options("postgres", database);
+    PgPool::connect_with(options).await.expect("a pool")
+}
+
+/// A store that holds the lease of a fresh writer.
+pub async fn postgres_store(database: &str) -> PostgresStore {
+    let pool = pool(database).await;
+    let lease = Lease::new(pool, CHAIN_ID, "test".to_owned());
+    while !lease.acquire().await.expect("the database answers") {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let options = cluster().await.connect_options("postgres", database);
+    PostgresStore::new(options, CHAIN_ID, lease.epoch())
+}
+
+/// The worker's settings for tests.
+pub fn config(contracts: &[(Role, Address)]) -> Config {
+    Config {
+        chain_id: CHAIN_ID,
+        contracts: contracts
+            .iter()
+            .map(|(role, address)| Contract { role: *role, address: *address, start_block: None, partial: false })
+            .collect(),
+        claim_expiry: Default::default(),
+        floor_block: 0,
+        range_blocks_max: 50,
+        range_logs_target: 1_000,
+    }
+}
+
+/// A worker over any chain and store.
+pub fn worker<S: Source, D: Store>(source: Arc<S>, store: Arc<D>, config: Config) -> Sync<S, D> {
+    Sync::new(source, store, Arc::new(Decoder::new(&[])), config)
+}
+
+/// Steps until nothing is left to do.
+pub async fn converge<S: Source, D: Store>(worker: &mut Sync<S, D>) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for _ in 0..10_000 {
+        let outcome = worker.step(None).await.expect("the step succeeds");
+        match outcome {
+            Outcome::Idle | Outcome::Halted { .. } => {
+                outcomes.push(outcome);
+                return outcomes;
+            }
+            outcome => outcomes.push(outcome),
+        }
+    }
+    panic!("the worker does not come to rest: {:?}", &outcomes[outcomes.len() - 5..]);
+}
+
+/// All rows that equality speaks of, by table.
+pub async fn dump<D: Store>(store: &D) -> Vec<(&'static str, Vec<Row>)> {
+    let mut tables = Vec::new();
+    for table in table::ALL.into_iter().filter(|table| table.class != Class::Operation) {
+        tables.push((table.name, store.dump(table).await.expect("the table can be read")));
+    }
+    tables
+}
+
+/// Compares two stores, row by row, and says where they differ.
+pub async fn assert_equal<A: Store, B: Store>(one: &A, other: &B, context: &str) {
+    assert_same(&dump(one).await, &dump(other).await, context);
+}
+
+/// Compares two dumps.
+pub fn assert_same(one: &[(&'static str, Vec<Row>)], other: &[(&'static str, Vec<Row>)], context: &str) {
+    for ((name, one), (_, other)) in one.iter().zip(other) {
+        let only_one: Vec<_> = one.iter().filter(|row| !other.contains(row)).take(3).collect();
+        let only_other: Vec<_> = other.iter().filter(|row| !one.contains(row)).take(3).collect();
+        assert!(
+            one.len() == other.len() && only_one.is_empty() && only_other.is_empty(),
+            "{context}: {name} differs: {} rows against {}\nonly the first has: {only_one:#?}\nonly the second has: \
+             {only_other:#?}",
+            one.len(),
+            other.len(),
+        );
+    }
+}
+
+/// What a fresh index of the present chain holds.
+pub async fn fresh<S: Source>(source: &Arc<S>, config: &Config) -> MemoryStore {
+    let mut worker = worker(source.clone(), Arc::new(MemoryStore::new()), config.clone());
+    converge(&mut worker).await;
+    let store = worker.store().clone();
+    drop(worker);
+    Arc::try_unwrap(store).expect("the worker is gone")
+}

@@ -1,0 +1,1 @@
+//! A real node with the real contracts.
