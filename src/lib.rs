@@ -2,13 +2,17 @@
 
 pub mod amount;
 pub mod block;
+pub mod daemon;
 pub mod decode;
 pub mod discovery;
 pub mod embedded;
+pub mod execute;
 pub mod fact;
 pub mod id;
+pub mod observe;
 pub mod retry;
 pub mod row;
+pub mod rpc;
 pub mod source;
 pub mod store;
 pub mod sync;

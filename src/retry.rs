@@ -1,7 +1,7 @@
 //! The one place that computes how long to wait before something is tried again.
 //!
-//! Exponential growth comes from the `backoff` crate (arithmetic only: it never sleeps and never gives up here); full
-//! jitter and the end of the tries are ours. Knows no RPC and no SQL; the caller sleeps.
+//! Exponential growth comes from the `backoff` crate (arithmetic only: it never sleeps and never gives up
+//! here); full jitter and the end of the tries are ours. Knows no RPC and no SQL; the caller sleeps.
 
 use std::time::{Duration, Instant};
 
@@ -49,8 +49,8 @@ impl Policy {
 
 /// The delays of one series of tries.
 ///
-/// Each delay is drawn evenly between zero and a bound that doubles (full jitter), so that many clients that failed
-/// together don't come back together.
+/// Each delay is drawn evenly between zero and a bound that doubles (full jitter), so that many clients
+/// that failed together don't come back together.
 #[derive(Debug)]
 pub struct Delays {
     bounds: ExponentialBackoff<SystemClock>,
@@ -76,8 +76,8 @@ impl Delays {
 
     /// The wait before the next try, or `None` when the caller should give up.
     ///
-    /// `asked` is the wait that the other side asked for (`Retry-After`); the delay is never shorter than that, up to
-    /// [`ASKED_LONGEST`].
+    /// `asked` is the wait that the other side asked for (`Retry-After`); the delay is never shorter than
+    /// that, up to [`ASKED_LONGEST`].
     pub fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let bound = self.bounds.next_backoff()?;
         let jittered = bound.mul_f64(rand::random::<f64>());

@@ -1,6 +1,7 @@
 //! One node or provider over JSON-RPC, by HTTP or WebSocket.
 //!
-//! Implements [`Source`] as it promises: what could be incomplete is an error. Knows no ABI, no facts, no SQL.
+//! Implements [`Source`] as it promises: what could be incomplete is an error. Knows no ABI, no facts, no
+//! SQL.
 //!
 //! Invariant: every error of a provider is classified before anything is tried again.
 //! Invariant: no text that leaves this module holds the URL's path, query or user.

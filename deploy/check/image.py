@@ -92,14 +92,16 @@ def dockerfile_findings(root):
 
 
 def embedded(root):
-    """The files that the program takes in by include_str! and include_bytes!, its unit tests left out."""
+    """What the program takes in by include_str!, include_bytes! and migrate!, its unit tests left out."""
     for directory, _, names in os.walk(os.path.join(root, "src")):
         for name in (name for name in names if name.endswith(".rs") and not name.endswith("tests.rs")):
             source = os.path.join(directory, name)
             program = read(source).split("#[cfg(test)]")[0]
-            for path in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', program):
-                target = os.path.normpath(os.path.join(directory, path))
-                yield os.path.relpath(source, root), os.path.relpath(target, root)
+            given = re.findall(r'include_(?:str|bytes)!\(\s*(?:concat!\(\s*)?"([^"]+)"', program)
+            targets = [os.path.join(directory, path) for path in given]
+            targets += [os.path.join(root, path) for path in re.findall(r'migrate!\(\s*"([^"]+)"', program)]
+            for target in targets:
+                yield os.path.relpath(source, root), os.path.relpath(os.path.normpath(target), root)
 
 
 def compose_findings(root):
@@ -140,6 +142,10 @@ def compose_findings(root):
     declared = {os.path.basename(secret["file"]) for secret in compose["secrets"].values()}
     if written != declared:
         yield f"compose.yaml: secrets.sh writes {sorted(written)}, declared are {sorted(declared)}"
+    groups = set(re.findall(r"asset_indexer_\w+", read(root, "migrations", "roles.sql")))
+    for group in re.findall(r"asset_indexer_\w+", read(root, "deploy", "compose", "roles.sh")):
+        if group not in groups:
+            yield f"compose/roles.sh: {group} is not made by migrations/roles.sql"
     config = tomllib.loads(read(root, "deploy", "compose", "config.toml"))
     if "url" in config.get("database", {}) or "url" in config.get("rpc", {}):
         yield "compose/config.toml: holds a URL that may carry a password; it comes from a file"
@@ -156,6 +162,8 @@ def main(mode, root, *rest):
     if mode == "context":
         for path in copied(root):
             source, target = os.path.join(root, path), os.path.join(rest[0], path)
+            if not os.path.exists(source):
+                continue  # Reported by check.
             os.makedirs(os.path.dirname(target), exist_ok=True)
             if os.path.isdir(source):
                 shutil.copytree(source, target)

@@ -2,10 +2,8 @@
 
 Usage: observability.py check DEPLOY                one line per finding, exit 1 if there is any
        observability.py dashboard DEPLOY OUT        writes the dashboard's expressions as recording rules for promtool
-       observability.py silence DEPLOY ALERT HOW OUT
-                                                    writes a copy of rules and tests in which the alert never or always
-                                                    fires: its tests must then fail
-       observability.py alerts DEPLOY               prints the alerts' names
+       observability.py mutants DEPLOY OUT          writes copies of rules and tests, each with one alert changed in its
+                                                    patience or in one threshold: the alert's tests must then fail
 """
 
 import json
@@ -23,8 +21,7 @@ TARGET_LABELS = {"namespace", "instance", "job", "pod", "le"}
 ANNOTATIONS = {"summary", "description", "runbook"}
 COMMANDS = {"run", "backfill", "migrate", "status", "check-config"}
 TYPES = {"gauge", "counter", "histogram"}
-# An expression that is true of nothing, and one that is true at all times.
-HOW = {"never": "vector(1) > 2", "always": "vector(1)"}
+COMPARED = re.compile(r"(==|>|<)\s*(\d+(?:\.\d+)?)(?![\w.])")
 
 
 def read(*path):
@@ -173,16 +170,41 @@ def check(deploy):
     return 1 if found else 0
 
 
-def silence(deploy, alert, how, out):
-    rules = yaml.safe_load(read(deploy, "prometheus", "rules.yaml"))
-    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
-        if rule.get("alert") == alert:
-            rule["expr"] = HOW[how]
-            rule.pop("for", None)
-    for name, content in (("rules.yaml", yaml.safe_dump(rules)),
-                          ("rules_test.yaml", read(deploy, "prometheus", "rules_test.yaml"))):
-        with open(os.path.join(out, name), "w", encoding="utf-8") as file:
-            file.write(content)
+def changed(rule):
+    """The rule as it is, without its patience, and with each threshold out of reach or a tenth: (what, rule)."""
+    yield "unchanged", rule
+    if "for" in rule:
+        yield "without-for", {key: value for key, value in rule.items() if key != "for"}
+    for place, match in enumerate(COMPARED.finditer(rule["expr"])):
+        number = float(match.group(2))
+        others = [("far", number * 10 + 1000 if number >= 1 or number == 0 else number * 10)]
+        # A tenth of one half is still between none and one.
+        if match.group(1) != "==" and number not in (0, 0.5):
+            others.append(("near", number / 10))
+        for what, other in others:
+            expr = rule["expr"][: match.start(2)] + str(other) + rule["expr"][match.end(2):]
+            yield f"threshold-{place}-{what}", {**rule, "expr": expr}
+
+
+def mutants(deploy, out):
+    groups = yaml.safe_load(read(deploy, "prometheus", "rules.yaml"))["groups"]
+    suite = yaml.safe_load(read(deploy, "prometheus", "rules_test.yaml"))
+    for original in alert_rules(deploy):
+        name = original["alert"]
+        asked = f'alertname="{name}"'
+        tests = [{**test, "promql_expr_test": [case for case in test["promql_expr_test"] if asked in case["expr"]]}
+                 for test in suite["tests"]]
+        for what, rule in changed(original):
+            directory = os.path.join(out, f"{name}-{what}")
+            os.makedirs(directory)
+            others = [
+                {**group, "rules": [rule if each.get("alert") == name else each for each in group["rules"]
+                                    if each.get("alert", name) == name]}
+                for group in groups
+            ]
+            for file, content in (("rules.yaml", {"groups": others}), ("rules_test.yaml", {**suite, "tests": tests})):
+                with open(os.path.join(directory, file), "w", encoding="utf-8") as target:
+                    yaml.safe_dump(content, target)
     return 0
 
 
@@ -193,11 +215,8 @@ def main(mode, deploy, *rest):
         with open(rest[0], "w", encoding="utf-8") as out:
             yaml.safe_dump(dashboard_as_rules(deploy), out)
         return 0
-    if mode == "silence":
-        return silence(deploy, *rest)
-    if mode == "alerts":
-        print("\n".join(rule["alert"] for rule in alert_rules(deploy)))
-        return 0
+    if mode == "mutants":
+        return mutants(deploy, *rest)
     raise SystemExit(__doc__)
 
 

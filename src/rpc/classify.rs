@@ -1,9 +1,9 @@
 //! What a provider's error means, before anything is tried again.
 //!
-//! One code has two meanings at different providers (-32005: rate limit, or too many results), so the text decides
-//! first, then the code, then the HTTP status. The table of texts is data ([`super::provider_errors`]); it is a hint
-//! for speed, never a basis for correctness: what it does not know is [`RpcFault::Unknown`], and a range of logs that
-//! fails for unknown reasons is split all the same.
+//! One code has two meanings at different providers (-32005: rate limit, or too many results), so the text
+//! decides first, then the code, then the HTTP status. The table of texts is data
+//! ([`super::provider_errors`]); it is a hint for speed, never a basis for correctness: what it does not
+//! know is [`RpcFault::Unknown`], and a range of logs that fails for unknown reasons is split all the same.
 
 use std::time::Duration;
 
@@ -59,8 +59,8 @@ pub enum Suggestion {
 }
 
 impl Suggestion {
-    /// How many blocks to ask for from the start of `failed`, where the suggestion is of use: a strict part of the
-    /// range that begins where the range begins.
+    /// How many blocks to ask for from the start of `failed`, where the suggestion is of use: a strict part
+    /// of the range that begins where the range begins.
     pub fn blocks_within(self, failed: BlockRange) -> Option<u64> {
         let blocks = match self {
             Self::Blocks(blocks) => blocks,

@@ -15,10 +15,11 @@ use super::exchange::{Answer, Call, Fault, Link};
 use crate::retry::{Delays, Policy};
 use crate::source::SourceError;
 
-/// Requests by provider, method and outcome. An answer that is well formed but contradicts itself or the question
-/// counts once more, as `inconsistent`.
+/// Requests by provider, method and outcome. An answer that is well formed but contradicts itself or the
+/// question counts once more, as `inconsistent`.
 pub const REQUESTS_TOTAL: &str = "asset_indexer_rpc_requests_total";
-/// Seconds from sending to the whole answer, by provider and method; a batch counts once for each of its methods.
+/// Seconds from sending to the whole answer, by provider and method; a batch counts once for each of its
+/// methods.
 pub const REQUEST_DURATION: &str = "asset_indexer_rpc_request_duration_seconds";
 
 /// A judgement on the answers to one group of calls.
@@ -105,7 +106,8 @@ impl Client {
             };
             match delays.next(fault.retry_after()) {
                 Some(delay) => {
-                    tracing::debug!(provider = %self.alias, method = calls[0].method, reason = %fault.text, "asking again");
+                    let method = calls[0].method;
+                    tracing::debug!(provider = %self.alias, method, reason = %fault.text, "asking again");
                     sleep(delay).await;
                 }
                 None => return Err(fault),
@@ -216,12 +218,14 @@ impl Client {
         answers
     }
 
-    /// The node refused a batch whose requests it answers one by one: smaller batches from now on, at last none.
+    /// The node refused a batch whose requests it answers one by one: smaller batches from now on, at last
+    /// none.
     fn shrink_batches(&self, refused: usize, fault: &Fault) {
         let smaller = refused / 2;
         if refused > 2 && fault.text.to_lowercase().contains("batch") {
             self.batch_max.fetch_min(smaller, Ordering::Relaxed);
-            tracing::warn!(provider = %self.alias, batch_size_max = smaller, reason = %fault.text, "smaller batches");
+            let reason = &fault.text;
+            tracing::warn!(provider = %self.alias, batch_size_max = smaller, %reason, "smaller batches");
         } else if !self.one_by_one.swap(true, Ordering::Relaxed) {
             tracing::warn!(provider = %self.alias, reason = %fault.text, "no batches");
         }
@@ -236,7 +240,8 @@ impl Client {
             match &fault.kind {
                 RpcFault::Rate { retry_after } => self.pause.at_least(*retry_after),
                 RpcFault::Unknown if !fault.reverted => {
-                    tracing::warn!(provider = %self.alias, %method, code = ?fault.code, text = %fault.text, "unknown error");
+                    let (code, text) = (fault.code, &fault.text);
+                    tracing::warn!(provider = %self.alias, %method, ?code, %text, "unknown error");
                 }
                 _ => {}
             }

@@ -1,4 +1,5 @@
-//! Waiting for a new head: a subscription where there is a WebSocket, else polling. Never data, never an error.
+//! Waiting for a new head: a subscription where there is a WebSocket, else polling. Never data, never an
+//! error.
 //!
 //! A subscription can die without a sign. So the wait ends after the polling interval whatever it says, and a
 //! subscription that stayed silent while the head moved is replaced, connection and all.

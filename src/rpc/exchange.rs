@@ -128,7 +128,8 @@ impl Link {
         }
     }
 
-    /// Asks several questions together; answers stand in the order of the questions. The outer error concerns all.
+    /// Asks several questions together; answers stand in the order of the questions. The outer error
+    /// concerns all.
     pub async fn batch(&self, calls: &[Call]) -> Result<Vec<Answer>, Fault> {
         match self {
             Self::Http(link) => link.batch(calls).await,

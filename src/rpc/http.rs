@@ -1,5 +1,6 @@
-//! JSON-RPC over HTTP with what alloy's transport does not give: a cap on the bytes of an answer, the HTTP status and
-//! `Retry-After` beside the error text, and batches whose answers are matched by id whatever their order.
+//! JSON-RPC over HTTP with what alloy's transport does not give: a cap on the bytes of an answer, the HTTP
+//! status and `Retry-After` beside the error text, and batches whose answers are matched by id whatever
+//! their order.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -35,7 +36,8 @@ struct Request<'a> {
     params: &'a Value,
 }
 
-/// An answer as nodes write it: some send `"error": null` beside a result, or `"result": null` beside an error.
+/// An answer as nodes write it: some send `"error": null` beside a result, or `"result": null` beside an
+/// error.
 #[derive(Deserialize)]
 struct Response {
     #[serde(default)]

@@ -1,8 +1,8 @@
 //! Logs: of one block by its hash, and of a range in pages that fit the provider.
 //!
-//! Invariant: a list that could be incomplete is never returned. Every page is asked together with the header of its
-//! last block, so that a backend that lags behind is noticed; a list of a suspiciously round length is asked again in
-//! halves; a block whose bloom is not zero has logs.
+//! Invariant: a list that could be incomplete is never returned. Every page is asked together with the
+//! header of its last block, so that a backend that lags behind is noticed; a list of a suspiciously round
+//! length is asked again in halves; a block whose bloom is not zero has logs.
 
 use alloy::primitives::{Address, B256};
 use futures_util::future::BoxFuture;

@@ -1,4 +1,5 @@
-//! How many blocks and addresses to ask for at once: grows slowly while it goes well, shrinks at once when it doesn't.
+//! How many blocks and addresses to ask for at once: grows slowly while it goes well, shrinks at once when
+//! it doesn't.
 //!
 //! Pure apart from a lock; one per provider, shared by all its pages.
 
@@ -81,9 +82,11 @@ impl PageSize {
         self.with(|state| state.addresses = state.addresses.min((addresses / 2).max(1)));
     }
 
-    /// How many blocks to ask for after `failed` was too much; always fewer than it has, which must be two or more.
+    /// How many blocks to ask for after `failed` was too much; always fewer than it has, which must be two
+    /// or more.
     ///
-    /// A suggestion is used only if it shrinks; a number of blocks that the provider names becomes the ceiling.
+    /// A suggestion is used only if it shrinks; a number of blocks that the provider names becomes the
+    /// ceiling.
     pub fn after(&self, failed: BlockRange, fault: &RpcFault) -> u64 {
         let suggestion = match fault {
             RpcFault::Range { suggested } | RpcFault::Size { suggested } => *suggested,

@@ -1,7 +1,7 @@
 //! Finds a provider's wording in an error text, and the numbers in it.
 //!
-//! A pattern is lower-case text in which `#` stands for a decimal number (`2000`, `10,000`, `10k`), `$` for the digits
-//! of a hexadecimal one, and `~` for an optional space. It may begin anywhere in the text.
+//! A pattern is lower-case text in which `#` stands for a decimal number (`2000`, `10,000`, `10k`), `$` for
+//! the digits of a hexadecimal one, and `~` for an optional space. It may begin anywhere in the text.
 
 /// Lower case, every run of white space one space.
 pub(super) fn normalize(text: &str) -> String {
@@ -15,7 +15,8 @@ pub(super) fn normalize(text: &str) -> String {
     out
 }
 
-/// The numbers that `pattern` captures where it first occurs in `text` (already normalized); `None` if it does not.
+/// The numbers that `pattern` captures where it first occurs in `text` (already normalized); `None` if it
+/// does not.
 pub(super) fn find(pattern: &str, text: &str) -> Option<Vec<u64>> {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     (0..text.len()).find_map(|start| matches_at(pattern, &text[start..]))

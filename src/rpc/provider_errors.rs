@@ -1,7 +1,7 @@
 //! What providers say when they refuse: the texts, in the order in which they are tried.
 //!
-//! Collected from clients' sources, vendors' pages and issue threads. Limits change often, texts less so. The numbers
-//! name the rows of the collection, which the tests below go through one by one.
+//! Collected from clients' sources, vendors' pages and issue threads. Limits change often, texts less so.
+//! The numbers name the rows of the collection, which the tests below go through one by one.
 
 /// What a text means.
 #[derive(Debug, Clone, Copy)]

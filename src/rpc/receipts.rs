@@ -17,7 +17,8 @@ const RECEIPTS: &str = "eth_getBlockReceipts";
 impl Rpc {
     /// The logs of a block's receipts, of these contracts (or all), after `eth_getLogs` failed with `first`.
     ///
-    /// The block's header comes with them; there must be a receipt for every transaction and all must be of the block.
+    /// The block's header comes with them; there must be a receipt for every transaction and all must be of
+    /// the block.
     pub(super) async fn receipt_logs(
         &self,
         number: u64,

@@ -34,8 +34,8 @@ impl Rpc {
         Ok(results)
     }
 
-    /// The node did not know the block: it lags behind, the block was replaced, or only its state is gone. Its header,
-    /// asked together with the call, tells which.
+    /// The node did not know the block: it lags behind, the block was replaced, or only its state is gone.
+    /// Its header, asked together with the call, tells which.
     async fn call_with_header(&self, request: &CallRequest) -> Result<CallAnswer, SourceError> {
         let block = request.block;
         let calls = [pinned(request), Call { method: BY_HASH, params: json!([block.hash, false]) }];

@@ -1,8 +1,8 @@
 //! JSON-RPC over one WebSocket, on alloy's pubsub service.
 //!
-//! The service would reconnect by itself and ask everything again, which for an answer above the byte cap goes on for
-//! ever. So its reconnecting is switched off: a broken connection fails what was in flight, and the next question
-//! connects anew, spaced by the callers' delays.
+//! The service would reconnect by itself and ask everything again, which for an answer above the byte cap
+//! goes on for ever. So its reconnecting is switched off: a broken connection fails what was in flight, and
+//! the next question connects anew, spaced by the callers' delays.
 
 use std::sync::Arc;
 use std::time::Duration;

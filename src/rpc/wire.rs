@@ -1,7 +1,7 @@
 //! Blocks, logs, receipts and transactions as nodes write them, and the checks that turn them into ours.
 //!
-//! Only the fields that the indexer uses are read, so that unknown kinds of transactions and chains' own header fields
-//! don't matter. Every number and hash that may be null on a pending object must be there.
+//! Only the fields that the indexer uses are read, so that unknown kinds of transactions and chains' own
+//! header fields don't matter. Every number and hash that may be null on a pending object must be there.
 
 use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;

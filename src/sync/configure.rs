@@ -148,7 +148,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 }
 
-fn opening_of(row: &ConfiguredContract) -> Option<(Address, BlockId)> {
+pub(super) fn opening_of(row: &ConfiguredContract) -> Option<(Address, BlockId)> {
     let hash = row.opening_hash?;
     Some((row.address, BlockId { number: row.start_block.saturating_sub(1), hash }))
 }

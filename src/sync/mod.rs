@@ -10,8 +10,12 @@ mod catch_up;
 mod configure;
 mod fold;
 mod plan;
+mod preview;
+mod rebuild;
+mod reread;
 mod rollback;
 mod start;
+mod tally;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +31,11 @@ use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
 pub use plan::{Step, plan};
+pub use preview::Preview;
+pub use rebuild::Ground;
+pub use reread::{Comparison, Difference};
 pub use start::{Contract, StartError};
+pub use tally::Tally;
 
 /// What the worker must know beside the chain and the store.
 #[derive(Debug, Clone)]
@@ -162,6 +170,9 @@ pub struct Sync<S, D> {
     range_blocks: u64,
     configured: bool,
     caught_up_last: bool,
+    view: Option<View>,
+    position: Option<Header>,
+    tally: Tally,
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -178,6 +189,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             range_blocks,
             configured: false,
             caught_up_last: false,
+            view: None,
+            position: None,
+            tally: Tally::default(),
         }
     }
 
@@ -189,6 +203,27 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The store.
     pub fn store(&self) -> &Arc<D> {
         &self.store
+    }
+
+    /// What the node said at the last step.
+    pub fn view(&self) -> Option<View> {
+        self.view
+    }
+
+    /// The checkpoint after the last step.
+    pub fn position(&self) -> Option<Header> {
+        self.position
+    }
+
+    /// What was written since it was last asked.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Forgets what was known about the tables: somebody else changed them.
+    pub fn forget(&mut self) {
+        self.known = None;
+        self.configured = false;
     }
 
     /// Moves the chain at most one step, never above `until`.
@@ -207,6 +242,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(checkpoint) = self.store.checkpoint().await? else {
             return self.start().await;
         };
+        self.position = Some(checkpoint.block);
         if let Status::Halted { reason } = checkpoint.status {
             return Ok(Outcome::Halted { reason });
         }
@@ -217,6 +253,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         if view.finalized.number < checkpoint.finalized.number {
             view.finalized = checkpoint.finalized;
         }
+        self.view = Some(view);
         self.learn(&checkpoint).await?;
         let late = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
         if late && !self.caught_up_last {
@@ -309,7 +346,10 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<(), SyncError> {
-        Ok(self.store.commit(&commit).await?)
+        self.store.commit(&commit).await?;
+        self.tally.count(&commit);
+        self.position = Some(commit.next);
+        Ok(())
     }
 
     async fn header_at(&self, number: u64) -> Result<Header, SyncError> {

@@ -1,4 +1,5 @@
 //! One test binary: simulated chain, real PostgreSQL, real node with real contracts.
 
 mod converge;
+mod rpc;
 mod support;

@@ -58,7 +58,7 @@ fn numbers(logs: &[RawLog]) -> Vec<u64> {
 fn assert_inconsistent<T: std::fmt::Debug>(result: Result<T, SourceError>, part: &str) {
     match result {
         Err(SourceError::Inconsistent { reason, .. }) => assert!(reason.contains(part), "{reason}"),
-        other => panic!("wanted an inconsistency with `{part}`, got {other:?}"),
+        other => panic!("wanted an inconsistency with `{part}`, got {:.500}", format!("{other:?}")),
     }
 }
 
@@ -274,6 +274,19 @@ async fn a_suggested_range_is_followed_and_a_named_limit_kept() {
 }
 
 #[tokio::test]
+async fn a_dense_beginning_does_not_keep_the_rest_small() {
+    let node = node_with_logs(5_000, [5, 900]).await;
+    node.on("eth_getLogs", |params, _| {
+        let (from, to) = range_of(&params[0]);
+        let text = format!("this block range should work: [{}, {}]", hex(from), hex(from + 9));
+        (from < 10 && to >= 10).then(|| error(-32602, &text))
+    });
+    let logs = rpc(&node).logs_in_range(range(0, 999), &[TOKEN]).await.expect("growing pages");
+    assert_eq!(numbers(&logs), [5, 900]);
+    assert!(node.ranges().len() < 12, "{:?}", node.ranges());
+}
+
+#[tokio::test]
 async fn an_inverted_foreign_or_useless_suggestion_only_halves() {
     for suggest in [
         |from: u64, to: u64| (to, from),
@@ -459,6 +472,27 @@ async fn a_rate_limit_is_waited_out() {
 }
 
 #[tokio::test]
+async fn a_pause_holds_every_request() {
+    let node = node_with_logs(100, []).await;
+    let mut times = 0;
+    node.page(move |_| {
+        times += 1;
+        let body = "too many requests".to_owned();
+        (times == 1).then_some(Page { status: 429, retry_after: Some(1), body })
+    });
+    let rpc = rpc(&node);
+    let began = Instant::now();
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        rpc.header(1).await.expect("after the pause");
+        began.elapsed()
+    };
+    let (id, waited) = tokio::join!(rpc.chain_id(), other);
+    assert_eq!(id.expect("after the pause"), 31_337);
+    assert!(waited >= Duration::from_secs(1), "another request must not break the pause: {waited:?}");
+}
+
+#[tokio::test]
 async fn a_rate_limit_without_end_makes_the_node_unavailable() {
     let node = node_with_logs(100, [10]).await;
     node.on("eth_chainId", |_, _| Some(error(-32005, "rate limit exceeded")));
@@ -529,11 +563,15 @@ async fn too_many_logs_of_one_block_come_from_its_receipts() {
 
 #[tokio::test]
 async fn a_body_above_the_cap_is_split_and_never_read_whole() {
-    let node = node_with_logs(1_000, 0..1_000).await;
-    let rpc = rpc_with(&node, |config| config.response_bytes_max = 60_000);
-    let logs = rpc.logs_in_range(range(0, 999), &[TOKEN]).await.expect("smaller pages");
-    assert_eq!(logs.len(), 1_000);
-    assert!(node.ranges().len() > 4);
+    let streaming = node_with_logs(1_000, 0..999).await;
+    streaming.stream_bodies();
+    let node = node_with_logs(1_000, 0..999).await;
+    for node in [&streaming, &node] {
+        let rpc = rpc_with(node, |config| config.response_bytes_max = 60_000);
+        let logs = rpc.logs_in_range(range(0, 999), &[TOKEN]).await.expect("smaller pages");
+        assert_eq!(logs.len(), 999);
+        assert!(node.ranges().len() > 4, "whole pages would not fit: {:?}", node.ranges());
+    }
     let all: Vec<u64> = (0..20).collect();
     let rpc = rpc_with(&node, |config| (config.response_bytes_max, config.batch_size_max) = (3_000, 20));
     assert_eq!(rpc.headers(&all).await.expect("smaller batches").len(), 20);

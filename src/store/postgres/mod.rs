@@ -8,7 +8,9 @@
 //! Then the checkpoint by compare-and-set, then rows, undo, pruning, and the lease again.
 
 mod bulk;
+mod checkpoint;
 mod lease;
+mod rebuild;
 mod requests;
 mod rollback;
 mod rows;
@@ -18,17 +20,19 @@ use std::collections::HashSet;
 
 use alloy::primitives::{Address, B256};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
+use sqlx::{ConnectOptions, Connection, Executor};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{Checkpoint, Commit, Rollback, Section, Start, Status, Store, StoreError};
+use super::{Checkpoint, Commit, Rollback, Section, Start, Store, StoreError};
+use checkpoint::{checkpoint_of, hash, header_of};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::row::{Field, Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 
 pub use lease::Lease;
+pub use rebuild::Cause;
 pub use requests::{Request, RequestState, Requests};
 pub use schema::{Migrated, check_schema, check_version, migrate, role_sql};
 
@@ -100,43 +104,6 @@ impl PostgresStore {
         }
     }
 
-    /// Begins a rebuild: until [`PostgresStore::finish_rebuild`] all happens in one transaction, derived tables are
-    /// empty, and commits leave ground and checkpoint as they are.
-    ///
-    /// # Errors
-    /// [`StoreError::NotTheWriter`] without the lease.
-    pub async fn begin_rebuild(&self) -> Result<(), StoreError> {
-        self.with("beginning a rebuild", async |connection, inner| {
-            connection.execute("begin").await?;
-            self.hold_lease(connection).await?;
-            // A rebuild may take longer than a pause between two statements of a commit.
-            connection.execute("set local idle_in_transaction_session_timeout = '1h'").await?;
-            for table in crate::table::ALL.iter().filter(|table| is_derived(table)) {
-                let sql = format!("delete from {} where chain_id = $1", rows::name(table));
-                sqlx::query(AssertSqlSafe(sql)).bind(int(self.chain_id)).execute(&mut *connection).await?;
-            }
-            let undo = sqlx::query("delete from ops.undo where chain_id = $1").bind(int(self.chain_id));
-            undo.execute(&mut *connection).await?;
-            inner.rebuilding = true;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends a rebuild: its tables become visible at once.
-    ///
-    /// # Errors
-    /// The commit's.
-    pub async fn finish_rebuild(&self) -> Result<(), StoreError> {
-        self.with("finishing a rebuild", async |connection, inner| {
-            self.hold_lease(connection).await?;
-            connection.execute("commit").await?;
-            inner.rebuilding = false;
-            Ok(())
-        })
-        .await
-    }
-
     /// Takes the lease's row and moves its expiry; no row means that another writer has it.
     async fn hold_lease(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         lease::extend(connection, self.chain_id, self.epoch).await
@@ -192,9 +159,6 @@ impl PostgresStore {
         section: &Section,
     ) -> Result<(), sqlx::Error> {
         for (table, rows) in &section.changes.inserts {
-            if inner.rebuilding && table.class == crate::row::Class::Ground {
-                continue;
-            }
             self.make_partitions(connection, inner, table, rows).await?;
             bulk::insert(connection, table, rows).await?;
             if let Some(block) = section.undo_block {
@@ -202,9 +166,6 @@ impl PostgresStore {
             }
         }
         for (table, rows) in &section.changes.upserts {
-            if inner.rebuilding && !is_derived(table) {
-                continue;
-            }
             if inner.staged.insert(table.name) {
                 bulk::create_stage(connection, table).await?;
             }
@@ -422,46 +383,9 @@ impl Store for PostgresStore {
     }
 }
 
-/// Whether a rebuild derives the table from ground.
-fn is_derived(table: &TableDef) -> bool {
-    matches!(table.class, crate::row::Class::History | crate::row::Class::State)
-        || table == crate::table::contract::Coverage::DEF
-}
-
 /// A chain's number as PostgreSQL's bigint.
 fn int(number: u64) -> i64 {
     i64::try_from(number).expect("chain numbers stay below 2^63")
-}
-
-fn unsigned(row: &sqlx::postgres::PgRow, place: usize) -> Result<u64, sqlx::Error> {
-    u64::try_from(row.try_get::<i64, _>(place)?).map_err(|e| sqlx::Error::Decode(e.into()))
-}
-
-fn hash(row: &sqlx::postgres::PgRow, place: usize) -> Result<B256, sqlx::Error> {
-    let bytes: Vec<u8> = row.try_get(place)?;
-    B256::try_from(bytes.as_slice()).map_err(|e| sqlx::Error::Decode(e.into()))
-}
-
-fn header_of(row: &sqlx::postgres::PgRow) -> Result<Header, sqlx::Error> {
-    Ok(Header {
-        id: BlockId { number: unsigned(row, 0)?, hash: hash(row, 1)? },
-        parent: hash(row, 2)?,
-        timestamp: unsigned(row, 3)?,
-    })
-}
-
-fn checkpoint_of(row: &sqlx::postgres::PgRow) -> Result<Checkpoint, sqlx::Error> {
-    let status = match row.try_get::<String, _>(6)?.as_str() {
-        "running" => Status::Running,
-        _ => Status::Halted {
-            reason: row.try_get::<Option<String>, _>(7)?.unwrap_or_else(|| "unknown".to_owned()),
-        },
-    };
-    Ok(Checkpoint {
-        block: header_of(row)?,
-        finalized: BlockId { number: unsigned(row, 4)?, hash: hash(row, 5)? },
-        status,
-    })
 }
 
 /// What an error of the driver means for the worker.

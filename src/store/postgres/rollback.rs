@@ -32,19 +32,18 @@ pub(super) async fn take_back(
         }
         restore(connection, chain_id, rollback, table).await?;
         if table.is_append_only() {
-            let sql = format!("delete from {} where chain_id = $1 and block_number > $2", rows::name(table));
-            run(connection, sql, chain_id, rollback).await?;
+            delete_above(connection, chain_id, rollback, &rows::name(table)).await?;
         }
     }
     for table in ["ops.undo", "ops.headers"] {
-        let sql = format!("delete from {table} where chain_id = $1 and block_number > $2");
-        run(connection, sql, chain_id, rollback).await?;
+        delete_above(connection, chain_id, rollback, table).await?;
     }
-    system_event(connection, chain_id, "reorg", "warning", &message).await
+    let kind = if rollback.reason == "reorg" { "reorg" } else { "rewind" };
+    system_event(connection, chain_id, kind, "warning", &message).await
 }
 
 /// Copies the rows of withdrawn blocks into the audit trail.
-async fn keep_withdrawn(
+pub(super) async fn keep_withdrawn(
     connection: &mut PgConnection,
     chain_id: u64,
     rollback: &Rollback,
@@ -116,6 +115,17 @@ async fn restore(
         on_conflict(table),
     );
     run(connection, put_back, chain_id, rollback).await
+}
+
+/// Deletes what blocks above the ancestor brought.
+pub(super) async fn delete_above(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    rollback: &Rollback,
+    table: &str,
+) -> Result<(), sqlx::Error> {
+    let sql = format!("delete from {table} where chain_id = $1 and block_number > $2");
+    run(connection, sql, chain_id, rollback).await
 }
 
 async fn run(

@@ -3,5 +3,6 @@
 pub mod ddl;
 pub mod events;
 pub mod play;
+pub mod scripted_node;
 pub mod sim_chain;
 pub mod world;

@@ -1,12 +1,14 @@
-//! A JSON-RPC node over HTTP that does what a test tells it: a small honest chain, and rules that make it lie, lag,
-//! refuse or break.
+//! A JSON-RPC node over HTTP that does what a test tells it: a small honest chain, and rules that make it
+//! lie, lag, refuse or break.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::{Address, B256, Bytes, keccak256};
 use asset_indexer::block::BlockId;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -180,6 +182,7 @@ struct Script {
     rules: Vec<Rule>,
     page: Option<PageRule>,
     reversed: bool,
+    streamed: bool,
     asked: Vec<Asked>,
     exchanges: Vec<usize>,
 }
@@ -205,6 +208,7 @@ impl ScriptedNode {
             rules: Vec::new(),
             page: None,
             reversed: false,
+            streamed: false,
             asked: Vec::new(),
             exchanges: Vec::new(),
         };
@@ -245,6 +249,12 @@ impl ScriptedNode {
     /// Answers batches in reverse order.
     pub fn reverse_batches(&self) -> &Self {
         self.script().reversed = true;
+        self
+    }
+
+    /// Sends bodies in pieces, without saying their length beforehand.
+    pub fn stream_bodies(&self) -> &Self {
+        self.script().streamed = true;
         self
     }
 
@@ -297,7 +307,13 @@ async fn serve(State(script): State<Arc<Mutex<Script>>>, body: String) -> Respon
         answers.reverse();
     }
     let answer = if request.is_array() { json!(answers) } else { answers.pop().unwrap_or_default() };
-    answer.to_string().into_response()
+    let text = answer.to_string();
+    if !script.streamed {
+        return text.into_response();
+    }
+    let pieces: Vec<Result<Vec<u8>, Infallible>> =
+        text.as_bytes().chunks(1_000).map(|piece| Ok(piece.to_vec())).collect();
+    Body::from_stream(futures_util::stream::iter(pieces)).into_response()
 }
 
 impl Script {

@@ -1,0 +1,332 @@
+//! Runs one chain's worker for as long as it may: waits for the lease, steps, retries, executes requests, stops.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
+
+use crate::decode::Decoder;
+use crate::execute::Executor;
+use crate::observe::{Board, Phase};
+use crate::retry::{Delays, Policy};
+use crate::source::Source;
+use crate::store::StoreError;
+use crate::store::postgres::{Lease, PostgresStore, Requests};
+use crate::sync::{Config, Outcome, Remedy, Sync, SyncError};
+
+/// How often a standby tries to take the lease, and an idle worker looks for requests.
+const GLANCE: Duration = Duration::from_millis(500);
+/// How often the holder of a lease gives a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How often assets with flags are counted.
+const COUNT_FLAGS: Duration = Duration::from_secs(30);
+
+/// What a worker works with.
+#[derive(Debug)]
+pub struct Daemon<S> {
+    /// The node.
+    pub source: Arc<S>,
+    /// The database, as the writer connects to it.
+    pub database: PgConnectOptions,
+    /// The database, for everything beside the writer.
+    pub pool: PgPool,
+    /// Reads logs.
+    pub decoder: Arc<Decoder>,
+    /// What to follow.
+    pub config: Config,
+    /// Where to report.
+    pub board: Arc<Board>,
+    /// Who we are, for people.
+    pub holder: String,
+}
+
+/// Why a run ended without an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to stop.
+    Stopped,
+    /// The bound was reached.
+    Reached(u64),
+    /// A bounded run met a halt.
+    Halted(String),
+}
+
+/// A watcher of steps: for progress on a terminal.
+pub type Watcher<'a> = &'a mut (dyn FnMut(&Outcome, Option<u64>) + Send);
+
+impl<S: Source> Daemon<S> {
+    /// Follows the chain until it is stopped, or to `until`.
+    ///
+    /// # Errors
+    /// What no delay can mend; see [`Remedy::Stop`]. Losing the lease only puts the worker on standby.
+    pub async fn run(
+        &self,
+        until: Option<u64>,
+        stop: &CancellationToken,
+        watcher: Watcher<'_>,
+    ) -> Result<End, SyncError> {
+        loop {
+            let lease = Lease::new(self.pool.clone(), self.config.chain_id, self.holder.clone());
+            if !self.stand_by(&lease, stop).await? {
+                return Ok(End::Stopped);
+            }
+            let lost = stop.child_token();
+            let heart = tokio::spawn(beat(lease.clone(), lost.clone()));
+            let ended = self.work(&lease, until, &lost, watcher).await;
+            heart.abort();
+            self.board.lease(false);
+            if let Err(error) = lease.release().await {
+                tracing::warn!(%error, "the lease could not be released; it expires by itself");
+            }
+            match ended {
+                Err(SyncError::Store(StoreError::NotTheWriter)) => {
+                    tracing::warn!("another writer took over; standing by");
+                }
+                Ok(End::Stopped) if !stop.is_cancelled() => {
+                    tracing::warn!("the lease was lost; standing by");
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Waits for the lease. False when asked to stop.
+    async fn stand_by(&self, lease: &Lease, stop: &CancellationToken) -> Result<bool, SyncError> {
+        let mut delays = Delays::new(Policy::SUPERVISOR);
+        let mut said = false;
+        loop {
+            self.board.tick();
+            let pause = match lease.acquire().await {
+                Ok(true) => {
+                    self.board.problem(None, true);
+                    self.board.lease(true);
+                    tracing::info!(epoch = %lease.epoch(), "lease taken: this process writes");
+                    return Ok(true);
+                }
+                Ok(false) => {
+                    self.board.phase(Phase::Standby);
+                    self.board.problem(None, true);
+                    if !std::mem::replace(&mut said, true) {
+                        let holder = lease.current_holder().await.ok().flatten();
+                        tracing::info!(holder, "another process writes this chain: standing by");
+                    }
+                    GLANCE
+                }
+                Err(error) => self.failed(error.into(), &mut delays)?,
+            };
+            if pausing(stop, pause).await {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn work(
+        &self,
+        lease: &Lease,
+        until: Option<u64>,
+        stop: &CancellationToken,
+        watcher: Watcher<'_>,
+    ) -> Result<End, SyncError> {
+        let store =
+            Arc::new(PostgresStore::new(self.database.clone(), self.config.chain_id, lease.epoch()));
+        let mut sync =
+            Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone());
+        let mut delays = Delays::new(Policy::SUPERVISOR);
+        let (mut checked, mut counted) = (false, None::<Instant>);
+        while !stop.is_cancelled() {
+            self.board.tick();
+            if counted.is_none_or(|at| at.elapsed() > COUNT_FLAGS) {
+                self.count_flags().await;
+                counted = Some(Instant::now());
+            }
+            let began = Instant::now();
+            let stepped = match self.once(&mut sync, &store, &mut checked, until).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    let pause = self.failed(error, &mut delays)?;
+                    if pausing(stop, pause).await {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            delays.reset();
+            self.report(&mut sync, &stepped, began.elapsed());
+            let position = sync.position().map(|header| header.id.number);
+            watcher(&stepped, position);
+            if let (Some(until), Some(at)) = (until, position)
+                && at >= until
+                && sync.contract_counts().1 == 0
+            {
+                return Ok(End::Reached(at));
+            }
+            match stepped {
+                Outcome::Idle => {
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        () = self.source.wait_for_head() => {}
+                    }
+                }
+                Outcome::Halted { reason } if until.is_some() => return Ok(End::Halted(reason)),
+                Outcome::Halted { .. } => {
+                    pausing(stop, GLANCE).await;
+                }
+                _ => {}
+            }
+        }
+        Ok(End::Stopped)
+    }
+
+    /// An operator's request if there is one, else one step.
+    async fn once(
+        &self,
+        sync: &mut Sync<S, PostgresStore>,
+        store: &Arc<PostgresStore>,
+        checked: &mut bool,
+        until: Option<u64>,
+    ) -> Result<Outcome, SyncError> {
+        if !*checked {
+            sync.check_chain().await?;
+            *checked = true;
+        }
+        let requests = Requests::new(self.pool.clone(), self.config.chain_id);
+        if let Some((id, request)) = requests.next().await? {
+            self.board.phase(Phase::Executing);
+            tracing::info!(?request, "executing an operator's request");
+            let executor = Executor {
+                node: Some(self.source.clone()),
+                store: store.clone(),
+                decoder: self.decoder.clone(),
+                config: self.config.clone(),
+            };
+            let (reached, mut seen) = tokio::sync::watch::channel(0u64);
+            let reporter = {
+                let requests = requests.clone();
+                tokio::spawn(async move {
+                    while seen.changed().await.is_ok() {
+                        let block = *seen.borrow_and_update();
+                        if requests.progressed(id, block).await.is_err() {
+                            return;
+                        }
+                    }
+                })
+            };
+            let board = self.board.clone();
+            let outcome = executor
+                .execute(&request, &mut |block| {
+                    board.tick();
+                    reached.send_replace(block);
+                })
+                .await;
+            drop(reached);
+            if reporter.await.is_err() {
+                tracing::warn!("the progress of a request could not be reported");
+            }
+            requests.finished(id, outcome.map_err(|error| error.to_string())).await?;
+            sync.forget();
+        }
+        sync.step(until).await
+    }
+
+    fn report(&self, sync: &mut Sync<S, PostgresStore>, outcome: &Outcome, took: Duration) {
+        let board = &self.board;
+        board.problem(None, true);
+        if let Some(view) = sync.view() {
+            board.head(view.head.id.number, view.head.timestamp, view.finalized.number);
+        }
+        if let Some(position) = sync.position() {
+            board.checkpoint(position.id.number, position.timestamp);
+        }
+        let tally = sync.take_tally();
+        tally.rows.iter().for_each(|(table, count)| board.rows(table, *count));
+        tally.events.iter().for_each(|(role, count)| board.events(role, *count));
+        tally.unreadable.iter().for_each(|(reason, count)| board.undecodable(reason, *count));
+        let (watched, catching_up) = sync.contract_counts();
+        board.contracts(watched, catching_up);
+        match outcome {
+            Outcome::Started(block) => tracing::info!(block = block.number, "first checkpoint set"),
+            Outcome::Backfilled { range, events } => {
+                board.phase(Phase::Backfilling);
+                board.committed("backfill", range.len(), took);
+                tracing::debug!(from = range.from, to = range.to, events, "backfilled");
+            }
+            Outcome::Followed { block, events } => {
+                board.phase(Phase::Following);
+                board.committed("follow", 1, took);
+                tracing::debug!(block = block.number, hash = %block.hash, events, "followed");
+            }
+            Outcome::RolledBack { from, ancestor } => {
+                let depth = from.number - ancestor.number;
+                board.reorg(depth);
+                tracing::warn!(depth, from = from.number, ancestor = ancestor.number, "reorg: rolled back");
+            }
+            Outcome::CaughtUp { through, joined, events } => {
+                board.committed("backfill", 0, took);
+                tracing::info!(through, joined, events, "late contracts caught up");
+            }
+            Outcome::Idle => board.phase(Phase::Following),
+            Outcome::Halted { reason } => {
+                if board.status().phase != Phase::Halted {
+                    tracing::error!(reason, "halted: only an operator can go on");
+                }
+                board.phase(Phase::Halted);
+                board.problem(Some(reason.clone()), true);
+            }
+        }
+    }
+
+    /// How long to wait before trying again; the error itself when waiting is no remedy.
+    fn failed(&self, error: SyncError, delays: &mut Delays) -> Result<Duration, SyncError> {
+        let reachable = !matches!(error, SyncError::Store(_));
+        self.board.problem(Some(error.to_string()), reachable);
+        match error.remedy() {
+            Remedy::Retry => {
+                self.board.error("retry");
+                let pause = delays.next(None).unwrap_or(Policy::SUPERVISOR.longest);
+                if delays.tries() <= 3 || delays.tries().is_multiple_of(10) {
+                    tracing::warn!(%error, tries = delays.tries(), pause_ms = pause.as_millis() as u64, "trying again");
+                }
+                Ok(pause)
+            }
+            Remedy::Stop => {
+                self.board.error("stop");
+                Err(error)
+            }
+        }
+    }
+
+    async fn count_flags(&self) {
+        let counted = sqlx::query_scalar::<_, i64>(
+            "select count(*) from chain.assets
+             where chain_id = $1 and (negative_balance or exceeds_uint256 or unreadable_logs > 0)",
+        )
+        .bind(i64::try_from(self.config.chain_id).unwrap_or(i64::MAX))
+        .fetch_one(&self.pool)
+        .await;
+        if let Ok(count) = counted {
+            self.board.flagged_assets(u64::try_from(count).unwrap_or_default());
+        }
+    }
+}
+
+/// Waits; true when asked to stop meanwhile.
+async fn pausing(stop: &CancellationToken, pause: Duration) -> bool {
+    tokio::time::timeout(pause, stop.cancelled()).await.is_ok()
+}
+
+/// Keeps the lease alive; cancels `lost` when it is another's.
+async fn beat(lease: Lease, lost: CancellationToken) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        match lease.renew().await {
+            Ok(true) => {}
+            Ok(false) => {
+                lost.cancel();
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "no sign of life could be given"),
+        }
+    }
+}

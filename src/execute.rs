@@ -1,0 +1,226 @@
+//! Executes an operator's requests: the lease holder does, wherever the command was typed.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::block::{BlockRange, Header};
+use crate::decode::Decoder;
+use crate::source::{Source, SourceError};
+use crate::store::postgres::{Cause, PostgresStore, Request};
+use crate::store::{Checkpoint, Rollback, Store, StoreError};
+use crate::sync::{Config, Difference, Ground, Sync, SyncError};
+
+/// Blocks compared at once.
+const REREAD_BLOCKS: u64 = 2_000;
+/// Differences that a report lists; the rest is counted.
+const DIFFERENCES_MAX: usize = 100;
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The node, the database, or a contradiction between them.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// There is nothing to work on.
+    #[error("the tables are empty: nothing is indexed on this chain yet")]
+    Empty,
+    /// The block is not below the checkpoint.
+    #[error("block {to} is not below the checkpoint {checkpoint}: there is nothing to take back")]
+    NothingAbove {
+        /// The block that should stay.
+        to: u64,
+        /// The checkpoint.
+        checkpoint: u64,
+    },
+    /// The range is not indexed.
+    #[error("blocks {from} to {to} are not all indexed: the checkpoint is {checkpoint}")]
+    NotIndexed {
+        /// First block asked for.
+        from: u64,
+        /// Last block asked for.
+        to: u64,
+        /// The checkpoint.
+        checkpoint: u64,
+    },
+    /// A rebuild would lose track of them.
+    #[error("contracts are still catching up: run this again when `asset-indexer status` shows none")]
+    CatchingUp,
+}
+
+impl From<StoreError> for ExecuteError {
+    fn from(error: StoreError) -> Self {
+        Self::Sync(error.into())
+    }
+}
+
+impl From<SourceError> for ExecuteError {
+    fn from(error: SourceError) -> Self {
+        Self::Sync(error.into())
+    }
+}
+
+/// What a request works with.
+#[derive(Debug)]
+pub struct Executor<S: Source> {
+    /// The node; a plain rebuild does without.
+    pub node: Option<Arc<S>>,
+    /// The tables, held under the lease.
+    pub store: Arc<PostgresStore>,
+    /// Reads logs.
+    pub decoder: Arc<Decoder>,
+    /// The worker's configuration.
+    pub config: Config,
+}
+
+impl<S: Source> Executor<S> {
+    /// Carries a request out; `progress` is told each block reached.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]; the tables are then what they were.
+    pub async fn execute(
+        &self,
+        request: &Request,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Json, ExecuteError> {
+        match request {
+            Request::Reread { from, to, repair } => {
+                self.reread(BlockRange { from: *from, to: *to }, *repair, progress).await
+            }
+            Request::Rewind { to, reason } => self.rewind(*to, reason, progress).await,
+            Request::Rebuild => {
+                let (checkpoint, headers) = self.present().await?;
+                let events = self.rebuild(&Cause::Rebuild, checkpoint, headers, progress).await?;
+                Ok(json!({ "events": events }))
+            }
+        }
+    }
+
+    async fn present(&self) -> Result<(Checkpoint, Vec<Header>), ExecuteError> {
+        let checkpoint = self.store.checkpoint().await?.ok_or(ExecuteError::Empty)?;
+        Ok((checkpoint, self.store.headers().await?))
+    }
+
+    fn node(&self) -> Result<Arc<S>, ExecuteError> {
+        self.node.clone().ok_or_else(|| {
+            let reason = "no RPC URL is configured".to_owned();
+            SourceError::Refused { provider: "none".to_owned(), method: "any", reason }.into()
+        })
+    }
+
+    async fn reread(
+        &self,
+        range: BlockRange,
+        repair: bool,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Json, ExecuteError> {
+        let (checkpoint, headers) = self.present().await?;
+        let at = checkpoint.block.id.number;
+        if range.to > at {
+            return Err(ExecuteError::NotIndexed { from: range.from, to: range.to, checkpoint: at });
+        }
+        let mut sync =
+            Sync::new(self.node()?, self.store.clone(), self.decoder.clone(), self.config.clone());
+        let (mut differences, mut logs): (Vec<Difference>, usize) = (Vec::new(), 0);
+        let (mut add, mut remove) = (Vec::new(), Vec::new());
+        let mut from = range.from;
+        while from <= range.to {
+            let to = range.to.min(from + REREAD_BLOCKS - 1);
+            let compared = sync.compare(BlockRange { from, to }).await?;
+            logs += compared.logs;
+            differences.extend(compared.differences);
+            add.extend(compared.add);
+            remove.extend(compared.remove);
+            progress(to);
+            from = to + 1;
+        }
+        add.sort_by_key(|event| (event.block_number, event.log_index));
+        add.dedup_by_key(|event| (event.block_number, event.log_index));
+        let found = differences.len();
+        let repaired = repair && found > 0;
+        if repaired {
+            let reason = format!("backfill --from {} --to {} --repair", range.from, range.to);
+            self.rebuild(&Cause::Repair { add, remove, reason }, checkpoint, headers, progress).await?;
+        }
+        differences.truncate(DIFFERENCES_MAX);
+        Ok(json!({
+            "from": range.from, "to": range.to, "logs": logs, "differences": found, "repaired": repaired,
+            "first_differences": differences,
+        }))
+    }
+
+    async fn rewind(
+        &self,
+        to: u64,
+        reason: &str,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<Json, ExecuteError> {
+        let (checkpoint, headers) = self.present().await?;
+        let at = checkpoint.block.id;
+        if to >= at.number {
+            return Err(ExecuteError::NothingAbove { to, checkpoint: at.number });
+        }
+        let ours = headers.iter().find(|header| header.id.number == to).copied();
+        let (ancestor, journalled) = match ours {
+            Some(ours) => (ours, to >= checkpoint.finalized.number),
+            None => {
+                let theirs = self.node()?.header(to).await?;
+                (theirs.ok_or(SourceError::BlockGone { number: to, hash: None })?, false)
+            }
+        };
+        let rollback = Rollback {
+            expected: at,
+            ancestor,
+            replaced_by: ancestor.id.hash,
+            reason: reason.to_owned(),
+        };
+        if journalled {
+            self.store.rewind(&rollback).await?;
+        } else {
+            let cut = Checkpoint {
+                block: ancestor,
+                finalized: if checkpoint.finalized.number > to { ancestor.id } else { checkpoint.finalized },
+                status: checkpoint.status,
+            };
+            let headers = headers.into_iter().filter(|header| header.id.number <= to).collect();
+            self.rebuild(&Cause::Rewind(rollback), cut, headers, progress).await?;
+        }
+        Ok(json!({ "from": at.number, "to": to, "from_journal": journalled }))
+    }
+
+    async fn rebuild(
+        &self,
+        cause: &Cause,
+        checkpoint: Checkpoint,
+        headers: Vec<Header>,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<usize, ExecuteError> {
+        self.refuse_catching_up().await?;
+        self.store.begin_rebuild(cause).await?;
+        let ground = Ground::new(self.node.clone(), self.store.clone(), self.config.chain_id);
+        let mut sync =
+            Sync::new(Arc::new(ground), self.store.clone(), self.decoder.clone(), self.config.clone());
+        let folded = sync.rebuild(&checkpoint, &headers, progress).await;
+        match folded {
+            Ok(events) => {
+                self.store.finish_rebuild(cause).await?;
+                Ok(events)
+            }
+            Err(error) => {
+                self.store.abort_rebuild().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn refuse_catching_up(&self) -> Result<(), ExecuteError> {
+        let mut sync = Sync::new(
+            Arc::new(Ground::<S, _>::new(None, self.store.clone(), self.config.chain_id)),
+            self.store.clone(),
+            self.decoder.clone(),
+            self.config.clone(),
+        );
+        sync.watched_roles().await?;
+        if sync.contract_counts().1 > 0 { Err(ExecuteError::CatchingUp) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,383 @@
+//! What operators see: metrics, `/live`, `/ready`, `/status`.
+//!
+//! A leaf: knows metric names and HTTP, no chain and no SQL. Whoever works reports to the [`Board`].
+//!
+//! Liveness says only that the loop turns: it never depends on the database or the node, or an outage there would
+//! become a restart storm here. Lag is exported as raw block times too, because a gauge computed in a loop that died
+//! stands still at "no lag".
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+/// A loop that has not turned for so long is dead.
+const TICK_MAX: Duration = Duration::from_secs(60);
+
+/// What the worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Looking at node and database.
+    Starting,
+    /// Another writer holds the lease.
+    Standby,
+    /// Reading final blocks in ranges.
+    Backfilling,
+    /// At the head.
+    Following,
+    /// Executing an operator's request.
+    Executing,
+    /// Stopped until an operator acts.
+    Halted,
+}
+
+/// What `/status` tells.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// What the worker is doing.
+    pub phase: Phase,
+    /// The chain (EIP-155 id).
+    pub chain_id: u64,
+    /// The node's newest block.
+    pub head: Option<u64>,
+    /// The newest final block.
+    pub finalized: Option<u64>,
+    /// The last block in the tables.
+    pub checkpoint: Option<u64>,
+    /// Blocks between checkpoint and head.
+    pub lag_blocks: Option<u64>,
+    /// Seconds between the block times of checkpoint and head.
+    pub lag_seconds: Option<u64>,
+    /// Why it halted, or the error that is being retried; without secrets.
+    pub problem: Option<String>,
+    /// Whether the last use of the database succeeded.
+    pub database_reachable: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    status: Status,
+    head_timestamp: u64,
+    checkpoint_timestamp: u64,
+    ticked: Instant,
+}
+
+/// Where the worker reports and HTTP reads.
+#[derive(Debug)]
+pub struct Board {
+    chain: String,
+    inner: Mutex<Inner>,
+}
+
+impl Board {
+    /// A board for one chain; all of its series exist from now on.
+    pub fn new(chain_id: u64) -> Arc<Self> {
+        let status = Status {
+            phase: Phase::Starting,
+            chain_id,
+            head: None,
+            finalized: None,
+            checkpoint: None,
+            lag_blocks: None,
+            lag_seconds: None,
+            problem: None,
+            database_reachable: false,
+        };
+        let inner = Inner { status, head_timestamp: 0, checkpoint_timestamp: 0, ticked: Instant::now() };
+        let board = Self { chain: chain_id.to_string(), inner: Mutex::new(inner) };
+        board.begin_series();
+        Arc::new(board)
+    }
+
+    fn begin_series(&self) {
+        for name in [
+            HEAD_BLOCK, HEAD_TIMESTAMP, CHECKPOINT_BLOCK, CHECKPOINT_TIMESTAMP, FINALIZED_BLOCK, LAG_BLOCKS,
+            LAG_SECONDS, LAST_COMMIT, HALTED, LEASE_HELD, CONTRACTS, CATCHING_UP, FLAGGED_ASSETS,
+        ] {
+            gauge!(name, "chain" => self.chain.clone()).set(0);
+        }
+        for mode in ["backfill", "follow"] {
+            counter!(BLOCKS, "chain" => self.chain.clone(), "mode" => mode).absolute(0);
+        }
+        for reason in crate::fact::Unreadable::ALL {
+            counter!(UNDECODABLE, "chain" => self.chain.clone(), "reason" => reason.name()).absolute(0);
+        }
+        for role in crate::fact::Role::ALL {
+            counter!(EVENTS, "chain" => self.chain.clone(), "role" => role.name()).absolute(0);
+        }
+        for table in crate::table::ALL {
+            counter!(ROWS_WRITTEN, "table" => table.name).absolute(0);
+        }
+        for remedy in ["retry", "stop"] {
+            counter!(ERRORS, "remedy" => remedy).absolute(0);
+        }
+        counter!(REORGS, "chain" => self.chain.clone()).absolute(0);
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Fields are plain values, assigned one by one: a panic elsewhere leaves them readable.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The loop turned.
+    pub fn tick(&self) {
+        self.inner().ticked = Instant::now();
+    }
+
+    /// The worker does something else now.
+    pub fn phase(&self, phase: Phase) {
+        self.inner().status.phase = phase;
+        gauge!(HALTED, "chain" => self.chain.clone()).set(u8::from(phase == Phase::Halted));
+    }
+
+    /// What is wrong, or nothing any more.
+    pub fn problem(&self, problem: Option<String>, database_reachable: bool) {
+        let mut inner = self.inner();
+        inner.status.problem = problem;
+        inner.status.database_reachable = database_reachable;
+    }
+
+    /// What the node says.
+    pub fn head(&self, number: u64, timestamp: u64, finalized: u64) {
+        let mut inner = self.inner();
+        inner.status.head = Some(number);
+        inner.status.finalized = Some(finalized);
+        inner.head_timestamp = timestamp;
+        gauge!(HEAD_BLOCK, "chain" => self.chain.clone()).set(number as f64);
+        gauge!(HEAD_TIMESTAMP, "chain" => self.chain.clone()).set(timestamp as f64);
+        gauge!(FINALIZED_BLOCK, "chain" => self.chain.clone()).set(finalized as f64);
+        self.lag(&mut inner);
+    }
+
+    /// What the tables reach.
+    pub fn checkpoint(&self, number: u64, timestamp: u64) {
+        let mut inner = self.inner();
+        inner.status.checkpoint = Some(number);
+        inner.checkpoint_timestamp = timestamp;
+        gauge!(CHECKPOINT_BLOCK, "chain" => self.chain.clone()).set(number as f64);
+        gauge!(CHECKPOINT_TIMESTAMP, "chain" => self.chain.clone()).set(timestamp as f64);
+        self.lag(&mut inner);
+    }
+
+    fn lag(&self, inner: &mut Inner) {
+        let (Some(head), Some(checkpoint)) = (inner.status.head, inner.status.checkpoint) else { return };
+        let blocks = head.saturating_sub(checkpoint);
+        let seconds = if blocks == 0 {
+            0
+        } else {
+            inner.head_timestamp.saturating_sub(inner.checkpoint_timestamp)
+        };
+        inner.status.lag_blocks = Some(blocks);
+        inner.status.lag_seconds = Some(seconds);
+        gauge!(LAG_BLOCKS, "chain" => self.chain.clone()).set(blocks as f64);
+        gauge!(LAG_SECONDS, "chain" => self.chain.clone()).set(seconds as f64);
+    }
+
+    /// A transaction was committed.
+    pub fn committed(&self, mode: &'static str, blocks: u64, took: Duration) {
+        counter!(BLOCKS, "chain" => self.chain.clone(), "mode" => mode).increment(blocks);
+        histogram!(COMMIT_DURATION, "mode" => mode).record(took.as_secs_f64());
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        gauge!(LAST_COMMIT, "chain" => self.chain.clone()).set(now.as_secs_f64());
+    }
+
+    /// Logs of a role were written.
+    pub fn events(&self, role: &'static str, count: u64) {
+        counter!(EVENTS, "chain" => self.chain.clone(), "role" => role).increment(count);
+    }
+
+    /// Logs could not be decoded.
+    pub fn undecodable(&self, reason: &'static str, count: u64) {
+        counter!(UNDECODABLE, "chain" => self.chain.clone(), "reason" => reason).increment(count);
+    }
+
+    /// Rows were written.
+    pub fn rows(&self, table: &'static str, count: u64) {
+        counter!(ROWS_WRITTEN, "table" => table).increment(count);
+    }
+
+    /// Blocks were taken back.
+    pub fn reorg(&self, depth: u64) {
+        counter!(REORGS, "chain" => self.chain.clone()).increment(1);
+        histogram!(REORG_DEPTH, "chain" => self.chain.clone()).record(depth as f64);
+    }
+
+    /// An error, and what is done about it.
+    pub fn error(&self, remedy: &'static str) {
+        counter!(ERRORS, "remedy" => remedy).increment(1);
+    }
+
+    /// Whether this process may write.
+    pub fn lease(&self, held: bool) {
+        gauge!(LEASE_HELD, "chain" => self.chain.clone()).set(u8::from(held));
+    }
+
+    /// How many contracts are watched, and how many of them are catching up.
+    pub fn contracts(&self, watched: usize, catching_up: usize) {
+        gauge!(CONTRACTS, "chain" => self.chain.clone()).set(watched as f64);
+        gauge!(CATCHING_UP, "chain" => self.chain.clone()).set(catching_up as f64);
+    }
+
+    /// How many assets carry a flag (a negative balance, a sum beyond uint256, unreadable logs).
+    pub fn flagged_assets(&self, count: u64) {
+        gauge!(FLAGGED_ASSETS, "chain" => self.chain.clone()).set(count as f64);
+    }
+
+    /// The present status.
+    pub fn status(&self) -> Status {
+        self.inner().status.clone()
+    }
+
+    fn is_live(&self) -> bool {
+        self.inner().ticked.elapsed() < TICK_MAX
+    }
+
+    fn is_ready(&self) -> bool {
+        let inner = self.inner();
+        inner.status.database_reachable
+            && !matches!(inner.status.phase, Phase::Halted | Phase::Starting)
+            && inner.ticked.elapsed() < TICK_MAX
+    }
+}
+
+macro_rules! names {
+    ($($constant:ident = $name:literal $kind:ident $unit:ident $help:literal;)+) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)+
+
+        fn describe() {
+            $(names!(@ $kind $constant, $unit, $help);)+
+        }
+    };
+    (@ gauge $name:ident, $unit:ident, $help:literal) => { describe_gauge!($name, Unit::$unit, $help) };
+    (@ counter $name:ident, $unit:ident, $help:literal) => { describe_counter!($name, Unit::$unit, $help) };
+    (@ histogram $name:ident, $unit:ident, $help:literal) => { describe_histogram!($name, Unit::$unit, $help) };
+}
+
+names! {
+    BUILD_INFO = "asset_indexer_build_info" gauge Count "1, with the program's version.";
+    HEAD_BLOCK = "asset_indexer_head_block" gauge Count "The node's newest block.";
+    HEAD_TIMESTAMP = "asset_indexer_head_timestamp_seconds" gauge Seconds "Block time of the node's newest block.";
+    CHECKPOINT_BLOCK = "asset_indexer_checkpoint_block" gauge Count "The last block in the tables.";
+    CHECKPOINT_TIMESTAMP = "asset_indexer_checkpoint_timestamp_seconds" gauge Seconds "Block time of the last block in the tables.";
+    FINALIZED_BLOCK = "asset_indexer_finalized_block" gauge Count "The newest final block.";
+    LAG_BLOCKS = "asset_indexer_lag_blocks" gauge Count "Blocks between the tables and the head.";
+    LAG_SECONDS = "asset_indexer_lag_seconds" gauge Seconds "Seconds of chain time between the tables and the head.";
+    LAST_COMMIT = "asset_indexer_last_commit_timestamp_seconds" gauge Seconds "When rows were last committed, by this machine's clock.";
+    BLOCKS = "asset_indexer_blocks_total" counter Count "Blocks committed.";
+    EVENTS = "asset_indexer_events_total" counter Count "Logs written, by the role of their contract.";
+    UNDECODABLE = "asset_indexer_undecodable_logs_total" counter Count "Logs kept raw, by the reason.";
+    COMMIT_DURATION = "asset_indexer_commit_duration_seconds" histogram Seconds "How long a step with its commit took.";
+    ROWS_WRITTEN = "asset_indexer_rows_written_total" counter Count "Rows written, by table.";
+    REORGS = "asset_indexer_reorgs_total" counter Count "Reorgs followed.";
+    REORG_DEPTH = "asset_indexer_reorg_depth_blocks" histogram Count "How many blocks a reorg took back.";
+    HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
+    ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
+    LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";
+    CONTRACTS = "asset_indexer_contracts" gauge Count "Contracts watched.";
+    CATCHING_UP = "asset_indexer_catching_up_contracts" gauge Count "Contracts added later that are still behind.";
+    FLAGGED_ASSETS = "asset_indexer_flagged_assets" gauge Count "Assets with a flag: negative balance, sum beyond uint256, unreadable logs.";
+}
+
+/// The recorder could not be installed, or the address not be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// A recorder was there already, or buckets were refused.
+    #[error("metrics cannot be recorded: {0}")]
+    Recorder(String),
+    /// The address is taken or not ours.
+    #[error("{address} cannot be listened on (http.listen): {reason}")]
+    Bind {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+/// Begins to record metrics.
+///
+/// # Errors
+/// [`ObserveError::Recorder`].
+pub fn record() -> Result<PrometheusHandle, ObserveError> {
+    let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+    let depths = [1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 32.0, 64.0, 128.0];
+    let failed = |error: metrics_exporter_prometheus::BuildError| ObserveError::Recorder(error.to_string());
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &seconds)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_depth_blocks".to_owned()), &depths))
+        .map_err(failed)?
+        .install_recorder()
+        .map_err(failed)?;
+    describe();
+    let revision = option_env!("ASSET_INDEXER_REVISION").unwrap_or("unknown");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "revision" => revision).set(1);
+    Ok(handle)
+}
+
+#[derive(Clone)]
+struct Shared {
+    board: Arc<Board>,
+    metrics: PrometheusHandle,
+}
+
+/// Serves until cancelled. Returns the address bound (port 0 asks for any) once it listens.
+///
+/// # Errors
+/// [`ObserveError::Bind`].
+pub async fn serve(
+    address: SocketAddr,
+    board: Arc<Board>,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> Result<SocketAddr, ObserveError> {
+    let bind = |error: std::io::Error| ObserveError::Bind { address, reason: error.to_string() };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(bind)?;
+    let bound = listener.local_addr().map_err(bind)?;
+    let upkeep = metrics.clone();
+    let router = Router::new()
+        .route("/live", get(live))
+        .route("/ready", get(ready))
+        .route("/status", get(status))
+        .route("/metrics", get(render))
+        .with_state(Shared { board, metrics });
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    });
+    tokio::spawn(async move {
+        while tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.is_err() {
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(bound)
+}
+
+async fn live(State(shared): State<Shared>) -> impl IntoResponse {
+    if shared.board.is_live() { (StatusCode::OK, "live\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "the loop stands still\n") }
+}
+
+async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
+    let code = if shared.board.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(shared.board.status()))
+}
+
+async fn status(State(shared): State<Shared>) -> impl IntoResponse {
+    Json(shared.board.status())
+}
+
+async fn render(State(shared): State<Shared>) -> String {
+    shared.metrics.render()
+}

@@ -1,0 +1,39 @@
+//! Checkpoints and headers out of PostgreSQL.
+
+use alloy::primitives::B256;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+
+use crate::block::{BlockId, Header};
+use crate::store::{Checkpoint, Status};
+
+fn unsigned(row: &PgRow, place: usize) -> Result<u64, sqlx::Error> {
+    u64::try_from(row.try_get::<i64, _>(place)?).map_err(|e| sqlx::Error::Decode(e.into()))
+}
+
+pub(super) fn hash(row: &PgRow, place: usize) -> Result<B256, sqlx::Error> {
+    let bytes: Vec<u8> = row.try_get(place)?;
+    B256::try_from(bytes.as_slice()).map_err(|e| sqlx::Error::Decode(e.into()))
+}
+
+pub(super) fn header_of(row: &PgRow) -> Result<Header, sqlx::Error> {
+    Ok(Header {
+        id: BlockId { number: unsigned(row, 0)?, hash: hash(row, 1)? },
+        parent: hash(row, 2)?,
+        timestamp: unsigned(row, 3)?,
+    })
+}
+
+pub(super) fn checkpoint_of(row: &PgRow) -> Result<Checkpoint, sqlx::Error> {
+    let status = match row.try_get::<String, _>(6)?.as_str() {
+        "running" => Status::Running,
+        _ => Status::Halted {
+            reason: row.try_get::<Option<String>, _>(7)?.unwrap_or_else(|| "unknown".to_owned()),
+        },
+    };
+    Ok(Checkpoint {
+        block: header_of(row)?,
+        finalized: BlockId { number: unsigned(row, 4)?, hash: hash(row, 5)? },
+        status,
+    })
+}

@@ -1,0 +1,216 @@
+//! A rebuild: one transaction in which derived tables are emptied and folded from ground again, so that readers see
+//! the old tables until they see the new ones.
+//!
+//! A rewind below the undo journal and a repair of ground are rebuilds with something done to ground first.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor};
+
+use super::{PostgresStore, bulk, int, rollback, rows};
+use crate::block::Position;
+use crate::row::{Class, Table, TableDef};
+use crate::store::{Rollback, StoreError};
+use crate::table;
+use crate::table::event::AssetEvent;
+
+/// Why derived tables are folded again, and what happens to ground first.
+#[derive(Debug)]
+pub enum Cause {
+    /// Ground stays as it is.
+    Rebuild,
+    /// Ground above a block goes; the block becomes checkpoint, and finality where that was above it.
+    Rewind(Rollback),
+    /// Events are put into ground, and others taken out of it.
+    Repair {
+        /// To put in.
+        add: Vec<AssetEvent>,
+        /// To take out.
+        remove: Vec<Position>,
+        /// Why, for the audit trail.
+        reason: String,
+    },
+}
+
+/// Whether a rebuild derives the table from ground.
+pub(super) fn is_derived(table: &TableDef) -> bool {
+    matches!(table.class, Class::History | Class::State) || *table == *table::contract::Coverage::DEF
+}
+
+impl PostgresStore {
+    /// Begins a rebuild: until [`PostgresStore::finish_rebuild`] all happens in one transaction, derived tables are
+    /// empty, and commits leave the checkpoint as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NotTheWriter`] without the lease, or when the checkpoint is not where it was thought to be.
+    pub async fn begin_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.with("beginning a rebuild", async |connection, inner| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            // A rebuild may think longer between two statements than a commit.
+            connection.execute("set local idle_in_transaction_session_timeout = '1h'").await?;
+            match cause {
+                Cause::Rebuild => {}
+                Cause::Rewind(rollback) => self.cut_ground(connection, rollback).await?,
+                Cause::Repair { add, remove, reason } => {
+                    self.mend_ground(connection, inner, add, remove, reason).await?;
+                }
+            }
+            for table in table::ALL.into_iter().filter(|table| is_derived(table)) {
+                let sql = format!("delete from {} where chain_id = $1", rows::name(table));
+                sqlx::query(AssertSqlSafe(sql)).bind(int(self.chain_id)).execute(&mut *connection).await?;
+                // Ground keeps its journal: late logs of a contract found above finality go with its discovery.
+                sqlx::query("delete from ops.undo where chain_id = $1 and table_name = $2")
+                    .bind(int(self.chain_id))
+                    .bind(table.name)
+                    .execute(&mut *connection)
+                    .await?;
+            }
+            inner.rebuilding = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a rebuild: its tables become visible at once.
+    ///
+    /// # Errors
+    /// The commit's.
+    pub async fn finish_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+        let finished = self
+            .with("finishing a rebuild", async |connection, _| {
+                // What a contract that is no longer in the graph had brought is not ground any more.
+                for sql in [
+                    "delete from chain.asset_events e where chain_id = $1 and not exists (
+                         select from chain.contracts c where c.chain_id = e.chain_id and c.address = e.address)",
+                    "delete from chain.observations o where chain_id = $1 and not exists (
+                         select from chain.contracts c where c.chain_id = o.chain_id and c.address = o.target)",
+                    "delete from chain.transaction_inputs i where chain_id = $1 and not exists (
+                         select from chain.asset_events e where e.chain_id = i.chain_id
+                             and e.block_number = i.block_number and e.transaction_index = i.transaction_index)",
+                ] {
+                    sqlx::query(sql).bind(int(self.chain_id)).execute(&mut *connection).await?;
+                }
+                let (kind, message) = match cause {
+                    Cause::Rebuild => ("rebuild", "derived tables were folded from ground again".to_owned()),
+                    Cause::Rewind(rollback) => ("rewind", rewound(rollback)),
+                    Cause::Repair { add, remove, reason } => {
+                        ("repair", format!("{} events put in, {} taken out: {reason}", add.len(), remove.len()))
+                    }
+                };
+                rollback::system_event(connection, self.chain_id, kind, "warning", &message).await?;
+                self.hold_lease(connection).await?;
+                connection.execute("commit").await.map(drop)
+            })
+            .await;
+        self.inner.lock().await.rebuilding = false;
+        finished
+    }
+
+    /// Gives a rebuild up: the tables are what they were.
+    pub async fn abort_rebuild(&self) {
+        let mut inner = self.inner.lock().await;
+        inner.connection = None;
+        inner.rebuilding = false;
+    }
+
+    /// Takes blocks above finality back on an operator's word; also ends a halt.
+    ///
+    /// # Errors
+    /// [`StoreError::NotTheWriter`] when the checkpoint is not where it was thought to be.
+    pub async fn rewind(&self, rollback: &Rollback) -> Result<(), StoreError> {
+        self.with("rewinding", async |connection, _| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            self.resume(connection).await?;
+            self.move_checkpoint(connection, rollback.expected, rollback.ancestor, None).await?;
+            rollback::take_back(connection, self.chain_id, rollback).await?;
+            self.hold_lease(connection).await?;
+            connection.execute("commit").await.map(drop)
+        })
+        .await
+    }
+
+    async fn resume(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query("update chain.checkpoints set status = 'running', halt_reason = null where chain_id = $1")
+            .bind(int(self.chain_id))
+            .execute(connection)
+            .await
+            .map(drop)
+    }
+
+    async fn cut_ground(
+        &self,
+        connection: &mut PgConnection,
+        rollback: &Rollback,
+    ) -> Result<(), sqlx::Error> {
+        connection.execute("set local asset_indexer.rewind = 'on'").await?;
+        self.resume(connection).await?;
+        self.move_checkpoint(connection, rollback.expected, rollback.ancestor, None).await?;
+        sqlx::query(
+            "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash
+             where chain_id = $1 and finalized_number > block_number",
+        )
+        .bind(int(self.chain_id))
+        .execute(&mut *connection)
+        .await?;
+        for table in table::ALL.into_iter().filter(|table| table.is_append_only()) {
+            rollback::keep_withdrawn(connection, self.chain_id, rollback, table).await?;
+            if table.class == Class::Ground {
+                rollback::delete_above(connection, self.chain_id, rollback, &rows::name(table)).await?;
+            }
+        }
+        for table in ["ops.undo", "ops.headers"] {
+            rollback::delete_above(connection, self.chain_id, rollback, table).await?;
+        }
+        self.keep_header(connection, rollback.ancestor).await
+    }
+
+    async fn mend_ground(
+        &self,
+        connection: &mut PgConnection,
+        inner: &mut super::Inner,
+        add: &[AssetEvent],
+        remove: &[Position],
+        reason: &str,
+    ) -> Result<(), sqlx::Error> {
+        let audit = "insert into chain.audit_trail (chain_id, entity_type, entity_id, action, old_state, new_state,
+                block_number, actor)
+            select $1, 'asset_events', $2, 'repaired', to_jsonb(old), $3, $4, $6
+            from (select) nothing left join chain.asset_events old
+                on old.chain_id = $1 and old.block_number = $4 and old.log_index = $5";
+        let removed = remove.iter().map(|at| (*at, None));
+        let added = add.iter().map(|event| {
+            let at = Position { block_number: event.block_number, log_index: event.log_index };
+            (at, Some(serde_json::json!({ "id": event.id.to_string(), "event_type": event.event_type })))
+        });
+        for (at, new) in removed.chain(added) {
+            sqlx::query(audit)
+                .bind(int(self.chain_id))
+                .bind(format!("{{\"block_number\": {}, \"log_index\": {}}}", at.block_number, at.log_index))
+                .bind(new)
+                .bind(int(at.block_number))
+                .bind(i64::from(at.log_index))
+                .bind(reason)
+                .execute(&mut *connection)
+                .await?;
+        }
+        for at in remove {
+            sqlx::query("delete from chain.asset_events where chain_id = $1 and block_number = $2 and log_index = $3")
+                .bind(int(self.chain_id))
+                .bind(int(at.block_number))
+                .bind(i64::from(at.log_index))
+                .execute(&mut *connection)
+                .await?;
+        }
+        let add: Vec<_> = add.iter().map(Table::to_row).collect();
+        self.make_partitions(connection, inner, AssetEvent::DEF, &add).await?;
+        bulk::insert(connection, AssetEvent::DEF, &add).await
+    }
+}
+
+fn rewound(rollback: &Rollback) -> String {
+    format!(
+        "rewound from block {} to {}: {}",
+        rollback.expected.number, rollback.ancestor.id.number, rollback.reason
+    )
+}

@@ -1,0 +1,197 @@
+//! Derives every table anew from ground: an index of our own asset_events, with the same code that indexes a chain.
+
+use std::sync::Arc;
+
+use alloy::primitives::Address;
+
+use super::{Sync, SyncError, push_rows};
+use crate::block::{BlockId, BlockRange, Header, RawLog, Transaction};
+use crate::row::Table;
+use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
+use crate::store::{Checkpoint, Commit, Section, Store};
+use crate::table::contract::{Contract as ContractRow, Coverage};
+use crate::table::event::{AssetEvent, ConfiguredContract};
+use crate::table::fold::Changes;
+
+/// Ground as a source: logs come from the tables; a call or an input that ground does not hold comes from a node, where
+/// there is one.
+#[derive(Debug)]
+pub struct Ground<S, D> {
+    node: Option<Arc<S>>,
+    store: Arc<D>,
+    chain_id: u64,
+}
+
+impl<S: Source, D: Store> Ground<S, D> {
+    /// Over a store; without a node it works offline.
+    pub fn new(node: Option<Arc<S>>, store: Arc<D>, chain_id: u64) -> Self {
+        Self { node, store, chain_id }
+    }
+
+    fn not_kept(method: &'static str) -> SourceError {
+        SourceError::Refused {
+            provider: "ground".to_owned(),
+            method,
+            reason: "the tables do not hold this answer; run with an RPC URL, so that it can be asked".to_owned(),
+        }
+    }
+
+    async fn logs(
+        &self,
+        range: BlockRange,
+        addresses: Option<&[Address]>,
+    ) -> Result<Vec<RawLog>, SourceError> {
+        let logs = self.store.ground_logs(range, addresses).await;
+        logs.map_err(|error| SourceError::Unavailable {
+            provider: "ground".to_owned(),
+            method: "asset_events",
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl<S: Source, D: Store> Source for Ground<S, D> {
+    async fn chain_id(&self) -> Result<u64, SourceError> {
+        Ok(self.chain_id)
+    }
+
+    async fn view(&self) -> Result<View, SourceError> {
+        Err(Self::not_kept("view"))
+    }
+
+    async fn header(&self, _: u64) -> Result<Option<Header>, SourceError> {
+        Err(Self::not_kept("header"))
+    }
+
+    async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, SourceError> {
+        if numbers.is_empty() { Ok(Vec::new()) } else { Err(Self::not_kept("headers")) }
+    }
+
+    async fn logs_of_block(&self, block: BlockId) -> Result<Vec<RawLog>, SourceError> {
+        self.logs(BlockRange { from: block.number, to: block.number }, None).await
+    }
+
+    async fn logs_in_range(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> Result<Vec<RawLog>, SourceError> {
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.logs(range, Some(addresses)).await
+    }
+
+    async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
+        match &self.node {
+            Some(node) => node.calls(requests).await,
+            None => Err(Self::not_kept("eth_call")),
+        }
+    }
+
+    async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
+        match &self.node {
+            Some(node) => node.transactions(block).await,
+            None => Err(Self::not_kept("transactions")),
+        }
+    }
+
+    async fn has_code(&self, _: Address, _: u64) -> Result<Option<bool>, SourceError> {
+        Ok(None)
+    }
+
+    async fn wait_for_head(&self) {}
+}
+
+impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
+    /// Folds all of ground, up to the checkpoint, into tables that the store has emptied; `progress` is told each block
+    /// reached; returns how many logs were folded. What is above finality is journalled again, block by block, so that a later reorg can take it back.
+    ///
+    /// # Errors
+    /// The database's; or that ground does not hold what the fold asks for.
+    pub async fn rebuild(
+        &mut self,
+        checkpoint: &Checkpoint,
+        headers: &[Header],
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<usize, SyncError> {
+        let mut first = self.rebuild_contracts(checkpoint).await?;
+        self.learn(checkpoint).await?;
+        let at = checkpoint.block.id.number;
+        let final_top = at.min(checkpoint.finalized.number);
+        let mut events = 0;
+        while first <= final_top {
+            let to = final_top.min(first.saturating_add(self.range_blocks - 1));
+            let range = BlockRange { from: first, to };
+            let logs = self.source.logs_in_range(range, &self.watched()).await?;
+            let assembled = self.assemble_range(range, logs).await?;
+            self.adapt_range(range, assembled.entries.len());
+            events += assembled.entries.len();
+            let changes = self.fold(&assembled).await?;
+            self.write_rebuilt(checkpoint, None, changes).await?;
+            self.adopt(checkpoint.block.id, &assembled);
+            progress(to);
+            first = to + 1;
+        }
+        for header in headers {
+            if header.id.number <= final_top || header.id.number > at {
+                continue;
+            }
+            let logs = self.source.logs_of_block(header.id).await?;
+            let watched = self.watched().into_iter().collect();
+            let assembled = self
+                .assemble_block(*header, checkpoint.finalized, &logs, watched, Default::default())
+                .await?;
+            events += assembled.entries.len();
+            let changes = self.fold(&assembled).await?;
+            self.write_rebuilt(checkpoint, Some(header.id.number), changes).await?;
+            self.adopt(checkpoint.block.id, &assembled);
+            progress(header.id.number);
+        }
+        Ok(events)
+    }
+
+    async fn write_rebuilt(
+        &self,
+        checkpoint: &Checkpoint,
+        undo_block: Option<u64>,
+        mut changes: Changes,
+    ) -> Result<(), SyncError> {
+        changes.inserts.retain(|(table, _)| *table != AssetEvent::DEF);
+        let commit = Commit {
+            expected: checkpoint.block.id,
+            next: checkpoint.block,
+            finalized: checkpoint.finalized,
+            sections: vec![Section { undo_block, changes }],
+        };
+        Ok(self.store.commit(&commit).await?)
+    }
+
+    /// The configured contracts as ground holds them; returns the first block to read.
+    async fn rebuild_contracts(&mut self, checkpoint: &Checkpoint) -> Result<u64, SyncError> {
+        let configured: Vec<ConfiguredContract> = self.rows().await?;
+        let first = configured.iter().map(|row| row.start_block).min().unwrap_or(0);
+        let openings = configured.iter().filter_map(super::configure::opening_of).collect::<Vec<_>>();
+        self.settings = Some(self.settings_of(openings.into_iter()));
+        let mut changes = Changes::default();
+        push_rows(&mut changes, false, configured.iter().map(|row| ContractRow {
+            chain_id: row.chain_id,
+            address: row.address,
+            role: row.role.clone(),
+            announced_by: None,
+            announced_block: None,
+            announced_log: None,
+            announced_as: None,
+        }));
+        push_rows(&mut changes, false, configured.iter().map(|row| Coverage {
+            chain_id: row.chain_id,
+            address: row.address,
+            from_block: row.start_block,
+            through_block: None,
+        }));
+        self.write_rebuilt(checkpoint, None, changes).await?;
+        self.configured = true;
+        self.known = None;
+        Ok(first)
+    }
+}
