@@ -195,3 +195,12 @@ grant execute on function ops.ensure_partitions to asset_indexer_writer;
 grant select, insert, update on chain.checkpoints to asset_indexer_writer;
 grant select, insert on chain.audit_trail, chain.system_events to asset_indexer_writer;
 grant select, insert, update, delete on ops.leases, ops.headers, ops.undo, ops.requests to asset_indexer_writer;
+
+-- The daemon checks that the schema is the one it was built for.
+do $$
+begin
+    if to_regclass('_sqlx_migrations') is not null then
+        grant select on _sqlx_migrations to asset_indexer_writer, asset_indexer_reader;
+    end if;
+end
+$$;

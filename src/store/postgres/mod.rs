@@ -389,7 +389,7 @@ fn int(number: u64) -> i64 {
 }
 
 /// What an error of the driver means for the worker.
-pub(crate) fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
+pub fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
     let reason = error.to_string();
     match error {
         sqlx::Error::Database(database) => {

@@ -1,0 +1,244 @@
+//! The command line: arguments, and which exit code an end has.
+
+mod backfill;
+mod decode;
+mod operate;
+mod run;
+mod setup;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Overrides;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 something was found (differences, a failed check); 2 usage; 69 the node or the database was not \
+there at the start; 75 try again; 76 halted: an operator must act; 77 rights are missing; 78 the configuration or the \
+schema is wrong.";
+
+/// Keeps the register of title for tokenized assets: follows ERC-3643, ONCHAINID and ERC-20 contracts into PostgreSQL.
+///
+/// The shortest start:  asset-indexer run --rpc http://127.0.0.1:8545 --contract trex_factory=0x…
+///
+/// Without a database URL a private PostgreSQL is started from the programs on this machine.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration, TOML; see config/asset-indexer.toml for every key.
+    #[arg(long, global = true, env = "ASSET_INDEXER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The node's URL: http, https, ws or wss. Environment: RPC_URL, RPC_URL_FILE.
+    #[arg(long, global = true, value_name = "URL")]
+    rpc: Option<String>,
+    /// A contract to start from, as ROLE=ADDRESS or ROLE=ADDRESS@START_BLOCK; may be repeated.
+    #[arg(long = "contract", global = true, value_name = "ROLE=ADDRESS")]
+    contracts: Vec<String>,
+    /// The database's URL. Environment: DATABASE_URL, DATABASE_URL_FILE. None: a private PostgreSQL.
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Accept a register that is complete only from a start block above the first event.
+    #[arg(long, global = true)]
+    partial: bool,
+    /// Where to serve /live, /ready, /status and /metrics, or `off`.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Log lines as json or text; by default text on a terminal, json elsewhere. Environment: LOG_FORMAT.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl Global {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            rpc: self.rpc.clone(),
+            contracts: self.contracts.clone(),
+            database_url: self.database_url.clone(),
+            partial: self.partial,
+            listen: self.listen.clone(),
+            log_format: self.log_format.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Follow the chain until stopped: backfill, then every new block, through reorgs.
+    Run,
+    /// Index a bounded range and stop; over indexed blocks, read them again and compare.
+    ///
+    /// On an empty database indexing starts at --from. Over blocks that are indexed already, they are read again,
+    /// compared with the tables, and differences are reported (exit code 1); --repair mends them. While a worker runs,
+    /// the work is handed to it through the database. Exit code 0 means that the range is complete.
+    Backfill {
+        /// First block.
+        #[arg(long, value_name = "BLOCK")]
+        from: u64,
+        /// Last block; by default the newest one when the command begins.
+        #[arg(long, value_name = "BLOCK")]
+        to: Option<u64>,
+        /// Mend differences: put missing events in, take false ones out, derive the tables again.
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Show how far the tables are: head, finalized, checkpoint, lag, contracts, holders.
+    Status {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Derive every table again from the stored events; needs no node, and gives equal tables.
+    Rebuild,
+    /// Show what would be written for a transaction, without writing.
+    Decode {
+        /// The transaction's hash.
+        #[arg(value_name = "TX")]
+        transaction: alloy::primitives::B256,
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take every block above N back; the only way out of a halt.
+    Rewind {
+        /// The block that stays.
+        #[arg(long, value_name = "BLOCK")]
+        to: u64,
+        /// Why; kept in the audit trail.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Bring the database's schema to this program's version (as its owner: ADMIN_DATABASE_URL).
+    Migrate {
+        /// Print the SQL that makes the roles, for an administrator, and do nothing else.
+        #[arg(long)]
+        print_roles: bool,
+    },
+    /// Check the configuration and print what is in effect, and where from; secrets are not shown.
+    CheckConfig,
+}
+
+/// How a command ended, when not well.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// Something was found.
+    pub(crate) const FINDINGS: u8 = 1;
+    /// The node or the database was not there.
+    pub(crate) const UNAVAILABLE: u8 = 69;
+    /// Try again.
+    pub(crate) const TEMPORARY: u8 = 75;
+    /// An operator must act.
+    pub(crate) const HALTED: u8 = 76;
+    /// Rights are missing.
+    pub(crate) const PERMISSION: u8 = 77;
+    /// The configuration or the schema is wrong.
+    pub(crate) const CONFIG: u8 = 78;
+
+    fn new(code: u8, message: impl std::fmt::Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        use crate::store::StoreError as E;
+        let code = match &error {
+            E::Unavailable { .. } => Self::UNAVAILABLE,
+            E::Refused { reason, .. } if reason.contains("42501") || reason.contains("28") => Self::PERMISSION,
+            E::Refused { .. } | E::OtherChain { .. } | E::OtherSchema { .. } => Self::CONFIG,
+            E::NotTheWriter => Self::TEMPORARY,
+            E::Corrupt { .. } => 70,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<crate::source::SourceError> for Failure {
+    fn from(error: crate::source::SourceError) -> Self {
+        use crate::source::SourceError as E;
+        let code = match &error {
+            E::Unavailable { .. } => Self::UNAVAILABLE,
+            E::Refused { .. } | E::Pruned { .. } => Self::CONFIG,
+            E::BlockGone { .. } => Self::TEMPORARY,
+            E::Inconsistent { .. } => Self::HALTED,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<crate::sync::SyncError> for Failure {
+    fn from(error: crate::sync::SyncError) -> Self {
+        use crate::sync::SyncError as E;
+        match error {
+            E::Source(error) => error.into(),
+            E::Store(error) => error.into(),
+            E::Start(error) => Self::new(Self::CONFIG, error),
+            E::Contradiction(_) => Self::new(Self::HALTED, error),
+        }
+    }
+}
+
+impl From<crate::execute::ExecuteError> for Failure {
+    fn from(error: crate::execute::ExecuteError) -> Self {
+        match error {
+            crate::execute::ExecuteError::Sync(error) => error.into(),
+            error => Self::new(Self::FINDINGS, error),
+        }
+    }
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&Failure::new(71, format!("no runtime could be started: {error}"))),
+    };
+    let ended = runtime.block_on(execute(&arguments));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    eprintln!("asset-indexer: {}", failure.message);
+    ExitCode::from(failure.code)
+}
+
+async fn execute(arguments: &Arguments) -> Result<(), Failure> {
+    if let Command::Migrate { print_roles: true } = arguments.command {
+        print!("{}", crate::store::postgres::role_sql());
+        return Ok(());
+    }
+    let config = setup::configured(&arguments.global)?;
+    match &arguments.command {
+        Command::Run => run::run(config).await,
+        Command::Backfill { from, to, repair } => backfill::backfill(config, *from, *to, *repair).await,
+        Command::Status { json } => status::status(&config, *json).await,
+        Command::Rebuild => operate::rebuild(config).await,
+        Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
+        Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,
+        Command::Migrate { .. } => setup::migrate(&config).await,
+        Command::CheckConfig => {
+            print!("{}", config.effective());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Commands that change tables: carried out here when no worker is alive, else handed to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use sqlx::PgPool;
+
+use super::backfill::Progress;
+use super::setup::{self, Database};
+use super::Failure;
+use crate::config::Config;
+use crate::execute::Executor;
+use crate::rpc::Rpc;
+use crate::store::postgres::{Lease, PostgresStore, Request, Requests, failed};
+
+/// How often a watched request is looked at.
+const GLANCE: Duration = Duration::from_millis(300);
+
+/// Where a request goes.
+pub(super) struct Handed<'a> {
+    pub(super) config: &'a Config,
+    pub(super) database: &'a Database,
+    pub(super) chain_id: u64,
+}
+
+impl Handed<'_> {
+    /// Carries a request out under a lease of our own, or has the worker that holds it do so.
+    pub(super) async fn execute(&self, request: &Request, mut progress: Progress) -> Result<Json, Failure> {
+        let lease = Lease::new(self.database.pool.clone(), self.chain_id, setup::holder());
+        if !lease.acquire().await? {
+            return self.watch(request, progress).await;
+        }
+        let heart = tokio::spawn({
+            let lease = lease.clone();
+            async move {
+                while matches!(lease.renew().await, Ok(true)) {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        });
+        let node = match self.config.rpc.clone() {
+            Some(rpc) => Some(Arc::new(Rpc::new(rpc)?)),
+            None => None,
+        };
+        let store = PostgresStore::new(self.database.options.clone(), self.chain_id, lease.epoch());
+        let executor = Executor {
+            node,
+            store: Arc::new(store),
+            decoder: setup::decoder(self.config),
+            config: setup::sync_config(self.config, self.chain_id),
+        };
+        let done = executor.execute(request, &mut |block| progress.reached(block, 0)).await;
+        heart.abort();
+        lease.release().await?;
+        Ok(done?)
+    }
+
+    async fn watch(&self, request: &Request, mut progress: Progress) -> Result<Json, Failure> {
+        let requests = Requests::new(self.database.pool.clone(), self.chain_id);
+        let id = requests.submit(request).await?;
+        loop {
+            tokio::time::sleep(GLANCE).await;
+            let Some(state) = requests.state(id).await? else {
+                return Err(Failure::new(Failure::TEMPORARY, "the request is gone from ops.requests"));
+            };
+            if let Some(block) = state.progress {
+                progress.reached(block, 0);
+            }
+            match state.status.as_str() {
+                "done" => return Ok(state.result.unwrap_or_default()),
+                "failed" => {
+                    let reason = state.result.and_then(|r| r.as_str().map(str::to_owned)).unwrap_or_default();
+                    return Err(Failure::new(Failure::FINDINGS, format!("the worker could not do it: {reason}")));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The last indexed block.
+pub(super) async fn checkpoint(pool: &PgPool, chain_id: u64) -> Result<Option<u64>, Failure> {
+    let at: Option<i64> = sqlx::query_scalar("select block_number from chain.checkpoints where chain_id = $1")
+        .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+        .fetch_optional(pool)
+        .await
+        .map_err(|error| Failure::from(failed("reading the checkpoint", &error)))?;
+    Ok(at.and_then(|at| u64::try_from(at).ok()))
+}
+
+/// Watches a living worker until its checkpoint is at a block.
+pub(super) async fn wait_for_checkpoint(pool: &PgPool, chain_id: u64, from: u64, to: u64) -> Result<(), Failure> {
+    let mut progress = Progress::new(from, to);
+    loop {
+        let at = checkpoint(pool, chain_id).await?;
+        if let Some(at) = at {
+            progress.reached(at.min(to), 0);
+        }
+        if at.is_some_and(|at| at >= to) {
+            progress.done(&format!("blocks up to {to} are indexed"));
+            return Ok(());
+        }
+        let holder = Lease::new(pool.clone(), chain_id, String::new()).current_holder().await?;
+        if holder.is_none() {
+            let message = "the worker ended before the range was complete; run the command again";
+            return Err(Failure::new(Failure::TEMPORARY, message));
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+/// `rebuild`.
+pub(super) async fn rebuild(config: Config) -> Result<(), Failure> {
+    let database = Database::open(&config).await?;
+    let chain_id = setup::chain_without_node(&config, &database.pool).await?;
+    let to = checkpoint(&database.pool, chain_id).await?.unwrap_or_default();
+    let handed = Handed { config: &config, database: &database, chain_id };
+    let report = handed.execute(&Request::Rebuild, Progress::new(0, to)).await;
+    database.close().await;
+    println!("derived tables were folded again from {} events", report?["events"]);
+    Ok(())
+}
+
+/// `rewind`.
+pub(super) async fn rewind(config: Config, to: u64, reason: &str) -> Result<(), Failure> {
+    if reason.trim().is_empty() {
+        return Err(Failure::new(2, "--reason is empty: say why, it is kept in the audit trail"));
+    }
+    let database = Database::open(&config).await?;
+    let chain_id = setup::chain_without_node(&config, &database.pool).await?;
+    let at = checkpoint(&database.pool, chain_id).await?.unwrap_or_default();
+    let events: i64 = sqlx::query_scalar(
+        "select count(*) from chain.asset_events where chain_id = $1 and block_number > $2",
+    )
+    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+    .bind(i64::try_from(to).unwrap_or(i64::MAX))
+    .fetch_one(&database.pool)
+    .await
+    .map_err(|error| Failure::from(failed("counting events", &error)))?;
+    println!("rewinding from block {at} to {to}: {events} events go into the audit trail");
+    let request = Request::Rewind { to, reason: reason.to_owned() };
+    let handed = Handed { config: &config, database: &database, chain_id };
+    let report = handed.execute(&request, Progress::new(0, to)).await;
+    database.close().await;
+    let report = report?;
+    let how = if report["from_journal"].as_bool() == Some(true) { "the undo journal" } else { "ground" };
+    println!("the checkpoint is block {to} now, restored from {how}; a running worker goes on from there");
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! `run`: the daemon.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::setup::{self, Database};
+use super::Failure;
+use crate::config::Config;
+use crate::daemon::{Daemon, End};
+use crate::observe::{self, Board};
+use crate::rpc::Rpc;
+
+/// Everything a worker needs, put together.
+pub(super) async fn daemon(
+    config: &Config,
+    database: &Database,
+    stop: &CancellationToken,
+) -> Result<Daemon<Rpc>, Failure> {
+    let (source, chain_id) = setup::node(config).await?;
+    let handle = observe::record().map_err(|error| Failure::new(70, error))?;
+    let board = Board::new(chain_id);
+    if let Some(address) = config.http.listen {
+        let bound = observe::serve(address, board.clone(), handle, stop.clone())
+            .await
+            .map_err(|error| Failure::new(Failure::CONFIG, error))?;
+        tracing::info!(%bound, "serving /live /ready /status /metrics");
+    }
+    Ok(Daemon {
+        source,
+        database: database.options.clone(),
+        pool: database.pool.clone(),
+        decoder: setup::decoder(config),
+        config: setup::sync_config(config, chain_id),
+        board,
+        holder: setup::holder(),
+    })
+}
+
+/// Cancelled by SIGTERM or SIGINT; a second signal ends the process at once.
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    let failed = |error: std::io::Error| Failure::new(71, format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        for again in [false, true] {
+            let code = tokio::select! {
+                _ = terminate.recv() => 143,
+                _ = interrupt.recv() => 130,
+            };
+            if again {
+                std::process::exit(code);
+            }
+            tracing::info!("asked to stop: the present transaction is finished or given up");
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// Follows the chain until stopped.
+pub(super) async fn run(config: Config) -> Result<(), Failure> {
+    let stop = stop_on_signal()?;
+    let database = Database::open(&config).await?;
+    if let Some(url) = database.private_url() {
+        tracing::info!(url, "no database URL is configured: using a private PostgreSQL");
+    }
+    let daemon = daemon(&config, &database, &stop).await?;
+    tracing::info!(
+        chain = daemon.config.chain_id,
+        contracts = daemon.config.contracts.len(),
+        version = env!("CARGO_PKG_VERSION"),
+        "started"
+    );
+    let ended = daemon.run(None, &stop, &mut |_, _| {}).await;
+    drop(daemon);
+    stop.cancel();
+    database.close().await;
+    match ended? {
+        End::Stopped | End::Reached(_) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        End::Halted(reason) => Err(Failure::new(Failure::HALTED, reason)),
+    }
+}

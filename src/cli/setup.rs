@@ -1,0 +1,205 @@
+//! From a configuration to the things that commands work with.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use tracing_subscriber::EnvFilter;
+
+use super::{Failure, Global};
+use crate::config::{Config, LogFormat};
+use crate::decode::Decoder;
+use crate::embedded::{Cluster, Options, Search, cluster_version, default_state_dir, find_binaries};
+use crate::rpc::Rpc;
+use crate::source::Source;
+use crate::store::postgres::{check_schema, migrate as bring_up};
+use crate::sync;
+
+/// The database of a private cluster.
+const DATABASE: &str = "asset_indexer";
+/// Its login role: a writer like any other, not the superuser.
+const LOGIN: &str = "asset_indexer";
+
+/// Reads the configuration and starts logging.
+pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
+    let config = Config::load(global.config.as_deref(), &global.overrides())
+        .map_err(|errors| Failure::new(Failure::CONFIG, errors))?;
+    let filter = EnvFilter::try_new(&config.log.level)
+        .map_err(|error| Failure::new(Failure::CONFIG, format!("log.level {:?}: {error}", config.log.level)))?;
+    let is_terminal = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let json = match config.log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !is_terminal,
+    };
+    // A second initialisation happens only in tests, and the first one stands.
+    let started = if json { builder.json().try_init() } else { builder.with_ansi(is_terminal).try_init() };
+    drop(started);
+    Ok(config)
+}
+
+/// The database, and the private cluster behind it if there is one.
+pub(super) struct Database {
+    /// How the writer connects.
+    pub(super) options: PgConnectOptions,
+    /// For everything beside the writer.
+    pub(super) pool: PgPool,
+    cluster: Option<Cluster>,
+}
+
+impl Database {
+    /// Opens the configured database, or starts a private one and brings it up to date.
+    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+        let (options, cluster) = match &config.database.url {
+            Some(url) => (url.connect_options(), None),
+            None => {
+                let cluster = private_cluster(config).await?;
+                (cluster.connect_options(LOGIN, DATABASE), Some(cluster))
+            }
+        };
+        let mut connection = connect(&options).await?;
+        check_schema(&mut connection).await?;
+        drop(connection.close().await);
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(options.clone().application_name("asset-indexer"));
+        Ok(Self { options, pool, cluster })
+    }
+
+    /// The private cluster's URL for people and tools, where there is one.
+    pub(super) fn private_url(&self) -> Option<String> {
+        self.cluster.as_ref().map(|cluster| cluster.url(DATABASE))
+    }
+
+    /// Ends the private cluster, if there is one.
+    pub(super) async fn close(self) {
+        self.pool.close().await;
+        if let Some(cluster) = self.cluster
+            && let Err(error) = cluster.stop().await
+        {
+            tracing::warn!(%error, "the private PostgreSQL did not stop cleanly");
+        }
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    PgConnection::connect_with(options)
+        .await
+        .map_err(|error| crate::store::postgres::failed("connecting", &error).into())
+}
+
+async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
+    let unavailable = |error: crate::embedded::EmbeddedError| Failure::new(Failure::UNAVAILABLE, error);
+    let state_dir = match &config.database.state_dir {
+        Some(dir) => dir.clone(),
+        None => default_state_dir("asset-indexer").map_err(unavailable)?,
+    };
+    let roots: Vec<PathBuf> = std::env::current_dir().into_iter().collect();
+    let search = Search {
+        explicit: config.database.pg_bin.as_deref(),
+        roots: &roots,
+        version: cluster_version(&state_dir),
+    };
+    let binaries = find_binaries(&search).map_err(unavailable)?;
+    let cluster = Cluster::start(Options::persistent(binaries, state_dir)).await.map_err(unavailable)?;
+    cluster.create_database(DATABASE, None).await.map_err(unavailable)?;
+    let mut owner = connect(&cluster.connect_options(crate::embedded::SUPERUSER, DATABASE)).await?;
+    bring_up(&mut owner).await?;
+    sqlx::query(
+        "do $$ begin
+             if not exists (select from pg_roles where rolname = 'asset_indexer') then
+                 create role asset_indexer login;
+                 grant asset_indexer_writer, asset_indexer_reader to asset_indexer;
+             end if;
+         end $$",
+    )
+    .execute(&mut owner)
+    .await
+    .map_err(|error| Failure::from(crate::store::postgres::failed("making the login role", &error)))?;
+    Ok(cluster)
+}
+
+/// Brings the configured database's schema up to date, as its owner.
+pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
+    let url = config.database.admin_url.as_ref().or(config.database.url.as_ref());
+    let Some(url) = url else {
+        let database = Database::open(config).await?;
+        println!("the private PostgreSQL is up to date");
+        database.close().await;
+        return Ok(());
+    };
+    let mut connection = connect(&url.connect_options()).await?;
+    let migrated = bring_up(&mut connection).await?;
+    match migrated.applied.len() {
+        0 => println!("the schema is at version {}: nothing to do", migrated.version),
+        count => println!("the schema is at version {}: {count} migrations applied", migrated.version),
+    }
+    Ok(())
+}
+
+/// The node, asked for its chain.
+pub(super) async fn node(config: &Config) -> Result<(Arc<Rpc>, u64), Failure> {
+    let Some(rpc) = config.rpc.clone() else {
+        let message = "no RPC URL: give --rpc URL, set RPC_URL, or rpc.url in the configuration";
+        return Err(Failure::new(Failure::CONFIG, message));
+    };
+    let rpc = Rpc::new(rpc)?;
+    let found = rpc.chain_id().await?;
+    let chain_id = config.chain.id.unwrap_or(found);
+    if chain_id != found {
+        let error = sync::StartError::OtherChain { configured: chain_id, found };
+        return Err(Failure::new(Failure::CONFIG, error));
+    }
+    Ok((Arc::new(rpc), chain_id))
+}
+
+/// The one chain of the tables, for commands that work without a node.
+pub(super) async fn chain_without_node(config: &Config, pool: &PgPool) -> Result<u64, Failure> {
+    if let Some(id) = config.chain.id {
+        return Ok(id);
+    }
+    let chains: Vec<i64> = sqlx::query_scalar("select chain_id from chain.checkpoints order by chain_id")
+        .fetch_all(pool)
+        .await
+        .map_err(|error| Failure::from(crate::store::postgres::failed("reading the chains", &error)))?;
+    match chains.as_slice() {
+        [only] => Ok(u64::try_from(*only).unwrap_or_default()),
+        [] => Err(Failure::new(Failure::FINDINGS, "the tables are empty: nothing is indexed yet")),
+        several => Err(Failure::new(
+            Failure::CONFIG,
+            format!("the tables hold the chains {several:?}: say which with [chain] id or ASSET_INDEXER__CHAIN__ID"),
+        )),
+    }
+}
+
+/// What the worker follows.
+pub(super) fn sync_config(config: &Config, chain_id: u64) -> sync::Config {
+    sync::Config {
+        chain_id,
+        contracts: config.contracts.clone(),
+        claim_expiry: config.claim_expiry.clone(),
+        floor_block: config.chain.floor_block,
+        range_blocks_max: config.chain.range_blocks_max,
+        range_logs_target: config.chain.range_logs_target,
+    }
+}
+
+/// What reads logs.
+pub(super) fn decoder(config: &Config) -> Arc<Decoder> {
+    Arc::new(Decoder::new(&config.abis))
+}
+
+/// This process, for people.
+pub(super) fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "unknown host",
+        host => host,
+    };
+    format!("{host}, process {}", std::process::id())
+}

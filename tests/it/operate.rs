@@ -1,0 +1,249 @@
+//! What operators do to tables: add contracts, rebuild, rewind, compare and repair; and what a second writer cannot do.
+
+use std::sync::Arc;
+
+use asset_indexer::decode::Decoder;
+use asset_indexer::execute::{ExecuteError, Executor};
+use asset_indexer::fact::Role;
+use asset_indexer::store::postgres::{Lease, PostgresStore, Request};
+use asset_indexer::store::{Commit, Section, Store, StoreError};
+use asset_indexer::sync::{Config, Outcome, Sync};
+use serde_json::Value as Json;
+use sqlx::postgres::PgPool;
+
+use crate::support::events::account;
+use crate::support::play::Play;
+use crate::support::sim_chain::SimChain;
+use crate::support::world::{
+    CHAIN_ID, assert_equal, assert_same, config, converge, database, dump, fresh, pool, postgres_store, worker,
+};
+
+/// A followed chain on PostgreSQL.
+struct Followed {
+    play: Play,
+    chain: Arc<SimChain>,
+    config: Config,
+    database: String,
+    worker: Sync<SimChain, PostgresStore>,
+}
+
+impl Followed {
+    async fn new(seed: u64, config: Config) -> Self {
+        let mut play = Play::new(seed);
+        let chain = Arc::new(Play::chain(6));
+        for block in play.blocks(40) {
+            chain.mine(block);
+        }
+        let database = database().await;
+        let store = Arc::new(postgres_store(&database).await);
+        let mut worker = worker(chain.clone(), store, config.clone());
+        converge(&mut worker).await;
+        Self { play, chain, config, database, worker }
+    }
+
+    fn store(&self) -> &PostgresStore {
+        self.worker.store()
+    }
+
+    async fn execute(&self, node: bool, request: Request) -> Result<Json, ExecuteError> {
+        let executor = Executor {
+            node: node.then(|| self.chain.clone()),
+            store: self.worker.store().clone(),
+            decoder: Arc::new(Decoder::new(&[])),
+            config: self.config.clone(),
+        };
+        executor.execute(&request, &mut |_| {}).await
+    }
+
+    async fn pool(&self) -> PgPool {
+        pool(&self.database).await
+    }
+
+    async fn assert_fresh(&self, context: &str) {
+        assert_equal(self.store(), &fresh(&self.chain, &self.config).await, context).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_without_the_node_gives_equal_tables_and_later_forks_still_fit() {
+    for seed in [11, 12, 13] {
+        let mut followed = Followed::new(seed, config(&Play::contracts())).await;
+        let before = dump(followed.store()).await;
+        followed.execute(false, Request::Rebuild).await.expect("ground holds all that the fold asks for");
+        assert_same(&dump(followed.store()).await, &before, &format!("seed {seed}: rebuilt against before"));
+        followed.worker.forget();
+        let blocks = followed.play.blocks(9);
+        followed.chain.reorg(5, blocks);
+        converge(&mut followed.worker).await;
+        followed.assert_fresh(&format!("seed {seed}: forked after a rebuild")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_mends_derived_rows_that_somebody_changed() {
+    let followed = Followed::new(21, config(&Play::contracts())).await;
+    let changed = sqlx::query("update chain.asset_holders set balance = balance + 1")
+        .execute(&followed.pool().await)
+        .await
+        .expect("the superuser may");
+    assert!(changed.rows_affected() > 0);
+    followed.execute(false, Request::Rebuild).await.expect("it rebuilds");
+    followed.assert_fresh("rebuilt").await;
+}
+
+#[tokio::test]
+async fn a_rewind_above_and_below_finality_goes_on_to_the_same_tables() {
+    for (seed, to, from_journal) in [(31, 38, true), (32, 20, false), (33, 3, false)] {
+        let mut followed = Followed::new(seed, config(&Play::contracts())).await;
+        let request = Request::Rewind { to, reason: "a test".to_owned() };
+        let report = followed.execute(true, request).await.expect("it rewinds");
+        assert_eq!(report["from_journal"], from_journal, "seed {seed}");
+        let checkpoint = followed.store().checkpoint().await.expect("readable").expect("there");
+        assert_eq!(checkpoint.block.id.number, to);
+        let above: i64 = sqlx::query_scalar("select count(*) from chain.asset_events where block_number > $1")
+            .bind(to as i64)
+            .fetch_one(&followed.pool().await)
+            .await
+            .expect("readable");
+        assert_eq!(above, 0);
+        let kept: i64 = sqlx::query_scalar("select count(*) from chain.audit_trail where actor = 'a test'")
+            .fetch_one(&followed.pool().await)
+            .await
+            .expect("readable");
+        assert!(kept > 0, "the withdrawn rows are evidence");
+        followed.worker.forget();
+        converge(&mut followed.worker).await;
+        followed.assert_fresh(&format!("seed {seed}: rewound to {to} and followed again")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rewind_is_the_way_out_of_a_halt() {
+    let mut followed = Followed::new(41, config(&Play::contracts())).await;
+    let blocks = followed.play.blocks(14);
+    followed.chain.reorg(12, blocks);
+    let outcomes = converge(&mut followed.worker).await;
+    assert!(matches!(outcomes.last(), Some(Outcome::Halted { .. })), "{outcomes:?}");
+    let request = Request::Rewind { to: 25, reason: "the chain was restored from a backup".to_owned() };
+    followed.execute(true, request).await.expect("it rewinds");
+    followed.worker.forget();
+    converge(&mut followed.worker).await;
+    followed.assert_fresh("after the halt").await;
+}
+
+#[tokio::test]
+async fn comparing_reports_every_difference_and_repair_mends_it() {
+    let followed = Followed::new(51, config(&Play::contracts())).await;
+    let pool = followed.pool().await;
+    let whole = Request::Reread { from: 1, to: 30, repair: false };
+    let clean = followed.execute(true, whole.clone()).await.expect("it compares");
+    assert_eq!(clean["differences"], 0, "{clean}");
+    let places: Vec<(i64, i64)> = sqlx::query_as(
+        "select block_number, log_index from chain.asset_events where block_number <= 30 order by 1, 2",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("readable");
+    let (missing, changed) = (places[places.len() / 3], places[places.len() / 2]);
+    sqlx::query("delete from chain.asset_events where block_number = $1 and log_index = $2")
+        .bind(missing.0)
+        .bind(missing.1)
+        .execute(&pool)
+        .await
+        .expect("the superuser may");
+    sqlx::query("update chain.asset_events set data = data || '\\x00' where block_number = $1 and log_index = $2")
+        .bind(changed.0)
+        .bind(changed.1)
+        .execute(&pool)
+        .await
+        .expect("the superuser may");
+    let report = followed.execute(true, whole).await.expect("it compares");
+    assert_eq!(report["differences"], 2, "{report}");
+    assert_eq!(report["first_differences"][0]["kind"], "missing", "{report}");
+    assert_eq!(report["first_differences"][1]["kind"], "different", "{report}");
+    let repair = Request::Reread { from: 1, to: 30, repair: true };
+    let report = followed.execute(true, repair).await.expect("it repairs");
+    assert_eq!(report["repaired"], true, "{report}");
+    followed.assert_fresh("repaired").await;
+    let kept: i64 = sqlx::query_scalar("select count(*) from chain.audit_trail where action = 'repaired'")
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+    assert_eq!(kept, 3, "one row goes, two come");
+}
+
+#[tokio::test]
+async fn a_contract_added_later_ends_with_the_tables_it_would_always_have_had() {
+    for seed in [61, 62, 63, 64] {
+        let plain = config(&[(Role::Erc20, account(0x20, 0))]);
+        let mut followed = Followed::new(seed, plain).await;
+        let all = config(&Play::contracts());
+        let mut added = worker(followed.chain.clone(), followed.worker.store().clone(), all.clone());
+        let outcomes = converge(&mut added).await;
+        let joined = |outcome: &Outcome| matches!(outcome, Outcome::CaughtUp { joined: true, .. });
+        assert!(outcomes.iter().any(joined), "{outcomes:?}");
+        followed.config = all;
+        followed.assert_fresh(&format!("seed {seed}: added later")).await;
+        let blocks = followed.play.blocks(8);
+        followed.chain.reorg(5, blocks);
+        converge(&mut added).await;
+        followed.assert_fresh(&format!("seed {seed}: added later, then forked")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_lost_its_lease_changes_nothing() {
+    let followed = Followed::new(71, config(&Play::contracts())).await;
+    let before = dump(followed.store()).await;
+    let pool = followed.pool().await;
+    sqlx::query("update ops.leases set expires_at = clock_timestamp() - interval '1 second'")
+        .execute(&pool)
+        .await
+        .expect("the superuser may");
+    let second = Lease::new(pool, CHAIN_ID, "second".to_owned());
+    assert!(second.acquire().await.expect("the database answers"), "an expired lease can be taken");
+    let checkpoint = followed.store().checkpoint().await.expect("readable").expect("there");
+    let late = Commit {
+        expected: checkpoint.block.id,
+        next: checkpoint.block,
+        finalized: checkpoint.finalized,
+        sections: vec![Section { undo_block: None, changes: Default::default() }],
+    };
+    let refused = followed.store().commit(&late).await;
+    assert!(matches!(refused, Err(StoreError::NotTheWriter)), "{refused:?}");
+    let halted = followed.store().halt("late").await;
+    assert!(matches!(halted, Err(StoreError::NotTheWriter)), "{halted:?}");
+    assert_same(&dump(followed.store()).await, &before, "a late writer");
+}
+
+#[tokio::test]
+async fn withdrawn_rows_are_kept_as_evidence() {
+    let mut followed = Followed::new(81, config(&Play::contracts())).await;
+    let newest: Vec<String> = sqlx::query_scalar(
+        "select id::text from chain.asset_events where block_number > (select block_number - 4 from chain.checkpoints)",
+    )
+    .fetch_all(&followed.pool().await)
+    .await
+    .expect("readable");
+    assert!(!newest.is_empty(), "the play puts events near the head");
+    let blocks = followed.play.blocks(6);
+    followed.chain.reorg(4, blocks);
+    let outcomes = converge(&mut followed.worker).await;
+    assert!(outcomes.iter().any(|o| matches!(o, Outcome::RolledBack { .. })), "{outcomes:?}");
+    for id in newest {
+        let kept: i64 = sqlx::query_scalar(
+            "select count(*) from chain.audit_trail where entity_type = 'asset_events' and action = 'withdrawn'
+                 and old_state->>'id' = $1 and replaced_by is not null",
+        )
+        .bind(&id)
+        .fetch_one(&followed.pool().await)
+        .await
+        .expect("readable");
+        assert_eq!(kept, 1, "event {id}");
+    }
+    let told: i64 = sqlx::query_scalar("select count(*) from chain.system_events where event_type = 'reorg'")
+        .fetch_one(&followed.pool().await)
+        .await
+        .expect("readable");
+    assert_eq!(told, 1);
+}
