@@ -45,6 +45,7 @@ drop index chain.assets_id;
 drop function chain.is_behind(bigint, bigint);
 drop function chain.in_force(bigint, bigint, bigint);
 drop function chain.finality(bigint, bigint);
+drop function chain.zero_address();
 drop function chain.block_of(uuid);
 drop function api.units(numeric, bigint);
 drop function api.address(text);

@@ -36,6 +36,11 @@ language sql immutable parallel safe
 return ('x' || substr(p_fact::text, 1, 8) || substr(p_fact::text, 10, 4))::bit(48)::bigint;
 comment on function chain.block_of is 'The block of a fact (event, transaction, operation, history or claim row), from the first 48 bits of its id. Meaningless for assets and identities.';
 
+create function chain.zero_address() returns bytea
+language sql immutable parallel safe
+return '\x0000000000000000000000000000000000000000'::bytea;
+comment on function chain.zero_address is 'The address of nobody: as a link''s slot, the one target there can be.';
+
 create function chain.finality(p_block bigint, p_finalized bigint) returns text
 language sql immutable parallel safe
 return case when p_block <= p_finalized then 'final' when p_block is not null then 'provisional' end;
@@ -212,7 +217,7 @@ begin atomic
     cross join lateral chain.verification_rules(p_chain_id, l.address, p_at_block) g
     join chain.registrations r on r.chain_id = p_chain_id and r.storage = g.storage
         and chain.in_force(r.from_block, r.to_block, p_at_block)
-        and r.identity <> '\x0000000000000000000000000000000000000000'::bytea
+        and r.identity <> chain.zero_address()
     cross join lateral chain.judge(p_chain_id, r.identity, r.undetermined, g.required, g.offered, g.trusted, g.keys,
         g.unknown, g.unsettled, p_at_block) v
     where l.chain_id = p_chain_id and l.link = 'storage' and chain.in_force(l.from_block, l.to_block, p_at_block)
@@ -242,7 +247,7 @@ begin atomic
     from chain.verification_rules(p_chain_id, p_registry, p_at_block) g
     left join chain.registrations r on r.chain_id = p_chain_id and r.storage = g.storage and r.wallet = p_wallet
         and chain.in_force(r.from_block, r.to_block, p_at_block)
-        and r.identity <> '\x0000000000000000000000000000000000000000'::bytea
+        and r.identity <> chain.zero_address()
     cross join lateral chain.judge(p_chain_id, r.identity, r.undetermined, g.required, g.offered, g.trusted, g.keys,
         g.unknown, g.unsettled, p_at_block) v;
 end;
@@ -261,7 +266,7 @@ begin atomic
     cross join lateral chain.judge(p_chain_id, r.identity, r.undetermined, g.required, g.offered, g.trusted, g.keys,
         g.unknown, g.unsettled, null) v
     where r.chain_id = p_chain_id and r.identity = p_identity and r.to_block is null
-        and r.identity <> '\x0000000000000000000000000000000000000000'::bytea;
+        and r.identity <> chain.zero_address();
 end;
 comment on function chain.verdicts_of is
 'chain.verdicts now, for one identity: a row for each of its wallets and each registry that knows the wallet. Call it in FROM.';
@@ -290,11 +295,11 @@ from chain.assets a
 left join chain.checkpoints k on k.chain_id = a.chain_id
 left join ops.coverage v on v.chain_id = a.chain_id and v.address = a.contract_address
 left join chain.contract_links r on r.chain_id = a.chain_id and r.address = a.contract_address
-    and r.link = 'identity_registry' and r.slot = '\x0000000000000000000000000000000000000000'::bytea and r.to_block is null
+    and r.link = 'identity_registry' and r.slot = chain.zero_address() and r.to_block is null
 left join chain.contract_links c on c.chain_id = a.chain_id and c.address = a.contract_address
-    and c.link = 'compliance' and c.slot = '\x0000000000000000000000000000000000000000'::bytea and c.to_block is null
+    and c.link = 'compliance' and c.slot = chain.zero_address() and c.to_block is null
 left join chain.contract_links o on o.chain_id = a.chain_id and o.address = a.contract_address
-    and o.link = 'onchain_id' and o.slot = '\x0000000000000000000000000000000000000000'::bytea and o.to_block is null;
+    and o.link = 'onchain_id' and o.slot = chain.zero_address() and o.to_block is null;
 comment on view api.assets is 'Tokenized assets, one row a token contract, as of the checkpoint.';
 comment on column api.assets.status is 'paused while transfers are stopped, else active.';
 comment on column api.assets.total_supply is 'Sum of mints less burns, in units; null where decimals are not known.';
@@ -354,7 +359,7 @@ select h.chain_id, h.asset_id, api.hex(h.holder) as holder_address,
     h.wallet_frozen,
     case
         when l.target is null or g.storage is null or g.unsettled then null
-        when r.identity is null or r.identity = '\x0000000000000000000000000000000000000000'::bytea then false
+        when r.identity is null or r.identity = chain.zero_address() then false
         else (
             select case v.verdict when 'verified' then true when 'not_verified' then false end
             from chain.judge(h.chain_id, r.identity, r.undetermined, g.required, g.offered, g.trusted, g.keys,
@@ -366,7 +371,7 @@ select h.chain_id, h.asset_id, api.hex(h.holder) as holder_address,
 from chain.assets a
 left join chain.checkpoints k on k.chain_id = a.chain_id
 left join chain.contract_links l on l.chain_id = a.chain_id and l.address = a.contract_address
-    and l.link = 'identity_registry' and l.slot = '\x0000000000000000000000000000000000000000'::bytea and l.to_block is null
+    and l.link = 'identity_registry' and l.slot = chain.zero_address() and l.to_block is null
 left join lateral chain.verification_rules(a.chain_id, l.target, null) g on l.target is not null
 join chain.asset_holders h on h.chain_id = a.chain_id and h.asset_id = a.id
 left join chain.registrations r on r.chain_id = h.chain_id and r.storage = g.storage and r.wallet = h.holder
@@ -381,6 +386,7 @@ comment on column api.asset_holders.percentage is 'Share of the current total su
 comment on column api.asset_holders.verified is 'What the asset''s identity registry says of the wallet (isVerified); null where the asset has none, or the logs do not tell. chain.verdict gives the reason.';
 comment on column api.asset_holders.country is 'ISO 3166-1 numeric, as registered.';
 comment on column api.asset_holders.identity is 'The identity the wallet is registered with.';
+comment on column api.asset_holders.identity_id is 'Its row of identities.';
 comment on column api.asset_holders.complete_from is 'Set where indexing of the asset began after its first event on purpose: earlier holders that have not moved since are missing.';
 
 create view api.ownership_history with (security_invoker = true) as
@@ -596,7 +602,7 @@ begin atomic
             select sum(case o.operation_type
                 when 'burn' then - o.amount
                 when 'mint' then case
-                    when o.to_address = '\x0000000000000000000000000000000000000000'::bytea then 0 else o.amount end
+                    when o.to_address = chain.zero_address() then 0 else o.amount end
             end)
             from chain.asset_operations o
             where o.chain_id = a.chain_id and o.asset_id = p_asset and o.operation_type in ('mint', 'burn')
@@ -630,7 +636,7 @@ begin atomic
         p.wallet_frozen, case when s.total_supply > 0 then round(p.balance * 100 / s.total_supply, 8) end,
         case
             when l.target is null or g.storage is null or g.unsettled then null
-            when r.identity is null or r.identity = '\x0000000000000000000000000000000000000000'::bytea then false
+            when r.identity is null or r.identity = chain.zero_address() then false
             else (
                 select case v.verdict when 'verified' then true when 'not_verified' then false end
                 from chain.judge(a.chain_id, r.identity, r.undetermined, g.required, g.offered, g.trusted, g.keys,
@@ -763,9 +769,11 @@ grant select (chain_id, address, from_block, through_block) on ops.coverage to a
 grant select on all tables in schema api to asset_indexer_reader, asset_indexer_writer;
 grant execute on all functions in schema api to asset_indexer_reader, asset_indexer_writer;
 grant execute on function
-    chain.block_of(uuid), chain.finality(bigint, bigint), chain.in_force(bigint, bigint, bigint),
-    chain.is_behind(bigint, bigint), chain.verification_rules(bigint, bytea, bigint),
+    chain.block_of(uuid), chain.zero_address(), chain.finality(bigint, bigint),
+    chain.in_force(bigint, bigint, bigint), chain.is_behind(bigint, bigint),
+    chain.verification_rules(bigint, bytea, bigint),
     chain.judge(bigint, bytea, boolean, numeric[], numeric[], bytea[], bytea[], bytea[], boolean, bigint),
     chain.verdicts(bigint, bytea, bigint), chain.verdict(bigint, bytea, bytea, bigint),
-    chain.verdicts_of(bigint, bytea), chain.supply_as_of(uuid, bigint, timestamptz), chain.positions_as_of(uuid, bigint, timestamptz)
+    chain.verdicts_of(bigint, bytea), chain.supply_as_of(uuid, bigint, timestamptz),
+    chain.positions_as_of(uuid, bigint, timestamptz)
 to asset_indexer_reader, asset_indexer_writer;

@@ -159,7 +159,11 @@ impl From<crate::store::StoreError> for Failure {
         use crate::store::StoreError as E;
         let code = match &error {
             E::Unavailable { .. } => Self::UNAVAILABLE,
-            E::Refused { reason, .. } if reason.contains("42501") || reason.contains("28") => Self::PERMISSION,
+            E::Refused { reason, .. }
+                if reason.contains("SQLSTATE 42501") || reason.contains("SQLSTATE 28") =>
+            {
+                Self::PERMISSION
+            }
             E::Refused { .. } | E::OtherChain { .. } | E::OtherSchema { .. } => Self::CONFIG,
             E::NotTheWriter => Self::TEMPORARY,
             E::Corrupt { .. } => 70,

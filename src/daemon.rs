@@ -129,8 +129,7 @@ impl<S: Source> Daemon<S> {
         stop: &CancellationToken,
         watcher: Watcher<'_>,
     ) -> Result<End, SyncError> {
-        let store =
-            Arc::new(PostgresStore::new(self.database.clone(), self.config.chain_id, lease.epoch()));
+        let store = Arc::new(PostgresStore::new(self.database.clone(), self.config.chain_id, lease.epoch()));
         let mut sync =
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone());
         let mut delays = Delays::new(Policy::SUPERVISOR);

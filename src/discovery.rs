@@ -28,10 +28,9 @@ pub fn announcements(role: Role, fact: &Fact) -> Vec<(Address, Role)> {
             (*claim_topics, Role::ClaimTopicsRegistry),
             (*compliance, Role::Compliance),
         ],
-        (_, Fact::LinkSet { link, target, active: true }) => linked(role, *link)
-            .map(|role| (*target, role))
-            .into_iter()
-            .collect(),
+        (_, Fact::LinkSet { link, target, active: true }) => {
+            linked(role, *link).map(|role| (*target, role)).into_iter().collect()
+        }
         (Role::TrexToken, Fact::InformationUpdated { onchain_id, .. }) => {
             vec![(*onchain_id, Role::Identity)]
         }

@@ -99,11 +99,7 @@ impl Cluster {
             }
             if begun.elapsed() > PATIENCE {
                 let (holder, seconds) = (place.holder(), PATIENCE.as_secs());
-                return Err(EmbeddedError::Held {
-                    state_dir: place.state_dir,
-                    holder,
-                    seconds,
-                });
+                return Err(EmbeddedError::Held { state_dir: place.state_dir, holder, seconds });
             }
             // The holder is starting, or stopping: then the next turn gets the lock.
             sleep(Duration::from_millis(100)).await;
@@ -124,36 +120,20 @@ impl Cluster {
     }
 
     fn at(place: &Place, port: u16, server: Option<Server>) -> Self {
-        let (socket_dir, log, state_dir) = (
-            place.socket_dir.clone(),
-            place.log.clone(),
-            place.state_dir.clone(),
-        );
-        Self {
-            socket_dir,
-            port,
-            log,
-            state_dir,
-            server,
-        }
+        let (socket_dir, log, state_dir) =
+            (place.socket_dir.clone(), place.log.clone(), place.state_dir.clone());
+        Self { socket_dir, port, log, state_dir, server }
     }
 
     /// Waits for the first connection, as long as the server runs and may still come to take one.
     async fn wait_ready(&mut self, place: &Place) -> Result<(), EmbeddedError> {
         let begun = Instant::now();
         let connect = self.connect_options(SUPERUSER, "postgres");
-        let server = self
-            .server
-            .as_mut()
-            .expect("called by the process that started it");
+        let server = self.server.as_mut().expect("called by the process that started it");
         loop {
             if let Some(status) = server.exited() {
                 let tail = place.log_tail(server.log_start);
-                return Err(EmbeddedError::Exited {
-                    status,
-                    log: place.log.clone(),
-                    tail,
-                });
+                return Err(EmbeddedError::Exited { status, log: place.log.clone(), tail });
             }
             let patience = match timeout(PATIENCE, PgConnection::connect_with(&connect)).await {
                 // The socket may still be a predecessor's; then ours is about to end.
@@ -185,8 +165,7 @@ impl Cluster {
         };
         let cluster = Self::at(place, running.port, None);
         let connect = cluster.connect_options(SUPERUSER, "postgres");
-        let Ok(Ok(mut connection)) = timeout(PATIENCE, PgConnection::connect_with(&connect)).await
-        else {
+        let Ok(Ok(mut connection)) = timeout(PATIENCE, PgConnection::connect_with(&connect)).await else {
             return Ok(None);
         };
         let query = "SELECT current_setting('fsync')";
@@ -194,10 +173,7 @@ impl Cluster {
             return Ok(None);
         };
         let fsync: String = row.try_get(0).map_err(refused("read the settings"))?;
-        connection
-            .close()
-            .await
-            .map_err(refused("close a connection"))?;
+        connection.close().await.map_err(refused("close a connection"))?;
         if options.durable && fsync == "off" {
             let (state_dir, holder) = (place.state_dir.clone(), place.holder());
             return Err(EmbeddedError::NotDurable { state_dir, holder });
@@ -216,10 +192,7 @@ impl Cluster {
         let (user, database, host) = (encode(user), encode(database), encode(&socket_dir));
         // The mode overrides a PGSSLMODE meant for another database: sqlx would ask for TLS on a
         // socket.
-        format!(
-            "postgres://{user}@localhost/{database}?host={host}&port={}&sslmode=disable",
-            self.port
-        )
+        format!("postgres://{user}@localhost/{database}?host={host}&port={}&sslmode=disable", self.port)
     }
 
     /// The same as [`Cluster::url_as`], for sqlx without the detour.
@@ -237,15 +210,9 @@ impl Cluster {
     ///
     /// # Errors
     /// [`EmbeddedError::Query`], for instance when somebody is connected to the template.
-    pub async fn create_database(
-        &self,
-        name: &str,
-        template: Option<&str>,
-    ) -> Result<bool, EmbeddedError> {
+    pub async fn create_database(&self, name: &str, template: Option<&str>) -> Result<bool, EmbeddedError> {
         let connect = self.connect_options(SUPERUSER, "postgres");
-        let mut connection = PgConnection::connect_with(&connect)
-            .await
-            .map_err(refused("connect"))?;
+        let mut connection = PgConnection::connect_with(&connect).await.map_err(refused("connect"))?;
         // template0 has never a connection that would stand in the way; template1 may.
         let template = quote(template.unwrap_or("template0"));
         let statement = format!("CREATE DATABASE {} TEMPLATE {template}", quote(name));
@@ -254,10 +221,7 @@ impl Cluster {
             Err(error) if has_code(&error, "42P04") => false,
             Err(error) => return Err(refused("create a database")(error)),
         };
-        connection
-            .close()
-            .await
-            .map_err(refused("close a connection"))?;
+        connection.close().await.map_err(refused("close a connection"))?;
         Ok(created)
     }
 
@@ -305,9 +269,7 @@ impl Cluster {
                 server.kill_hard();
                 Ok(())
             }
-            None => Err(EmbeddedError::NotStarter {
-                state_dir: self.state_dir.clone(),
-            }),
+            None => Err(EmbeddedError::NotStarter { state_dir: self.state_dir.clone() }),
         }
     }
 }
@@ -324,10 +286,9 @@ where
         Ok(result) => result,
         Err(gone) => match gone.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(gone) => Err(error::at(
-                "wait for the private cluster in",
-                Path::new("the runtime"),
-            )(gone.into())),
+            Err(gone) => {
+                Err(error::at("wait for the private cluster in", Path::new("the runtime"))(gone.into()))
+            }
         },
     }
 }
@@ -342,10 +303,7 @@ fn is_starting(error: &sqlx::Error) -> bool {
 }
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
-    error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .is_some_and(|found| found == code)
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|found| found == code)
 }
 
 /// An SQL identifier.

@@ -119,8 +119,7 @@ impl<S: Source> Executor<S> {
         if range.to > at {
             return Err(ExecuteError::NotIndexed { from: range.from, to: range.to, checkpoint: at });
         }
-        let mut sync =
-            Sync::new(self.node()?, self.store.clone(), self.decoder.clone(), self.config.clone());
+        let mut sync = Sync::new(self.node()?, self.store.clone(), self.decoder.clone(), self.config.clone());
         let (mut differences, mut logs): (Vec<Difference>, usize) = (Vec::new(), 0);
         let (mut add, mut remove) = (Vec::new(), Vec::new());
         let mut from = range.from;
@@ -168,12 +167,8 @@ impl<S: Source> Executor<S> {
                 (theirs.ok_or(SourceError::BlockGone { number: to, hash: None })?, false)
             }
         };
-        let rollback = Rollback {
-            expected: at,
-            ancestor,
-            replaced_by: ancestor.id.hash,
-            reason: reason.to_owned(),
-        };
+        let rollback =
+            Rollback { expected: at, ancestor, replaced_by: ancestor.id.hash, reason: reason.to_owned() };
         if journalled {
             self.store.rewind(&rollback).await?;
         } else {

@@ -272,12 +272,8 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// Every reason.
-    pub const ALL: [Unreadable; 4] = [
-        Unreadable::Anonymous,
-        Unreadable::UnknownEvent,
-        Unreadable::OtherTopicCount,
-        Unreadable::Malformed,
-    ];
+    pub const ALL: [Unreadable; 4] =
+        [Unreadable::Anonymous, Unreadable::UnknownEvent, Unreadable::OtherTopicCount, Unreadable::Malformed];
 
     /// The reason as tables and metrics spell it.
     pub fn name(self) -> &'static str {

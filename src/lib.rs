@@ -2,6 +2,8 @@
 
 pub mod amount;
 pub mod block;
+pub mod cli;
+pub mod config;
 pub mod daemon;
 pub mod decode;
 pub mod discovery;

@@ -1,1 +1,5 @@
-fn main(){}
+//! The program: see the library's documentation, or `asset-indexer --help`.
+
+fn main() -> std::process::ExitCode {
+    asset_indexer::cli::main()
+}

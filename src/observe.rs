@@ -101,8 +101,19 @@ impl Board {
 
     fn begin_series(&self) {
         for name in [
-            HEAD_BLOCK, HEAD_TIMESTAMP, CHECKPOINT_BLOCK, CHECKPOINT_TIMESTAMP, FINALIZED_BLOCK, LAG_BLOCKS,
-            LAG_SECONDS, LAST_COMMIT, HALTED, LEASE_HELD, CONTRACTS, CATCHING_UP, FLAGGED_ASSETS,
+            HEAD_BLOCK,
+            HEAD_TIMESTAMP,
+            CHECKPOINT_BLOCK,
+            CHECKPOINT_TIMESTAMP,
+            FINALIZED_BLOCK,
+            LAG_BLOCKS,
+            LAG_SECONDS,
+            LAST_COMMIT,
+            HALTED,
+            LEASE_HELD,
+            CONTRACTS,
+            CATCHING_UP,
+            FLAGGED_ASSETS,
         ] {
             gauge!(name, "chain" => self.chain.clone()).set(0);
         }
@@ -172,11 +183,8 @@ impl Board {
     fn lag(&self, inner: &mut Inner) {
         let (Some(head), Some(checkpoint)) = (inner.status.head, inner.status.checkpoint) else { return };
         let blocks = head.saturating_sub(checkpoint);
-        let seconds = if blocks == 0 {
-            0
-        } else {
-            inner.head_timestamp.saturating_sub(inner.checkpoint_timestamp)
-        };
+        let seconds =
+            if blocks == 0 { 0 } else { inner.head_timestamp.saturating_sub(inner.checkpoint_timestamp) };
         inner.status.lag_blocks = Some(blocks);
         inner.status.lag_seconds = Some(seconds);
         gauge!(LAG_BLOCKS, "chain" => self.chain.clone()).set(blocks as f64);
@@ -314,7 +322,9 @@ pub fn record() -> Result<PrometheusHandle, ObserveError> {
     let failed = |error: metrics_exporter_prometheus::BuildError| ObserveError::Recorder(error.to_string());
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &seconds)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_depth_blocks".to_owned()), &depths))
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Suffix("_depth_blocks".to_owned()), &depths)
+        })
         .map_err(failed)?
         .install_recorder()
         .map_err(failed)?;
@@ -366,7 +376,11 @@ pub async fn serve(
 }
 
 async fn live(State(shared): State<Shared>) -> impl IntoResponse {
-    if shared.board.is_live() { (StatusCode::OK, "live\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "the loop stands still\n") }
+    if shared.board.is_live() {
+        (StatusCode::OK, "live\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the loop stands still\n")
+    }
 }
 
 async fn ready(State(shared): State<Shared>) -> impl IntoResponse {

@@ -269,7 +269,10 @@ impl Time {
 
     /// From a number in a claim's data; `None` when it is no plausible time.
     pub fn from_word(word: U256) -> Option<Self> {
-        u64::try_from(word).ok().filter(|s| *s > 0 && *s <= Self::MAX.0.unsigned_abs()).map(Self::from_seconds)
+        u64::try_from(word)
+            .ok()
+            .filter(|s| *s > 0 && *s <= Self::MAX.0.unsigned_abs())
+            .map(Self::from_seconds)
     }
 }
 

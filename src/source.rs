@@ -114,16 +114,10 @@ pub trait Source: Send + Sync + 'static {
     fn header(&self, number: u64) -> impl Future<Output = Result<Option<Header>, SourceError>> + Send;
 
     /// The headers at these heights, in the same order; a missing one is [`SourceError::BlockGone`].
-    fn headers(
-        &self,
-        numbers: &[u64],
-    ) -> impl Future<Output = Result<Vec<Header>, SourceError>> + Send;
+    fn headers(&self, numbers: &[u64]) -> impl Future<Output = Result<Vec<Header>, SourceError>> + Send;
 
     /// Every log of one block, by its hash, in order.
-    fn logs_of_block(
-        &self,
-        block: BlockId,
-    ) -> impl Future<Output = Result<Vec<RawLog>, SourceError>> + Send;
+    fn logs_of_block(&self, block: BlockId) -> impl Future<Output = Result<Vec<RawLog>, SourceError>> + Send;
 
     /// Every log that these contracts emitted in a range, in chain order, whatever its topics.
     ///

@@ -108,10 +108,14 @@ pub enum StoreError {
         reason: String,
     },
     /// Somebody else writes, or wrote: this writer must stop.
-    #[error("the checkpoint or the writer's lease is not ours any more: another writer took over; this one stops")]
+    #[error(
+        "the checkpoint or the writer's lease is not ours any more: another writer took over; this one stops"
+    )]
     NotTheWriter,
     /// The database belongs to another chain.
-    #[error("the database holds {stored}, and the node serves {found}: use another database, or another node")]
+    #[error(
+        "the database holds {stored}, and the node serves {found}: use another database, or another node"
+    )]
     OtherChain {
         /// Chain id and genesis hash in the database.
         stored: String,

@@ -33,9 +33,8 @@ impl Progress {
     pub(super) fn new(from: u64, to: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(to.saturating_sub(from) + 1);
-            let style = ProgressStyle::with_template(
-                "{bar:40} {pos}/{len} blocks  {msg}  {per_sec}  ETA {eta}",
-            );
+            let style =
+                ProgressStyle::with_template("{bar:40} {pos}/{len} blocks  {msg}  {per_sec}  ETA {eta}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
@@ -54,8 +53,14 @@ impl Progress {
             self.logged = Instant::now();
             let left = self.to.saturating_sub(block) as f64;
             let eta_seconds = (left * seconds / done.max(1) as f64) as u64;
-            tracing::info!(block, to = self.to, events = self.events, events_per_second = rate as u64, eta_seconds,
-                "backfilling");
+            tracing::info!(
+                block,
+                to = self.to,
+                events = self.events,
+                events_per_second = rate as u64,
+                eta_seconds,
+                "backfilling"
+            );
         }
     }
 
@@ -77,7 +82,8 @@ pub(super) async fn backfill(
     let (node, chain_id) = setup::node(&config).await?;
     let head = node.view().await?.head.id.number;
     if from > head {
-        let message = format!("--from {from} is above the chain's head {head}: there is nothing to index yet");
+        let message =
+            format!("--from {from} is above the chain's head {head}: there is nothing to index yet");
         return Err(Failure::new(2, message));
     }
     let to = match to {
@@ -85,7 +91,8 @@ pub(super) async fn backfill(
             return Err(Failure::new(2, format!("--to {to} is below --from {from}")));
         }
         Some(to) if to > head => {
-            let message = format!("--to {to} is above the chain's head {head}; leave it out to go to the head");
+            let message =
+                format!("--to {to} is above the chain's head {head}; leave it out to go to the head");
             return Err(Failure::new(2, message));
         }
         to => to.unwrap_or(head),
@@ -149,9 +156,10 @@ async fn index(config: &Config, database: &Database, from: u64, to: u64) -> Resu
             progress.done(&format!("blocks {from} to {at} are indexed: {} events", progress.events));
             Ok(())
         }
-        End::Stopped => {
-            Err(Failure::new(Failure::TEMPORARY, "stopped before the range was complete; run it again to go on"))
-        }
+        End::Stopped => Err(Failure::new(
+            Failure::TEMPORARY,
+            "stopped before the range was complete; run it again to go on",
+        )),
         End::Halted(reason) => Err(Failure::new(Failure::HALTED, reason)),
     }
 }

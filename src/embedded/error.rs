@@ -177,9 +177,5 @@ pub enum EmbeddedError {
 /// Turns an [`io::Error`] into one that names the step and the place.
 pub(super) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EmbeddedError {
     let path = path.to_owned();
-    move |source| EmbeddedError::Io {
-        action,
-        path,
-        source,
-    }
+    move |source| EmbeddedError::Io { action, path, source }
 }

@@ -44,27 +44,15 @@ pub fn default_state_dir(name: &str) -> Result<PathBuf, EmbeddedError> {
     if effective_uid()? == 0 {
         return Ok(Path::new("/var/lib/asset-indexer").join(directory));
     }
-    let absolute = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base = absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    Ok(base
-        .ok_or(EmbeddedError::NoStateDirectory)?
-        .join("asset-indexer")
-        .join(directory))
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    Ok(base.ok_or(EmbeddedError::NoStateDirectory)?.join("asset-indexer").join(directory))
 }
 
 /// The major version of the cluster in a state directory, for [`super::Search::version`]; `None`
 /// when there is none.
 pub fn cluster_version(state_dir: &Path) -> Option<u32> {
-    fs::read_to_string(state_dir.join("data/PG_VERSION"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string(state_dir.join("data/PG_VERSION")).ok()?.trim().parse().ok()
 }
 
 fn short_hash(bytes: &[u8]) -> String {
@@ -94,16 +82,9 @@ impl Place {
     pub fn prepare(state_dir: &Path) -> Result<Self, EmbeddedError> {
         let uid = effective_uid()?;
         let mode = if uid == 0 { 0o711 } else { 0o700 };
-        let make = || {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(mode)
-                .create(state_dir)
-        };
+        let make = || DirBuilder::new().recursive(true).mode(mode).create(state_dir);
         make().map_err(at("create the state directory", state_dir))?;
-        let state_dir = state_dir
-            .canonicalize()
-            .map_err(at("resolve the state directory", state_dir))?;
+        let state_dir = state_dir.canonicalize().map_err(at("resolve the state directory", state_dir))?;
         belongs_to(&state_dir, uid)?;
         if uid == 0 {
             let found = fs::metadata(&state_dir).map_err(at("read", &state_dir))?;
@@ -124,12 +105,7 @@ impl Place {
     /// one holds it. The kernel releases it when its holder ends, however it ends.
     pub fn try_lock(&self) -> Result<Option<File>, EmbeddedError> {
         let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(&self.lock).map_err(at("open", &self.lock))?;
         match file.try_lock() {
             Ok(()) => {}
@@ -145,11 +121,7 @@ impl Place {
     /// The process that holds the lock, in words.
     pub fn holder(&self) -> String {
         let said = fs::read_to_string(&self.lock).unwrap_or_default();
-        if said.trim().is_empty() {
-            "(unknown)".to_owned()
-        } else {
-            said.trim().to_owned()
-        }
+        if said.trim().is_empty() { "(unknown)".to_owned() } else { said.trim().to_owned() }
     }
 
     /// What the data directory says of a server that runs in it or did.
@@ -167,9 +139,7 @@ impl Place {
         match DirBuilder::new().mode(0o700).create(path) {
             // Without a lent group the directory is the account's already.
             Ok(()) if account.lent_gid.is_none() => Ok(()),
-            Ok(()) => {
-                lchown(path, Some(account.uid), account.lent_gid).map_err(at("hand over", path))
-            }
+            Ok(()) => lchown(path, Some(account.uid), account.lent_gid).map_err(at("hand over", path)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => belongs_to(path, account.uid),
             Err(error) => Err(at("create", path)(error)),
         }
@@ -183,12 +153,8 @@ impl Place {
         }
         // Failed statements are logged with their text, so the log is for its owner alone.
         let mut options = OpenOptions::new();
-        let file = options
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&self.log)
-            .map_err(at("open", &self.log))?;
+        let file =
+            options.append(true).create(true).mode(0o600).open(&self.log).map_err(at("open", &self.log))?;
         let start = file.metadata().map_err(at("read", &self.log))?.len();
         Ok((file, start))
     }
@@ -206,11 +172,7 @@ impl Place {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
-        if tail.is_empty() {
-            "(empty)".to_owned()
-        } else {
-            tail
-        }
+        if tail.is_empty() { "(empty)".to_owned() } else { tail }
     }
 
     /// Removes the cluster and everything around it.
@@ -235,11 +197,7 @@ pub(super) fn belongs_to(path: &Path, uid: u32) -> Result<(), EmbeddedError> {
         true => format!("a directory of uid {}", found.uid()),
         false => "no directory".to_owned(),
     };
-    Err(EmbeddedError::ForeignDirectory {
-        path: path.to_owned(),
-        expected: uid,
-        found,
-    })
+    Err(EmbeddedError::ForeignDirectory { path: path.to_owned(), expected: uid, found })
 }
 
 /// Where the socket goes: beside the data, unless that path is too long for a socket.
@@ -268,15 +226,8 @@ mod tests {
 
     #[test]
     fn reads_a_postmaster_file_and_refuses_a_half_written_one() {
-        let whole =
-            "4711\n/var/lib/x/data\n1700000000\n5432\n/var/lib/x/run\n\n  12345  7\nready   \n";
-        assert_eq!(
-            parse_postmaster(whole),
-            Some(Postmaster {
-                process: 4711,
-                port: 5432
-            })
-        );
+        let whole = "4711\n/var/lib/x/data\n1700000000\n5432\n/var/lib/x/run\n\n  12345  7\nready   \n";
+        assert_eq!(parse_postmaster(whole), Some(Postmaster { process: 4711, port: 5432 }));
         assert_eq!(parse_postmaster("4711\n/var/lib/x/data\n"), None);
     }
 
@@ -286,27 +237,15 @@ mod tests {
         assert_eq!(socket_dir(short), short.join("run"));
         let long = PathBuf::from(format!("/home/{}", "x".repeat(100)));
         let elsewhere = socket_dir(&long);
-        assert!(
-            elsewhere.as_os_str().len() <= LONGEST_SOCKET_DIR,
-            "{}",
-            elsewhere.display()
-        );
+        assert!(elsewhere.as_os_str().len() <= LONGEST_SOCKET_DIR, "{}", elsewhere.display());
         assert!(elsewhere.starts_with("/tmp"));
-        assert_ne!(
-            elsewhere,
-            socket_dir(&long.join("y")),
-            "two clusters never share a socket"
-        );
+        assert_ne!(elsewhere, socket_dir(&long.join("y")), "two clusters never share a socket");
     }
 
     #[test]
     fn the_default_directory_is_stable() {
         let hash = short_hash(b"mainnet");
         assert_eq!(hash.len(), 16);
-        assert!(
-            default_state_dir("mainnet")
-                .expect("a home")
-                .ends_with(format!("asset-indexer/{hash}"))
-        );
+        assert!(default_state_dir("mainnet").expect("a home").ends_with(format!("asset-indexer/{hash}")));
     }
 }

@@ -75,26 +75,14 @@ impl Server {
         let again = log.try_clone().map_err(at("open", &place.log))?;
         let postgres = options.binaries.bin_dir.join("postgres");
         let mut command = account.command(&postgres);
-        command
-            .arg("-D")
-            .arg(&place.data_dir)
-            .stdout(log)
-            .stderr(again);
+        command.arg("-D").arg(&place.data_dir).stdout(log).stderr(again);
         for setting in settings(options, place) {
             command.arg("-c").arg(setting);
         }
         let child = command.spawn().map_err(at("start", &postgres))?;
         let remove = options.remove_on_stop;
         let (lock, place) = (Some(lock), place.clone());
-        let mut server = Self {
-            child,
-            watchdog: None,
-            lock,
-            account,
-            place,
-            remove,
-            log_start,
-        };
+        let mut server = Self { child, watchdog: None, lock, account, place, remove, log_start };
         server.watchdog = Some(server.watch()?);
         Ok(server)
     }
@@ -110,14 +98,9 @@ impl Server {
             .current_dir("/")
             .process_group(0);
         if self.remove {
-            command
-                .arg(&self.place.state_dir)
-                .arg(&self.place.socket_dir);
+            command.arg(&self.place.state_dir).arg(&self.place.socket_dir);
         }
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map_err(at("start the watchdog", shell))
     }
 
@@ -128,9 +111,7 @@ impl Server {
 
     /// Whether the directory, and so the socket, is this server's.
     pub fn serves(&self) -> bool {
-        self.place
-            .postmaster()
-            .is_some_and(|found| found.process == self.child.id())
+        self.place.postmaster().is_some_and(|found| found.process == self.child.id())
     }
 
     /// Ends the server: fast (open transactions are rolled back, all is written), then without
@@ -174,9 +155,7 @@ impl Server {
             // No orderly end: backends may outlive the postmaster for a moment.
             let left = processes_in(&self.place, &self.account);
             self.account.signal("KILL", &left);
-            wait_until(FORCED, || {
-                processes_in(&self.place, &self.account).is_empty()
-            });
+            wait_until(FORCED, || processes_in(&self.place, &self.account).is_empty());
         }
         if self.remove {
             self.place.remove();
@@ -202,15 +181,8 @@ fn initialize(options: &Options, place: &Place, account: &Account) -> Result<(),
         }
         Place::make_private(&fresh, account)?;
         let mut command = account.command(&initdb);
-        command
-            .arg("--pgdata")
-            .arg(&fresh)
-            .arg(format!("--locale={locale}"));
-        command.args([
-            "--username=postgres",
-            "--auth-local=trust",
-            "--auth-host=reject",
-        ]);
+        command.arg("--pgdata").arg(&fresh).arg(format!("--locale={locale}"));
+        command.args(["--username=postgres", "--auth-local=trust", "--auth-host=reject"]);
         command.args(["--encoding=UTF8", "--data-checksums", "--no-instructions"]);
         if !options.durable {
             command.arg("--no-sync");
@@ -228,11 +200,7 @@ fn initialize(options: &Options, place: &Place, account: &Account) -> Result<(),
         let lines: Vec<&str> = said.trim().lines().collect();
         let output_tail = lines[lines.len().saturating_sub(10)..].join("; ");
         let (data_dir, status) = (place.data_dir.clone(), output.status);
-        return Err(EmbeddedError::Initdb {
-            data_dir,
-            status,
-            output: output_tail,
-        });
+        return Err(EmbeddedError::Initdb { data_dir, status, output: output_tail });
     }
     fs::rename(&fresh, &place.data_dir).map_err(at("put the new cluster at", &place.data_dir))?;
     File::open(&place.state_dir)
@@ -242,21 +210,13 @@ fn initialize(options: &Options, place: &Place, account: &Account) -> Result<(),
 
 fn same_version(options: &Options, place: &Place) -> Result<(), EmbeddedError> {
     let file = place.data_dir.join("PG_VERSION");
-    let found = fs::read_to_string(&file)
-        .map_err(at("read", &file))?
-        .trim()
-        .to_owned();
+    let found = fs::read_to_string(&file).map_err(at("read", &file))?.trim().to_owned();
     let offered = options.binaries.version;
     if found == offered.to_string() {
         return Ok(());
     }
     let (data_dir, bin_dir) = (place.data_dir.clone(), options.binaries.bin_dir.clone());
-    Err(EmbeddedError::WrongVersion {
-        data_dir,
-        found,
-        bin_dir,
-        offered,
-    })
+    Err(EmbeddedError::WrongVersion { data_dir, found, bin_dir, offered })
 }
 
 /// Who may connect: everybody who gets into the socket's directory, under any name; over TCP only
@@ -270,8 +230,7 @@ fn write_hba(place: &Place, tcp: bool) -> Result<(), EmbeddedError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o644);
     let mut file = options.open(&place.hba).map_err(at("open", &place.hba))?;
-    file.write_all(rules.as_bytes())
-        .map_err(at("write", &place.hba))
+    file.write_all(rules.as_bytes()).map_err(at("write", &place.hba))
 }
 
 /// The server's settings, given on its command line so that a start always has those of its
@@ -281,14 +240,7 @@ fn settings(options: &Options, place: &Place) -> Vec<String> {
         format!("unix_socket_directories={}", place.socket_dir.display()),
         format!("hba_file={}", place.hba.display()),
         format!("port={}", options.listen_tcp.unwrap_or(SOCKET_PORT)),
-        format!(
-            "listen_addresses={}",
-            if options.listen_tcp.is_some() {
-                "127.0.0.1"
-            } else {
-                ""
-            }
-        ),
+        format!("listen_addresses={}", if options.listen_tcp.is_some() { "127.0.0.1" } else { "" }),
         format!("max_connections={}", options.max_connections),
         // Not the machine's: dates of the register are UTC everywhere.
         "timezone=UTC".into(),
@@ -296,9 +248,8 @@ fn settings(options: &Options, place: &Place) -> Vec<String> {
         "log_checkpoints=off".into(),
     ];
     if !options.durable {
-        settings.extend(
-            ["fsync", "synchronous_commit", "full_page_writes"].map(|name| format!("{name}=off")),
-        );
+        settings
+            .extend(["fsync", "synchronous_commit", "full_page_writes"].map(|name| format!("{name}=off")));
     }
     settings
 }
@@ -316,21 +267,13 @@ fn end_leftovers(place: &Place, account: &Account) {
         let receivers: Vec<u32> = match signal {
             // Orphaned backends would take it for "cancel the query"; they end by themselves or by
             // the next.
-            "INT" => left
-                .iter()
-                .copied()
-                .filter(|process| Some(*process) == postmaster)
-                .collect(),
+            "INT" => left.iter().copied().filter(|process| Some(*process) == postmaster).collect(),
             _ => left.clone(),
         };
         if receivers.is_empty() {
             continue;
         }
-        tracing::info!(
-            signal,
-            ?receivers,
-            "ending the private PostgreSQL of a daemon that is gone"
-        );
+        tracing::info!(signal, ?receivers, "ending the private PostgreSQL of a daemon that is gone");
         account.signal(signal, &receivers);
         wait_until(patience, || {
             left = processes_in(place, account);

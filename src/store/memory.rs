@@ -99,11 +99,8 @@ impl Store for MemoryStore {
         next.write(&Section { undo_block: None, changes: start.changes.clone() })?;
         next.genesis = Some(start.genesis);
         next.headers.insert(start.block.id.number, start.block);
-        next.checkpoint = Some(Checkpoint {
-            block: start.block,
-            finalized: start.finalized,
-            status: Status::Running,
-        });
+        next.checkpoint =
+            Some(Checkpoint { block: start.block, finalized: start.finalized, status: Status::Running });
         *state = next;
         Ok(())
     }
@@ -152,9 +149,9 @@ impl Store for MemoryStore {
             .map(|row| AssetEvent::from_row(row.clone()).ok_or_else(corrupt))
             .filter(|event| event.as_ref().map_or(true, |event| range.contains(event.block_number)))
             .filter(|event| {
-                event.as_ref().map_or(true, |event| {
-                    addresses.is_none_or(|wanted| wanted.contains(&event.address))
-                })
+                event
+                    .as_ref()
+                    .map_or(true, |event| addresses.is_none_or(|wanted| wanted.contains(&event.address)))
             })
             .map(|event| event.map(|event| event.log()))
             .collect()
@@ -214,8 +211,5 @@ fn later(one: BlockId, other: BlockId) -> BlockId {
 }
 
 fn corrupt() -> StoreError {
-    StoreError::Corrupt {
-        table: AssetEvent::DEF.name,
-        reason: "a column has another type".to_owned(),
-    }
+    StoreError::Corrupt { table: AssetEvent::DEF.name, reason: "a column has another type".to_owned() }
 }

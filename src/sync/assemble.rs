@@ -13,10 +13,10 @@ use super::{Sync, SyncError};
 use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
 use crate::discovery::announcements;
 use crate::fact::{Entry, Fact, Role};
+use crate::id;
 use crate::row::Time;
 use crate::source::{Source, SourceError};
 use crate::store::Store;
-use crate::id;
 
 /// A contract that a batch brought in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             // One request for all that were deployed in this range, one for those that may be older.
             let (new, old): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|(_, found)| found.from_block >= range.from);
-            let addresses = |list: Vec<(Address, Found)>| list.into_iter().map(|(a, _)| a).collect::<Vec<_>>();
+            let addresses =
+                |list: Vec<(Address, Found)>| list.into_iter().map(|(a, _)| a).collect::<Vec<_>>();
             unread = self.source.logs_in_range(range, &addresses(new)).await?;
             let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
             unread.extend(self.source.logs_in_range(since, &addresses(old)).await?);
@@ -119,11 +120,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// Decodes logs in the roles of their contracts and adds them to the assembly.
-    pub(super) async fn read(
-        &self,
-        assembly: &mut Assembly,
-        logs: Vec<RawLog>,
-    ) -> Result<(), SyncError> {
+    pub(super) async fn read(&self, assembly: &mut Assembly, logs: Vec<RawLog>) -> Result<(), SyncError> {
         let times = self.times(&logs).await?;
         for log in logs {
             let Some(role) = self.role_of(assembly, log.address) else { continue };
@@ -138,12 +135,12 @@ impl<S: Source, D: Store> Sync<S, D> {
                 )));
             }
             let seconds = log.timestamp.or_else(|| times.get(&log.block.number).copied());
-            let time = Time::from_seconds(seconds.ok_or(SourceError::BlockGone {
-                number: log.block.number,
-                hash: Some(log.block.hash),
-            })?);
-            let asset_id =
-                role.is_token().then(|| id::asset_id(self.config.chain_id, log.address));
+            let time =
+                Time::from_seconds(seconds.ok_or(SourceError::BlockGone {
+                    number: log.block.number,
+                    hash: Some(log.block.hash),
+                })?);
+            let asset_id = role.is_token().then(|| id::asset_id(self.config.chain_id, log.address));
             let reading = self.decoder.read(role, &log);
             let position = log.position();
             let entry = Entry { log, time, role, asset_id, reading };
@@ -202,8 +199,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                     continue;
                 }
                 let is_new = assembly.deployed.contains(&(transaction, address));
-                let from_block =
-                    if is_new { position.block_number } else { self.config.floor_block };
+                let from_block = if is_new { position.block_number } else { self.config.floor_block };
                 latest.push((address, Found { role, from_block }));
             }
             for (address, found) in latest {

@@ -81,9 +81,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             let logs = self.source.logs_of_block(block.id).await?;
             let known = found.keys().copied().collect::<HashSet<_>>();
             let assembly = Assembly::with(std::mem::take(&mut found));
-            let mut assembled = self
-                .assemble_block(block, view.finalized, &logs, watched.clone(), assembly)
-                .await?;
+            let mut assembled =
+                self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly).await?;
             self.fold_entries(fold, &assembled.entries).await?;
             events += assembled.entries.len();
             found = assembled.found.clone();
@@ -105,7 +104,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             .into_iter()
             .filter(|row| behind.contains_key(&row.address))
             .map(|row| Coverage {
-                through_block: through.map(|through| row.through_block.map_or(through, |was| was.max(through))),
+                through_block: through
+                    .map(|through| row.through_block.map_or(through, |was| was.max(through))),
                 ..row
             })
             .collect())

@@ -19,28 +19,40 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The rows of configured contracts; one whose start is at or below the checkpoint has to catch up.
     pub(super) fn configured_rows(&self, changes: &mut Changes, resolved: &[Resolved], at: u64) {
         let chain_id = self.config.chain_id;
-        push_rows(changes, false, resolved.iter().map(|resolved| ConfiguredContract {
-            chain_id,
-            address: resolved.contract.address,
-            role: resolved.contract.role.name().to_owned(),
-            start_block: resolved.start_block,
-            opening_hash: resolved.opening.map(|opening| opening.hash),
-        }));
-        push_rows(changes, false, resolved.iter().map(|resolved| ContractRow {
-            chain_id,
-            address: resolved.contract.address,
-            role: resolved.contract.role.name().to_owned(),
-            announced_by: None,
-            announced_block: None,
-            announced_log: None,
-            announced_as: None,
-        }));
-        push_rows(changes, false, resolved.iter().map(|resolved| Coverage {
-            chain_id,
-            address: resolved.contract.address,
-            from_block: resolved.start_block,
-            through_block: (resolved.start_block <= at).then(|| resolved.start_block.saturating_sub(1)),
-        }));
+        push_rows(
+            changes,
+            false,
+            resolved.iter().map(|resolved| ConfiguredContract {
+                chain_id,
+                address: resolved.contract.address,
+                role: resolved.contract.role.name().to_owned(),
+                start_block: resolved.start_block,
+                opening_hash: resolved.opening.map(|opening| opening.hash),
+            }),
+        );
+        push_rows(
+            changes,
+            false,
+            resolved.iter().map(|resolved| ContractRow {
+                chain_id,
+                address: resolved.contract.address,
+                role: resolved.contract.role.name().to_owned(),
+                announced_by: None,
+                announced_block: None,
+                announced_log: None,
+                announced_as: None,
+            }),
+        );
+        push_rows(
+            changes,
+            false,
+            resolved.iter().map(|resolved| Coverage {
+                chain_id,
+                address: resolved.contract.address,
+                from_block: resolved.start_block,
+                through_block: (resolved.start_block <= at).then(|| resolved.start_block.saturating_sub(1)),
+            }),
+        );
     }
 
     /// Compares the configuration with the tables, and adds what is new.
@@ -50,8 +62,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let roles: HashMap<Address, String> =
             contracts.into_iter().map(|row| (row.address, row.role)).collect();
         let is_stored = |contract: &Contract| {
-            stored.iter().any(|row| row.address == contract.address)
-                && roles.contains_key(&contract.address)
+            stored.iter().any(|row| row.address == contract.address) && roles.contains_key(&contract.address)
         };
         for contract in &self.config.contracts {
             let (address, configured) = (contract.address, contract.role.name());
@@ -62,14 +73,15 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let new: Vec<Contract> =
             self.config.contracts.iter().filter(|contract| !is_stored(contract)).copied().collect();
-        let mut openings: Vec<(Address, BlockId)> =
-            stored.iter().filter_map(opening_of).collect();
+        let mut openings: Vec<(Address, BlockId)> = stored.iter().filter_map(opening_of).collect();
         if !new.is_empty() {
             let view = self.source.view().await?;
             let resolved = self.resolve(&new, &view).await?;
-            openings.extend(resolved.iter().filter_map(|resolved| {
-                resolved.opening.map(|opening| (resolved.contract.address, opening))
-            }));
+            openings.extend(
+                resolved.iter().filter_map(|resolved| {
+                    resolved.opening.map(|opening| (resolved.contract.address, opening))
+                }),
+            );
             self.add(checkpoint, &resolved, &roles).await?;
         }
         self.settings = Some(self.settings_of(openings.into_iter()));
@@ -96,12 +108,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
         }
         let sections = vec![Section { undo_block: None, changes }];
-        let commit = Commit {
-            expected: at,
-            next: checkpoint.block,
-            finalized: checkpoint.finalized,
-            sections,
-        };
+        let commit =
+            Commit { expected: at, next: checkpoint.block, finalized: checkpoint.finalized, sections };
         for resolved in resolved {
             let contract = &resolved.contract;
             tracing::info!(address = %contract.address, role = contract.role.name(), from = resolved.start_block,

@@ -328,9 +328,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let logs = self.source.logs_of_block(block.id).await?;
         let watched = self.watched().into_iter().collect();
-        let assembled = self
-            .assemble_block(block, view.finalized, &logs, watched, Default::default())
-            .await?;
+        let assembled =
+            self.assemble_block(block, view.finalized, &logs, watched, Default::default()).await?;
         let events = assembled.entries.len();
         let changes = self.fold(&assembled).await?;
         let undo_block = (number > view.finalized.number).then_some(number);
@@ -360,12 +359,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The contracts that the checkpoint speaks for.
     fn watched(&self) -> Vec<Address> {
         let Some(known) = &self.known else { return Vec::new() };
-        let mut watched: Vec<Address> = known
-            .roles
-            .keys()
-            .filter(|address| !known.catching_up.contains_key(*address))
-            .copied()
-            .collect();
+        let mut watched: Vec<Address> =
+            known.roles.keys().filter(|address| !known.catching_up.contains_key(*address)).copied().collect();
         watched.sort_unstable();
         watched
     }

@@ -32,7 +32,8 @@ impl<S: Source, D: Store> Ground<S, D> {
         SourceError::Refused {
             provider: "ground".to_owned(),
             method,
-            reason: "the tables do not hold this answer; run with an RPC URL, so that it can be asked".to_owned(),
+            reason: "the tables do not hold this answer; run with an RPC URL, so that it can be asked"
+                .to_owned(),
         }
     }
 
@@ -174,21 +175,29 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
         let openings = configured.iter().filter_map(super::configure::opening_of).collect::<Vec<_>>();
         self.settings = Some(self.settings_of(openings.into_iter()));
         let mut changes = Changes::default();
-        push_rows(&mut changes, false, configured.iter().map(|row| ContractRow {
-            chain_id: row.chain_id,
-            address: row.address,
-            role: row.role.clone(),
-            announced_by: None,
-            announced_block: None,
-            announced_log: None,
-            announced_as: None,
-        }));
-        push_rows(&mut changes, false, configured.iter().map(|row| Coverage {
-            chain_id: row.chain_id,
-            address: row.address,
-            from_block: row.start_block,
-            through_block: None,
-        }));
+        push_rows(
+            &mut changes,
+            false,
+            configured.iter().map(|row| ContractRow {
+                chain_id: row.chain_id,
+                address: row.address,
+                role: row.role.clone(),
+                announced_by: None,
+                announced_block: None,
+                announced_log: None,
+                announced_as: None,
+            }),
+        );
+        push_rows(
+            &mut changes,
+            false,
+            configured.iter().map(|row| Coverage {
+                chain_id: row.chain_id,
+                address: row.address,
+                from_block: row.start_block,
+                through_block: None,
+            }),
+        );
         self.write_rebuilt(checkpoint, None, changes).await?;
         self.configured = true;
         self.known = None;

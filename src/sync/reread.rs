@@ -119,5 +119,6 @@ impl<S: Source, D: Store> Sync<S, D> {
 /// Whether two readings are of the same log; where one lacks the block's time, the rest decides.
 fn same_log(one: &RawLog, other: &RawLog) -> bool {
     let timestamp = one.timestamp.or(other.timestamp);
-    RawLog { timestamp, ..one.clone() } == RawLog { timestamp: other.timestamp.or(timestamp), ..other.clone() }
+    RawLog { timestamp, ..one.clone() }
+        == RawLog { timestamp: other.timestamp.or(timestamp), ..other.clone() }
 }

@@ -43,23 +43,15 @@ impl<S: Source, D: Store> Sync<S, D> {
         replaced_by: B256,
     ) -> Result<Outcome, SyncError> {
         let replaced_by = if replaced_by.is_zero() { ancestor.id.hash } else { replaced_by };
-        let rollback = Rollback {
-            expected: checkpoint.block.id,
-            ancestor,
-            replaced_by,
-            reason: "reorg".to_owned(),
-        };
+        let rollback =
+            Rollback { expected: checkpoint.block.id, ancestor, replaced_by, reason: "reorg".to_owned() };
         self.store.rollback(&rollback).await?;
         self.known = None;
         self.configured = false;
         Ok(Outcome::RolledBack { from: checkpoint.block.id, ancestor: ancestor.id })
     }
 
-    async fn contradicted(
-        &mut self,
-        ours: Header,
-        theirs: Option<Header>,
-    ) -> Result<Outcome, SyncError> {
+    async fn contradicted(&mut self, ours: Header, theirs: Option<Header>) -> Result<Outcome, SyncError> {
         let BlockId { number, hash } = ours.id;
         let Some(theirs) = theirs else {
             // A node that does not have the block yet says nothing about it.

@@ -73,7 +73,9 @@ pub enum StartError {
         head: u64,
     },
     /// Nothing to follow.
-    #[error("no contract is configured: name at least one with [[contract]] in the file or --contract ROLE=ADDRESS")]
+    #[error(
+        "no contract is configured: name at least one with [[contract]] in the file or --contract ROLE=ADDRESS"
+    )]
     NoContracts,
     /// The configuration calls a watched contract something else.
     #[error(
@@ -89,7 +91,9 @@ pub enum StartError {
         stored: String,
     },
     /// The node serves another chain than configured.
-    #[error("the node serves chain {found}, and the configuration says chain {configured}: check [chain] id and the RPC's URL")]
+    #[error(
+        "the node serves chain {found}, and the configuration says chain {configured}: check [chain] id and the RPC's URL"
+    )]
     OtherChain {
         /// `[chain] id`.
         configured: u64,
@@ -138,16 +142,14 @@ impl<S: Source, D: Store> Sync<S, D> {
         let finalized = view.finalized;
         self.store.start(&Start { genesis, block: below, finalized, changes }).await?;
         self.configured = true;
-        self.settings = Some(self.settings_of(resolved.iter().filter_map(|resolved| {
-            resolved.opening.map(|opening| (resolved.contract.address, opening))
-        })));
+        self.settings =
+            Some(self.settings_of(resolved.iter().filter_map(|resolved| {
+                resolved.opening.map(|opening| (resolved.contract.address, opening))
+            })));
         Ok(Outcome::Started(below.id))
     }
 
-    pub(super) fn settings_of(
-        &self,
-        openings: impl Iterator<Item = (Address, BlockId)>,
-    ) -> Settings {
+    pub(super) fn settings_of(&self, openings: impl Iterator<Item = (Address, BlockId)>) -> Settings {
         Settings {
             chain_id: self.config.chain_id,
             claim_expiry: self.config.claim_expiry.clone(),

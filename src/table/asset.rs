@@ -54,11 +54,9 @@ impl Fold {
             if is_trex { Some(self.observe(entry, calls::pausedCall {}.abi_encode())) } else { None };
         let opening = self.opening(entry.log.address);
         let supply = match &opening {
-            Some(block) => Some(self.observe_at(
-                entry.log.address,
-                *block,
-                calls::totalSupplyCall {}.abi_encode(),
-            )),
+            Some(block) => {
+                Some(self.observe_at(entry.log.address, *block, calls::totalSupplyCall {}.abi_encode()))
+            }
             None => None,
         };
         let decimals = decimals?.word().and_then(|word| u8::try_from(word).ok());

@@ -54,12 +54,7 @@ table! {
 
 impl Fold {
     /// Notes that a log announced a contract; the earliest announcement is the one that stays.
-    pub(super) fn announced(
-        &mut self,
-        entry: &Entry,
-        address: Address,
-        role: Role,
-    ) -> Result<(), Missing> {
+    pub(super) fn announced(&mut self, entry: &Entry, address: Address, role: Role) -> Result<(), Missing> {
         let key = ContractKey { chain_id: self.chain_id(), address };
         let known = self.contracts.get(&key)?;
         let at = entry.position();

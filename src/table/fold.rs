@@ -180,9 +180,7 @@ impl Fold {
                 self.freeze_changed(entry)
             }
             Fact::AgentSet { agent, active } => self.agent_set(entry, *agent, *active),
-            Fact::OwnershipTransferred { previous, new } => {
-                self.owner_changed(entry, *previous, *new)
-            }
+            Fact::OwnershipTransferred { previous, new } => self.owner_changed(entry, *previous, *new),
             Fact::LinkSet { link, target, active } => self.link_set(entry, *link, *target, *active),
             Fact::InformationUpdated { onchain_id, .. } => {
                 self.link_set(entry, crate::fact::Link::OnchainId, *onchain_id, true)
@@ -190,17 +188,11 @@ impl Fold {
             Fact::IdentityLinked { account, identity, is_token, active } => {
                 self.identity_linked(entry, *account, *identity, *is_token, *active)
             }
-            Fact::IdentityStored { wallet, identity } => {
-                self.identity_stored(entry, *wallet, *identity)
-            }
+            Fact::IdentityStored { wallet, identity } => self.identity_stored(entry, *wallet, *identity),
             Fact::IdentityUnstored { wallet, .. } => self.identity_unstored(entry, *wallet),
             Fact::IdentityModified { old, new } => self.identity_modified(entry, *old, *new),
-            Fact::CountryModified { wallet, country } => {
-                self.country_modified(entry, *wallet, *country)
-            }
-            Fact::IssuerTrusted { issuer, topics } => {
-                self.issuer_trusted(entry, *issuer, Some(topics))
-            }
+            Fact::CountryModified { wallet, country } => self.country_modified(entry, *wallet, *country),
+            Fact::IssuerTrusted { issuer, topics } => self.issuer_trusted(entry, *issuer, Some(topics)),
             Fact::IssuerDistrusted { issuer } => self.issuer_trusted(entry, *issuer, None),
             Fact::TopicRequired { topic, required } => self.topic_required(entry, *topic, *required),
             Fact::KeySet { key, purpose, key_type, active } => {
@@ -322,21 +314,66 @@ impl Fold {
 /// Applies one expression to each keyed set of rows.
 macro_rules! each_rows {
     ($fold:ident, $rows:ident => $body:expr) => {{
-        { let $rows = &mut $fold.assets; $body }
-        { let $rows = &mut $fold.holders; $body }
-        { let $rows = &mut $fold.contracts; $body }
-        { let $rows = &mut $fold.contract_links; $body }
-        { let $rows = &mut $fold.permissions; $body }
-        { let $rows = &mut $fold.registrations; $body }
-        { let $rows = &mut $fold.providers; $body }
-        { let $rows = &mut $fold.required_topics; $body }
-        { let $rows = &mut $fold.identities; $body }
-        { let $rows = &mut $fold.identity_links; $body }
-        { let $rows = &mut $fold.identity_keys; $body }
-        { let $rows = &mut $fold.claims; $body }
-        { let $rows = &mut $fold.revocations; $body }
-        { let $rows = &mut $fold.inputs; $body }
-        { let $rows = &mut $fold.observations; $body }
+        {
+            let $rows = &mut $fold.assets;
+            $body
+        }
+        {
+            let $rows = &mut $fold.holders;
+            $body
+        }
+        {
+            let $rows = &mut $fold.contracts;
+            $body
+        }
+        {
+            let $rows = &mut $fold.contract_links;
+            $body
+        }
+        {
+            let $rows = &mut $fold.permissions;
+            $body
+        }
+        {
+            let $rows = &mut $fold.registrations;
+            $body
+        }
+        {
+            let $rows = &mut $fold.providers;
+            $body
+        }
+        {
+            let $rows = &mut $fold.required_topics;
+            $body
+        }
+        {
+            let $rows = &mut $fold.identities;
+            $body
+        }
+        {
+            let $rows = &mut $fold.identity_links;
+            $body
+        }
+        {
+            let $rows = &mut $fold.identity_keys;
+            $body
+        }
+        {
+            let $rows = &mut $fold.claims;
+            $body
+        }
+        {
+            let $rows = &mut $fold.revocations;
+            $body
+        }
+        {
+            let $rows = &mut $fold.inputs;
+            $body
+        }
+        {
+            let $rows = &mut $fold.observations;
+            $body
+        }
     }};
 }
 

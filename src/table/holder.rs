@@ -78,13 +78,9 @@ impl Fold {
             let balance =
                 self.observe_at(target, opening, calls::balanceOfCall { account: wallet }.abi_encode());
             if asset.asset_type == "erc3643" {
-                let frozen = self.observe_at(
-                    target,
-                    opening,
-                    calls::getFrozenTokensCall { wallet }.abi_encode(),
-                );
-                let flag =
-                    self.observe_at(target, opening, calls::isFrozenCall { wallet }.abi_encode());
+                let frozen =
+                    self.observe_at(target, opening, calls::getFrozenTokensCall { wallet }.abi_encode());
+                let flag = self.observe_at(target, opening, calls::isFrozenCall { wallet }.abi_encode());
                 holder.frozen = frozen?.word().map_or(Amount::ZERO, Amount::from);
                 holder.wallet_frozen = flag?.word().is_some_and(|word| !word.is_zero());
             }

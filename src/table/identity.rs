@@ -103,10 +103,7 @@ table! {
 impl Fold {
     /// Makes sure that an identity has its row, whoever announced it.
     pub(super) fn identity_known(&mut self, identity: Address) -> Result<Identity, Missing> {
-        let key = IdentityKey {
-            chain_id: self.chain_id(),
-            id: identity_id(self.chain_id(), identity),
-        };
+        let key = IdentityKey { chain_id: self.chain_id(), id: identity_id(self.chain_id(), identity) };
         if let Some(known) = self.identities.get(&key)? {
             return Ok(known);
         }
@@ -247,17 +244,8 @@ impl Fold {
     }
 
     /// A claim's open version ends.
-    pub(super) fn claim_ended(
-        &mut self,
-        entry: &Entry,
-        claim_id: B256,
-        how: &str,
-    ) -> Result<(), Missing> {
-        let key = IdentityClaimKey {
-            chain_id: self.chain_id(),
-            identity: entry.log.address,
-            claim_id,
-        };
+    pub(super) fn claim_ended(&mut self, entry: &Entry, claim_id: B256, how: &str) -> Result<(), Missing> {
+        let key = IdentityClaimKey { chain_id: self.chain_id(), identity: entry.log.address, claim_id };
         if let Some(mut open) = self.claims.get(&key)? {
             open.close(entry.position(), entry.time);
             open.ended_by = Some(how.to_owned());
@@ -267,16 +255,8 @@ impl Fold {
     }
 
     /// An issuer revoked a signature; only the first time counts.
-    pub(super) fn claim_revoked(
-        &mut self,
-        entry: &Entry,
-        signature_hash: B256,
-    ) -> Result<(), Missing> {
-        let key = ClaimRevocationKey {
-            chain_id: self.chain_id(),
-            issuer: entry.log.address,
-            signature_hash,
-        };
+    pub(super) fn claim_revoked(&mut self, entry: &Entry, signature_hash: B256) -> Result<(), Missing> {
+        let key = ClaimRevocationKey { chain_id: self.chain_id(), issuer: entry.log.address, signature_hash };
         if self.revocations.get(&key)?.is_none() {
             let at = entry.position();
             self.revocations.put(ClaimRevocation {
@@ -304,8 +284,7 @@ fn signer(identity: Address, claim: &Claim) -> Option<Address> {
         _ => return None,
     };
     let digest = keccak256((identity, claim.topic, claim.data.clone()).abi_encode_params());
-    let prefixed =
-        keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), digest.as_slice()].concat());
+    let prefixed = keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), digest.as_slice()].concat());
     let r = U256::from_be_slice(&signature[..32]);
     let s = U256::from_be_slice(&signature[32..64]);
     alloy::primitives::Signature::new(r, s, odd).recover_address_from_prehash(&prefixed).ok()

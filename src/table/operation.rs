@@ -166,8 +166,7 @@ impl Fold {
     fn judge(&mut self, asset_id: Uuid, entries: &[Entry]) -> Result<(), Missing> {
         let Some(first) = entries.first() else { return Ok(()) };
         let input = if needs_input(entries) { self.input_of(first)? } else { None };
-        let kinds: Vec<Kind> =
-            entries.iter().map(|entry| kind(entry, entries, input.as_ref())).collect();
+        let kinds: Vec<Kind> = entries.iter().map(|entry| kind(entry, entries, input.as_ref())).collect();
         let moved = |entry: &&Entry| matches!(entry.fact(), Some(Fact::Transferred { .. }));
         let amount = entries.iter().fold(Amount::ZERO, |sum, entry| match entry.fact() {
             Some(Fact::Transferred { amount, .. }) => sum.plus(Amount::from(*amount)),
@@ -270,9 +269,7 @@ fn is_recovery(from: Address, to: Address, entries: &[Entry]) -> bool {
 }
 
 fn is_approved(from: Address, entries: &[Entry]) -> bool {
-    entries
-        .iter()
-        .any(|entry| matches!(entry.fact(), Some(Fact::Approved { owner, .. }) if *owner == from))
+    entries.iter().any(|entry| matches!(entry.fact(), Some(Fact::Approved { owner, .. }) if *owner == from))
 }
 
 fn kind(entry: &Entry, entries: &[Entry], input: Option<&TransactionInput>) -> Kind {
@@ -281,9 +278,7 @@ fn kind(entry: &Entry, entries: &[Entry], input: Option<&TransactionInput>) -> K
             (true, _) => Kind::Mint,
             (false, true) => Kind::Burn,
             (false, false) if is_recovery(*from, *to, entries) => Kind::Recovery,
-            (false, false) if entry.role != Role::TrexToken || is_approved(*from, entries) => {
-                Kind::Transfer
-            }
+            (false, false) if entry.role != Role::TrexToken || is_approved(*from, entries) => Kind::Transfer,
             (false, false) => match input
                 .filter(|input| input.to_address == Some(entry.log.address))
                 .and_then(|input| token_call(&input.input))
@@ -323,8 +318,7 @@ struct Detail {
 
 impl Detail {
     fn of(entry: &Entry, kind: Kind) -> Self {
-        let mut detail =
-            Self { from: None, to: None, amount: None, by: None, parameters: json!({}) };
+        let mut detail = Self { from: None, to: None, amount: None, by: None, parameters: json!({}) };
         match entry.fact() {
             Some(Fact::Transferred { from, to, amount }) => {
                 detail.from = (kind != Kind::Mint).then_some(*from);

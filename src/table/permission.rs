@@ -29,12 +29,7 @@ const OWNER: &str = "owner";
 
 impl Fold {
     /// An account became agent, or stopped being one.
-    pub(super) fn agent_set(
-        &mut self,
-        entry: &Entry,
-        agent: Address,
-        active: bool,
-    ) -> Result<(), Missing> {
+    pub(super) fn agent_set(&mut self, entry: &Entry, agent: Address, active: bool) -> Result<(), Missing> {
         self.permission_set(entry, AGENT, agent, active)
     }
 

@@ -174,9 +174,7 @@ impl Fold {
     ) -> Result<Option<Address>, Missing> {
         let answers: Vec<_> = candidates
             .iter()
-            .map(|wallet| {
-                self.observe(entry, calls::storedIdentityCall { wallet: *wallet }.abi_encode())
-            })
+            .map(|wallet| self.observe(entry, calls::storedIdentityCall { wallet: *wallet }.abi_encode()))
             .collect();
         let mut moved = Vec::new();
         for (wallet, answer) in candidates.iter().zip(answers) {
@@ -225,11 +223,7 @@ impl Fold {
         issuer: Address,
         topics: Option<&[U256]>,
     ) -> Result<(), Missing> {
-        let key = VerificationProviderKey {
-            chain_id: self.chain_id(),
-            registry: entry.log.address,
-            issuer,
-        };
+        let key = VerificationProviderKey { chain_id: self.chain_id(), registry: entry.log.address, issuer };
         if let Some(mut open) = self.providers.get(&key)? {
             open.close(entry.position(), entry.time);
             self.providers.put(open);

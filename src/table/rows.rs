@@ -23,12 +23,7 @@ pub struct Rows<T: Table> {
 
 impl<T: Table> Default for Rows<T> {
     fn default() -> Self {
-        Self {
-            stored: HashMap::new(),
-            now: HashMap::new(),
-            ended: Vec::new(),
-            wanted: BTreeSet::new(),
-        }
+        Self { stored: HashMap::new(), now: HashMap::new(), ended: Vec::new(), wanted: BTreeSet::new() }
     }
 }
 

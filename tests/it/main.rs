@@ -1,7 +1,13 @@
 //! One test binary: simulated chain, real PostgreSQL, real node with real contracts.
 
+mod chain;
+mod commands;
 mod converge;
+mod hostile;
+mod input;
 mod operate;
+mod processes;
+mod reorg;
 mod rpc;
 mod schema;
 mod support;

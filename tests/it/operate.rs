@@ -15,7 +15,8 @@ use crate::support::events::account;
 use crate::support::play::Play;
 use crate::support::sim_chain::SimChain;
 use crate::support::world::{
-    CHAIN_ID, assert_equal, assert_same, config, converge, database, dump, fresh, pool, postgres_store, worker,
+    CHAIN_ID, assert_equal, assert_same, config, converge, database, dump, fresh, pool, postgres_store,
+    worker,
 };
 
 /// A followed chain on PostgreSQL.
@@ -100,11 +101,12 @@ async fn a_rewind_above_and_below_finality_goes_on_to_the_same_tables() {
         assert_eq!(report["from_journal"], from_journal, "seed {seed}");
         let checkpoint = followed.store().checkpoint().await.expect("readable").expect("there");
         assert_eq!(checkpoint.block.id.number, to);
-        let above: i64 = sqlx::query_scalar("select count(*) from chain.asset_events where block_number > $1")
-            .bind(to as i64)
-            .fetch_one(&followed.pool().await)
-            .await
-            .expect("readable");
+        let above: i64 =
+            sqlx::query_scalar("select count(*) from chain.asset_events where block_number > $1")
+                .bind(to as i64)
+                .fetch_one(&followed.pool().await)
+                .await
+                .expect("readable");
         assert_eq!(above, 0);
         let kept: i64 = sqlx::query_scalar("select count(*) from chain.audit_trail where actor = 'a test'")
             .fetch_one(&followed.pool().await)
@@ -151,12 +153,14 @@ async fn comparing_reports_every_difference_and_repair_mends_it() {
         .execute(&pool)
         .await
         .expect("the superuser may");
-    sqlx::query("update chain.asset_events set data = data || '\\x00' where block_number = $1 and log_index = $2")
-        .bind(changed.0)
-        .bind(changed.1)
-        .execute(&pool)
-        .await
-        .expect("the superuser may");
+    sqlx::query(
+        "update chain.asset_events set data = data || '\\x00' where block_number = $1 and log_index = $2",
+    )
+    .bind(changed.0)
+    .bind(changed.1)
+    .execute(&pool)
+    .await
+    .expect("the superuser may");
     let report = followed.execute(true, whole).await.expect("it compares");
     assert_eq!(report["differences"], 2, "{report}");
     assert_eq!(report["first_differences"][0]["kind"], "missing", "{report}");

@@ -50,7 +50,10 @@ async fn every_migration_has_its_way_back() {
     let database = database().await;
     let pool = pool(&database).await;
     for (name, sql) in migrations("down").into_iter().rev() {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&pool)
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     let left: Vec<String> = sqlx::query_scalar(
         "select nspname::text from pg_namespace where nspname in ('chain', 'ops', 'api', 'app')",
@@ -60,6 +63,9 @@ async fn every_migration_has_its_way_back() {
     .expect("the catalogue can be read");
     assert!(left.is_empty(), "left behind: {left:?}");
     for (name, sql) in migrations("up") {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&pool)
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }

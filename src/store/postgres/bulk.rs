@@ -16,8 +16,7 @@ fn columns(table: &TableDef, prefix: &str) -> String {
 
 /// The condition that two aliases name the same row.
 pub(super) fn same_key(table: &TableDef, one: &str, other: &str) -> String {
-    let equal =
-        table.key_columns().iter().map(|column| format!("{one}.{0} = {other}.{0}", column.name));
+    let equal = table.key_columns().iter().map(|column| format!("{one}.{0} = {other}.{0}", column.name));
     equal.collect::<Vec<_>>().join(" and ")
 }
 

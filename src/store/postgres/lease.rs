@@ -64,8 +64,7 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn renew(&self) -> Result<bool, StoreError> {
-        let mut connection =
-            self.pool.acquire().await.map_err(|e| failed("renewing the lease", &e))?;
+        let mut connection = self.pool.acquire().await.map_err(|e| failed("renewing the lease", &e))?;
         match extend(&mut connection, self.chain_id, self.epoch).await {
             Ok(()) => Ok(true),
             Err(sqlx::Error::RowNotFound) => Ok(false),

@@ -25,11 +25,11 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Checkpoint, Commit, Rollback, Section, Start, Store, StoreError};
-use checkpoint::{checkpoint_of, hash, header_of};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::row::{Field, Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
+use checkpoint::{checkpoint_of, hash, header_of};
 
 pub use lease::Lease;
 pub use rebuild::Cause;
@@ -338,10 +338,8 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
-        self.with("committing", async |connection, inner| {
-            self.try_commit(connection, inner, commit).await
-        })
-        .await
+        self.with("committing", async |connection, inner| self.try_commit(connection, inner, commit).await)
+            .await
     }
 
     async fn rollback(&self, rollback: &Rollback) -> Result<(), StoreError> {
@@ -360,11 +358,13 @@ impl Store for PostgresStore {
         self.with("halting", async |connection, _| {
             connection.execute("begin").await?;
             self.hold_lease(connection).await?;
-            sqlx::query("update chain.checkpoints set status = 'halted', halt_reason = $2 where chain_id = $1")
-                .bind(int(self.chain_id))
-                .bind(reason)
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query(
+                "update chain.checkpoints set status = 'halted', halt_reason = $2 where chain_id = $1",
+            )
+            .bind(int(self.chain_id))
+            .bind(reason)
+            .execute(&mut *connection)
+            .await?;
             rollback::system_event(connection, self.chain_id, "halt", "critical", reason).await?;
             connection.execute("commit").await.map(drop)
         })
@@ -394,8 +394,8 @@ pub fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default().into_owned();
-            let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
-                || code == "25P03";
+            let passes =
+                ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)) || code == "25P03";
             let reason = format!("{} (SQLSTATE {code})", database.message());
             if passes {
                 StoreError::Unavailable { during, reason }
@@ -409,4 +409,3 @@ pub fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
         _ => StoreError::Unavailable { during, reason },
     }
 }
-

@@ -173,7 +173,8 @@ impl PostgresStore {
         remove: &[Position],
         reason: &str,
     ) -> Result<(), sqlx::Error> {
-        let audit = "insert into chain.audit_trail (chain_id, entity_type, entity_id, action, old_state, new_state,
+        let audit =
+            "insert into chain.audit_trail (chain_id, entity_type, entity_id, action, old_state, new_state,
                 block_number, actor)
             select $1, 'asset_events', $2, 'repaired', to_jsonb(old), $3, $4, $6
             from (select) nothing left join chain.asset_events old
@@ -195,12 +196,14 @@ impl PostgresStore {
                 .await?;
         }
         for at in remove {
-            sqlx::query("delete from chain.asset_events where chain_id = $1 and block_number = $2 and log_index = $3")
-                .bind(int(self.chain_id))
-                .bind(int(at.block_number))
-                .bind(i64::from(at.log_index))
-                .execute(&mut *connection)
-                .await?;
+            sqlx::query(
+                "delete from chain.asset_events where chain_id = $1 and block_number = $2 and log_index = $3",
+            )
+            .bind(int(self.chain_id))
+            .bind(int(at.block_number))
+            .bind(i64::from(at.log_index))
+            .execute(&mut *connection)
+            .await?;
         }
         let add: Vec<_> = add.iter().map(Table::to_row).collect();
         self.make_partitions(connection, inner, AssetEvent::DEF, &add).await?;

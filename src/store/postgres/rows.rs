@@ -64,11 +64,8 @@ pub(super) async fn select(
     open_only: bool,
 ) -> Result<Vec<Row>, sqlx::Error> {
     let places: Vec<String> = (0..columns.len()).map(|place| format!("k{place}")).collect();
-    let arrays: Vec<String> = columns
-        .iter()
-        .enumerate()
-        .map(|(place, column)| array(&table.columns[*column], place + 1))
-        .collect();
+    let arrays: Vec<String> =
+        columns.iter().enumerate().map(|(place, column)| array(&table.columns[*column], place + 1)).collect();
     let equal: Vec<String> = columns
         .iter()
         .zip(&places)

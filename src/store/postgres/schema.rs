@@ -1,8 +1,8 @@
 //! Migrations, and the check that a database has the schema this program was built for.
 
+use sqlx::Row as _;
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::PgConnection;
-use sqlx::Row as _;
 
 use super::failed;
 use crate::store::StoreError;
@@ -36,10 +36,11 @@ pub fn role_sql() -> &'static str {
 /// # Errors
 /// [`StoreError::OtherSchema`] with the version found.
 pub async fn check_version(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let row = sqlx::query("select current_setting('server_version_num')::int, current_setting('server_version')")
-        .fetch_one(connection)
-        .await
-        .map_err(|e| failed("reading the server's version", &e))?;
+    let row =
+        sqlx::query("select current_setting('server_version_num')::int, current_setting('server_version')")
+            .fetch_one(connection)
+            .await
+            .map_err(|e| failed("reading the server's version", &e))?;
     let (number, text): (i32, String) = (row.get(0), row.get(1));
     if number < OLDEST_SERVER {
         return Err(StoreError::OtherSchema {

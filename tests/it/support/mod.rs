@@ -3,6 +3,7 @@
 pub mod ddl;
 pub mod events;
 pub mod play;
+pub mod real;
 pub mod scripted_node;
 pub mod sim_chain;
 pub mod world;

@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::events::{
-    account, claim_added, compliance, erc20, factory, identity, issuers, log, raw, registry, storage, token, topics,
-    transfer,
+    account, claim_added, compliance, erc20, factory, identity, issuers, log, raw, registry, storage, token,
+    topics, transfer,
 };
 use super::sim_chain::{NewLog, NewTransaction, SimChain};
 
@@ -128,7 +128,10 @@ impl Play {
             log(token, token::IdentityRegistryAdded { _identityRegistry: registry }),
             log(token, token::ComplianceAdded { _compliance: account(COMPLIANCE, n) }),
             log(registry, registry::IdentityStorageSet { identityStorage: storage }),
-            log(registry, registry::TrustedIssuersRegistrySet { trustedIssuersRegistry: account(ISSUERS, n) }),
+            log(
+                registry,
+                registry::TrustedIssuersRegistrySet { trustedIssuersRegistry: account(ISSUERS, n) },
+            ),
             log(registry, registry::ClaimTopicsRegistrySet { claimTopicsRegistry: account(TOPICS, n) }),
             log(account(TOPICS, n), topics::ClaimTopicAdded { claimTopic: U256::from(7) }),
             log(token, token::AgentAdded { _agent: owner }),
@@ -261,7 +264,10 @@ impl Play {
             ),
             2 => log(mc, compliance::ModuleAdded { _module: module }),
             3 => log(mc, compliance::ModuleRemoved { _module: module }),
-            _ => log(account(TOKEN, n), token::IdentityRegistryAdded { _identityRegistry: account(REGISTRY, other) }),
+            _ => log(
+                account(TOKEN, n),
+                token::IdentityRegistryAdded { _identityRegistry: account(REGISTRY, other) },
+            ),
         };
         vec![event]
     }
@@ -274,10 +280,9 @@ impl Play {
             0 => raw(token, vec![], vec![1, 2, 3]),
             1 => raw(token, vec![transfer_topic; 4], vec![]),
             2 => raw(token, vec![transfer_topic], vec![0; 96]),
-            _ => log(
-                token,
-                erc20::Transfer { from: Address::ZERO, to: account(WALLET, 1), value: U256::MAX },
-            ),
+            _ => {
+                log(token, erc20::Transfer { from: Address::ZERO, to: account(WALLET, 1), value: U256::MAX })
+            }
         };
         vec![event]
     }

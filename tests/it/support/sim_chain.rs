@@ -134,11 +134,8 @@ impl State {
         let seed = [parent.as_slice(), &number.to_be_bytes(), &self.forks.to_be_bytes()].concat();
         let id = BlockId { number, hash: keccak256(seed) };
         let timestamp = 1_700_000_000 + 12 * number;
-        let mut block = Block {
-            header: Header { id, parent, timestamp },
-            logs: Vec::new(),
-            transactions: Vec::new(),
-        };
+        let mut block =
+            Block { header: Header { id, parent, timestamp }, logs: Vec::new(), transactions: Vec::new() };
         for (index, new) in transactions.into_iter().enumerate() {
             let hash = keccak256(format!("{:?} {number} {index}", new));
             for log in &new.logs {

@@ -31,7 +31,8 @@ pub fn binaries() -> Binaries {
 pub async fn cluster() -> &'static Cluster {
     CLUSTER
         .get_or_init(|| async {
-            let cluster = Cluster::start(Options::scratch(binaries())).await.expect("a private PostgreSQL starts");
+            let cluster =
+                Cluster::start(Options::scratch(binaries())).await.expect("a private PostgreSQL starts");
             cluster.create_database(MODEL, None).await.expect("a database");
             let options = cluster.connect_options("postgres", MODEL);
             let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
@@ -72,7 +73,12 @@ pub fn config(contracts: &[(Role, Address)]) -> Config {
         chain_id: CHAIN_ID,
         contracts: contracts
             .iter()
-            .map(|(role, address)| Contract { role: *role, address: *address, start_block: None, partial: false })
+            .map(|(role, address)| Contract {
+                role: *role,
+                address: *address,
+                start_block: None,
+                partial: false,
+            })
             .collect(),
         claim_expiry: Default::default(),
         floor_block: 0,

@@ -12,10 +12,8 @@ use crate::error::{Error, Result};
 
 /// The folder that holds `node_modules`: `SCENARIO_CONTRACTS`, else `tests/contracts` of this workspace.
 pub fn contracts_dir() -> PathBuf {
-    env::var_os("SCENARIO_CONTRACTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts"),
-        PathBuf::from,
-    )
+    env::var_os("SCENARIO_CONTRACTS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../contracts"), PathBuf::from)
 }
 
 /// Which package an artifact is in.

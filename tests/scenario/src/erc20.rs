@@ -41,8 +41,7 @@ impl PlainToken {
         symbol: &str,
         supply: U256,
     ) -> Result<Self> {
-        let runtime =
-            artifacts.deployed(Package::TRex, "@openzeppelin/contracts/token/ERC20/ERC20")?;
+        let runtime = artifacts.deployed(Package::TRex, "@openzeppelin/contracts/token/ERC20/ERC20")?;
         let code = evm::creation_code(&constructor(name, symbol, supply), &runtime);
         let address = node.deploy(&Call::deploy(deployer, code, "ERC20")).await?;
         Ok(Self { address })

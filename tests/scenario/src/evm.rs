@@ -42,7 +42,9 @@ impl Op {
             }
             Self::PushBytes(bytes) => return push(code, bytes),
             // Two bytes always, so that a label's place does not depend on the labels before it.
-            Self::PushLabel(label) => return push(code, &labels.get(label).copied().unwrap_or(0).to_be_bytes()),
+            Self::PushLabel(label) => {
+                return push(code, &labels.get(label).copied().unwrap_or(0).to_be_bytes());
+            }
             Self::Label(_) => 0x5b,
             Self::JumpIf => 0x57,
             Self::Stop => 0x00,

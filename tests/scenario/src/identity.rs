@@ -63,7 +63,8 @@ impl Identity {
 
     /// Gives an address a key; see [`purpose`].
     pub fn add_key(&self, address: Address, purpose: u8) -> Call {
-        let call = IIdentity::addKeyCall { key: key_of(address), purpose: U256::from(purpose), keyType: ECDSA };
+        let call =
+            IIdentity::addKeyCall { key: key_of(address), purpose: U256::from(purpose), keyType: ECDSA };
         Call::new(self.manager, self.address, &call)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`Node`] starts anvil, sends transactions, reorganizes the chain.
 //! - [`Suite`] deploys the platform, [`Token`], [`Identity`] and [`ClaimIssuer`] act on it: every action is a [`Call`].
-//! - [`play`] runs the whole story on a fresh node, the same in every run, or step by step ([`Play`], [`Step`]).
+//! - [`play()`] runs the whole story on a fresh node, the same in every run, or step by step ([`Play`], [`Step`]).
 //! - [`truth`] asks the contracts what is so at a block.
 //! - [`Emitter`] and [`PlainToken`] make what T-REX contracts would not.
 //!

@@ -41,9 +41,10 @@ pub struct NodeOptions {
     pub slots_in_an_epoch: u64,
     /// When blocks are made.
     pub mining: Mining,
-    /// The timestamp of block 0; not used when a state is loaded.
+    /// The timestamp of block 0 in seconds, unless the clock's time is taken. Not later than the last block of a
+    /// loaded state.
     pub genesis_timestamp: u64,
-    /// Seconds of chain time from block to block; none takes the clock's time, and runs then differ.
+    /// Seconds of chain time from block to block; none takes the clock's time from block 0 on, and runs then differ.
     pub seconds_per_block: Option<u64>,
     /// How many unlocked accounts there are, each with 10,000 ether.
     pub accounts: u16,

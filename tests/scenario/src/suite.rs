@@ -107,7 +107,12 @@ impl Suite {
         self.identity_from_factory(node, wallet, managers[0]).await
     }
 
-    async fn identity_from_factory(&self, node: &Node, wallet: Address, manager: Address) -> Result<Identity> {
+    async fn identity_from_factory(
+        &self,
+        node: &Node,
+        wallet: Address,
+        manager: Address,
+    ) -> Result<Identity> {
         let address = node.call(self.id_factory, &IIdFactory::getIdentityCall { wallet }).await?;
         if address.is_zero() {
             return Err(Error::Unknown(format!("the factory has no identity for {wallet}")));
@@ -121,7 +126,8 @@ impl Suite {
     /// If the artifact is missing or the node refuses the transaction.
     pub async fn deploy_identity(&self, node: &Node, manager: Address) -> Result<Identity> {
         let arguments = (self.identity_authority, manager);
-        let code = self.artifacts.creation(Package::OnchainId, "contracts/proxy/IdentityProxy", &arguments)?;
+        let code =
+            self.artifacts.creation(Package::OnchainId, "contracts/proxy/IdentityProxy", &arguments)?;
         let address = node.deploy(&Call::deploy(manager, code, "IdentityProxy")).await?;
         Ok(Identity { address, manager })
     }

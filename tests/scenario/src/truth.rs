@@ -8,8 +8,8 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolCall;
 
 use crate::abi::{
-    IAgentRole, IClaimTopicsRegistry, IErc20, IIdentity, IIdentityRegistry, IModularCompliance, IOwnable, IToken,
-    ITrustedIssuersRegistry,
+    IAgentRole, IClaimTopicsRegistry, IErc20, IIdentity, IIdentityRegistry, IModularCompliance, IOwnable,
+    IToken, ITrustedIssuersRegistry,
 };
 use crate::error::Result;
 use crate::node::Node;
@@ -122,8 +122,12 @@ pub async fn token(node: &Node, block: B256, token: Address) -> Result<TokenTrut
         compliance,
         identity_registry: registry,
         storage: node.call_at(block, registry, &IIdentityRegistry::identityStorageCall {}).await?,
-        trusted_issuers_registry: node.call_at(block, registry, &IIdentityRegistry::issuersRegistryCall {}).await?,
-        claim_topics_registry: node.call_at(block, registry, &IIdentityRegistry::topicsRegistryCall {}).await?,
+        trusted_issuers_registry: node
+            .call_at(block, registry, &IIdentityRegistry::issuersRegistryCall {})
+            .await?,
+        claim_topics_registry: node
+            .call_at(block, registry, &IIdentityRegistry::topicsRegistryCall {})
+            .await?,
         modules: node.call_at(block, compliance, &IModularCompliance::getModulesCall {}).await?,
     })
 }
@@ -161,12 +165,18 @@ pub async fn holders(
 ///
 /// # Errors
 /// As [`balance`].
-pub async fn registration(node: &Node, block: B256, registry: Address, wallet: Address) -> Result<RegistrationTruth> {
+pub async fn registration(
+    node: &Node,
+    block: B256,
+    registry: Address,
+    wallet: Address,
+) -> Result<RegistrationTruth> {
     let identity = node.call_at(block, registry, &IIdentityRegistry::identityCall { wallet }).await?;
     Ok(RegistrationTruth {
         identity: (!identity.is_zero()).then_some(identity),
         country: node.call_at(block, registry, &IIdentityRegistry::investorCountryCall { wallet }).await?,
-        verified: unless_reverted(node, block, registry, &IIdentityRegistry::isVerifiedCall { wallet }).await?,
+        verified: unless_reverted(node, block, registry, &IIdentityRegistry::isVerifiedCall { wallet })
+            .await?,
     })
 }
 
@@ -223,7 +233,11 @@ pub async fn keys(node: &Node, block: B256, identity: Address, purpose: u8) -> R
 ///
 /// # Errors
 /// As [`balance`].
-pub async fn trusted_issuers(node: &Node, block: B256, registry: Address) -> Result<BTreeMap<Address, Vec<U256>>> {
+pub async fn trusted_issuers(
+    node: &Node,
+    block: B256,
+    registry: Address,
+) -> Result<BTreeMap<Address, Vec<U256>>> {
     let mut trusted = BTreeMap::new();
     for issuer in node.call_at(block, registry, &ITrustedIssuersRegistry::getTrustedIssuersCall {}).await? {
         let topics = ITrustedIssuersRegistry::getTrustedIssuerClaimTopicsCall { issuer };
@@ -249,7 +263,12 @@ pub async fn is_agent(node: &Node, block: B256, contract: Address, agent: Addres
 }
 
 /// The answer of a function that a foreign contract may lack or fail in.
-async fn unless_reverted<C: SolCall>(node: &Node, block: B256, to: Address, call: &C) -> Result<Option<C::Return>> {
+async fn unless_reverted<C: SolCall>(
+    node: &Node,
+    block: B256,
+    to: Address,
+    call: &C,
+) -> Result<Option<C::Return>> {
     match node.call_raw_at(block, to, call.abi_encode().into()).await {
         // An account without code answers nothing at all.
         Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),

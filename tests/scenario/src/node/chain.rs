@@ -18,7 +18,7 @@ pub enum Inclusion {
     Raw(Bytes),
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Included {
     Call(Box<TransactionRequest>),
@@ -54,10 +54,7 @@ impl Node {
     /// # Errors
     /// If the node refuses.
     pub async fn mine(&self, blocks: u64) -> Result<()> {
-        // One by one: anvil gives blocks mined at once a second between them, whatever the interval is.
-        for _ in 0..blocks {
-            let _: Value = self.request("anvil_mine", [U256::from(1)]).await?;
-        }
+        let _: Value = self.request("anvil_mine", [U256::from(blocks)]).await?;
         Ok(())
     }
 

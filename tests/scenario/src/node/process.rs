@@ -1,16 +1,17 @@
 //! The anvil process: where its binary is, what it is told, where it listens, how it ends.
 
+use std::collections::VecDeque;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Mining, NodeOptions};
 use crate::artifact::contracts_dir;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 
 /// Block gas limit: room for a log of a megabyte.
 const GAS_LIMIT: &str = "1000000000";
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running anvil.
@@ -72,7 +74,10 @@ impl Drop for Process {
 pub(super) async fn start(options: &NodeOptions) -> Result<Process> {
     let binary = binary();
     if !binary.is_file() {
-        return Err(Error::Artifact { path: binary, reason: "no anvil there (ANVIL_BIN names another)".to_owned() });
+        return Err(Error::Artifact {
+            path: binary,
+            reason: "no anvil there (ANVIL_BIN names another)".to_owned(),
+        });
     }
     let cache = cache_dir();
     let mut child = Command::new(&binary)
@@ -81,14 +86,20 @@ pub(super) async fn start(options: &NodeOptions) -> Result<Process> {
         .arg(&cache)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(|source| Error::Node { what: format!("starting {}", binary.display()), source })?;
     let stdout = child.stdout.take().expect("stdout was asked to be piped");
+    let stderr = child.stderr.take().expect("stderr was asked to be piped");
     // From here on the guard ends the child on every way out.
     let mut process = Process { child, port: 0, cache };
-    process.port = spawn_blocking(move || listening_port(stdout))
-        .await
+    let listening = spawn_blocking(move || listening_port(stdout, stderr));
+    let port = timeout(START_TIMEOUT, listening).await;
+    process.port = port
+        .map_err(|_| Error::Node {
+            what: "waiting for anvil to listen".to_owned(),
+            source: io::ErrorKind::TimedOut.into(),
+        })?
         .map_err(|error| Error::answer("anvil's first lines", error))??;
     Ok(process)
 }
@@ -130,9 +141,12 @@ fn arguments(options: &NodeOptions) -> Vec<String> {
         Mining::OnDemand => arguments.push("--no-mining".to_owned()),
         Mining::EverySeconds(seconds) => arguments.extend(["--block-time".to_owned(), seconds.to_string()]),
     }
-    match &options.load_state {
-        Some(path) => arguments.extend(["--load-state".to_owned(), path.display().to_string()]),
-        None => arguments.extend(["--timestamp".to_owned(), options.genesis_timestamp.to_string()]),
+    // Also with a loaded state: anvil's time starts here, and a next block's may not be before it.
+    if options.seconds_per_block.is_some() {
+        arguments.extend(["--timestamp".to_owned(), options.genesis_timestamp.to_string()]);
+    }
+    if let Some(path) = &options.load_state {
+        arguments.extend(["--load-state".to_owned(), path.display().to_string()]);
     }
     if let Some(path) = &options.dump_state {
         arguments.extend(["--dump-state".to_owned(), path.display().to_string()]);
@@ -144,11 +158,11 @@ fn arguments(options: &NodeOptions) -> Vec<String> {
     arguments
 }
 
-/// Reads up to the line that tells the port, and leaves the rest to a thread: anvil prints a line for every request
-/// and stands still once the pipe is full. (`--quiet` would hide the port too.)
-fn listening_port(stdout: ChildStdout) -> Result<u16> {
+/// Reads up to the line that tells the port, and leaves the rest to threads: anvil prints a line for every request and
+/// stands still once the pipe is full. (`--quiet` would hide the port too.)
+fn listening_port(stdout: ChildStdout, stderr: ChildStderr) -> Result<u16> {
+    let complaint = thread::spawn(move || last_lines(stderr));
     let mut lines = BufReader::new(stdout).lines();
-    let mut printed = Vec::new();
     for line in lines.by_ref().map_while(io::Result::ok) {
         if let Some(address) = line.strip_prefix("Listening on ") {
             let port = address.rsplit(':').next().unwrap_or_default().trim();
@@ -156,9 +170,19 @@ fn listening_port(stdout: ChildStdout) -> Result<u16> {
             thread::spawn(move || lines.map_while(io::Result::ok).for_each(drop));
             return Ok(port);
         }
-        printed.push(line);
     }
-    let tail = printed.len().saturating_sub(5);
-    let output = printed[tail..].join(" / ");
+    // Its output ended, so it has.
+    let output = complaint.join().unwrap_or_default();
     Err(Error::NodeEnded { output })
+}
+
+fn last_lines(stderr: ChildStderr) -> String {
+    let mut last = VecDeque::new();
+    for line in BufReader::new(stderr).lines().map_while(io::Result::ok) {
+        last.push_back(line);
+        if last.len() > 8 {
+            last.pop_front();
+        }
+    }
+    last.make_contiguous().join(" ")
 }

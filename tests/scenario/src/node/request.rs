@@ -87,7 +87,10 @@ impl Node {
     ///
     /// # Errors
     /// At the first that fails.
-    pub async fn send_all<'a>(&self, calls: impl IntoIterator<Item = &'a Call>) -> Result<Vec<TransactionReceipt>> {
+    pub async fn send_all<'a>(
+        &self,
+        calls: impl IntoIterator<Item = &'a Call>,
+    ) -> Result<Vec<TransactionReceipt>> {
         let mut receipts = Vec::new();
         for call in calls {
             receipts.push(self.send(call).await?);
@@ -126,7 +129,8 @@ impl Node {
         let mut receipts = Vec::with_capacity(calls.len());
         for (call, hash) in calls.iter().zip(hashes) {
             let receipt = self.receipt(hash).await?;
-            let receipt = receipt.ok_or_else(|| Error::Unknown(format!("{} was not mined in its block", call.what)))?;
+            let receipt =
+                receipt.ok_or_else(|| Error::Unknown(format!("{} was not mined in its block", call.what)))?;
             if !receipt.status() {
                 return Err(self.reverted(call, &receipt).await);
             }
@@ -141,7 +145,9 @@ impl Node {
     /// If its constructor fails.
     pub async fn deploy(&self, call: &Call) -> Result<Address> {
         let receipt = self.send(call).await?;
-        receipt.contract_address.ok_or_else(|| Error::answer(&call.what, "the receipt has no contract address"))
+        receipt
+            .contract_address
+            .ok_or_else(|| Error::answer(&call.what, "the receipt has no contract address"))
     }
 
     /// The receipt of a transaction; none if no block of the chain has it.
@@ -169,7 +175,8 @@ impl Node {
     /// If the block is unknown or its state is gone, the call fails, or the answer does not decode.
     pub async fn call_at<C: SolCall>(&self, block: B256, to: Address, call: &C) -> Result<C::Return> {
         let answer = self.call_raw_at(block, to, call.abi_encode().into()).await?;
-        C::abi_decode_returns(&answer).map_err(|error| Error::answer(format!("{} on {to}", C::SIGNATURE), error))
+        C::abi_decode_returns(&answer)
+            .map_err(|error| Error::answer(format!("{} on {to}", C::SIGNATURE), error))
     }
 
     /// The raw answer to calldata at a block.
@@ -236,7 +243,9 @@ impl Node {
     /// If the chain is shorter.
     pub async fn block_hash(&self, number: u64) -> Result<B256> {
         let block = self.block(number).await?;
-        block.map(|block| block.header.hash).ok_or_else(|| Error::Unknown(format!("the chain has no block {number}")))
+        block
+            .map(|block| block.header.hash)
+            .ok_or_else(|| Error::Unknown(format!("the chain has no block {number}")))
     }
 
     /// The number of the last block.

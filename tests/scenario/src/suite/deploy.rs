@@ -39,7 +39,9 @@ impl Deployer<'_> {
             identity_registry_storage: self
                 .trex("contracts/registry/implementation/IdentityRegistryStorage")
                 .await?,
-            trusted_issuers_registry: self.trex("contracts/registry/implementation/TrustedIssuersRegistry").await?,
+            trusted_issuers_registry: self
+                .trex("contracts/registry/implementation/TrustedIssuersRegistry")
+                .await?,
             modular_compliance: self.trex("contracts/compliance/modular/ModularCompliance").await?,
             identity: self.deploy(Package::OnchainId, "contracts/Identity", &identity).await?,
         })
@@ -90,16 +92,22 @@ impl Suite {
         let by = Deployer { node, artifacts, account: deployer };
         let implementations = by.implementations().await?;
         let authority = "contracts/proxy/ImplementationAuthority";
-        let identity_authority = by.deploy(Package::OnchainId, authority, &(implementations.identity,)).await?;
+        let identity_authority =
+            by.deploy(Package::OnchainId, authority, &(implementations.identity,)).await?;
         let factory = "contracts/factory/IdFactory";
         let id_factory = by.deploy(Package::OnchainId, factory, &(identity_authority,)).await?;
         let trex_authority = by.trex_authority(&implementations).await?;
         let arguments = (trex_authority, id_factory);
         let trex_factory = by.deploy(Package::TRex, "contracts/factory/TREXFactory", &arguments).await?;
-        let ia_factory = by.deploy(Package::TRex, "contracts/proxy/authority/IAFactory", &(trex_factory,)).await?;
+        let ia_factory =
+            by.deploy(Package::TRex, "contracts/proxy/authority/IAFactory", &(trex_factory,)).await?;
         let settings = [
             Call::new(deployer, id_factory, &IIdFactory::addTokenFactoryCall { factory: trex_factory }),
-            Call::new(deployer, trex_authority, &ITrexAuthority::setTREXFactoryCall { factory: trex_factory }),
+            Call::new(
+                deployer,
+                trex_authority,
+                &ITrexAuthority::setTREXFactoryCall { factory: trex_factory },
+            ),
             Call::new(deployer, trex_authority, &ITrexAuthority::setIAFactoryCall { factory: ia_factory }),
         ];
         node.send_all(&settings).await?;
@@ -166,7 +174,13 @@ impl Suite {
         self.proxy(node, owner, "IdentityRegistryProxy", &arguments).await
     }
 
-    async fn proxy<T: SolValue>(&self, node: &Node, owner: Address, name: &str, arguments: &T) -> Result<Address>
+    async fn proxy<T: SolValue>(
+        &self,
+        node: &Node,
+        owner: Address,
+        name: &str,
+        arguments: &T,
+    ) -> Result<Address>
     where
         for<'a> <T::SolType as alloy::sol_types::SolType>::Token<'a>: alloy::sol_types::abi::TokenSeq<'a>,
     {

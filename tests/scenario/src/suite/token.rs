@@ -103,8 +103,10 @@ impl Suite {
     /// If the salt is taken, a limit of the factory is passed, or the shared storage is not the factory's any more.
     pub async fn deploy_token(&self, node: &Node, spec: &TokenSpec) -> Result<Token> {
         let receipt = node.send(&self.deploy_token_call(spec)).await?;
-        let block = receipt.block_number.ok_or_else(|| Error::answer("the receipt", "it has no block number"))?;
-        let address = node.call(self.trex_factory, &ITrexFactory::getTokenCall { salt: spec.salt.clone() }).await?;
+        let block =
+            receipt.block_number.ok_or_else(|| Error::answer("the receipt", "it has no block number"))?;
+        let address =
+            node.call(self.trex_factory, &ITrexFactory::getTokenCall { salt: spec.salt.clone() }).await?;
         let agent = spec.agents.first().copied().unwrap_or(spec.owner);
         let mut token = self.token_at(node, address, spec.owner, agent).await?;
         token.deployed_in = block;
@@ -125,7 +127,13 @@ impl Suite {
     ///
     /// # Errors
     /// If no T-REX token is there.
-    pub async fn token_at(&self, node: &Node, address: Address, owner: Address, agent: Address) -> Result<Token> {
+    pub async fn token_at(
+        &self,
+        node: &Node,
+        address: Address,
+        owner: Address,
+        agent: Address,
+    ) -> Result<Token> {
         let registry = node.call(address, &IToken::identityRegistryCall {}).await?;
         let head = node.head().await?.header;
         let at = head.hash;
@@ -133,8 +141,12 @@ impl Suite {
             address,
             identity_registry: registry,
             storage: node.call_at(at, registry, &IIdentityRegistry::identityStorageCall {}).await?,
-            trusted_issuers_registry: node.call_at(at, registry, &IIdentityRegistry::issuersRegistryCall {}).await?,
-            claim_topics_registry: node.call_at(at, registry, &IIdentityRegistry::topicsRegistryCall {}).await?,
+            trusted_issuers_registry: node
+                .call_at(at, registry, &IIdentityRegistry::issuersRegistryCall {})
+                .await?,
+            claim_topics_registry: node
+                .call_at(at, registry, &IIdentityRegistry::topicsRegistryCall {})
+                .await?,
             compliance: node.call_at(at, address, &IToken::complianceCall {}).await?,
             onchain_id: node.call_at(at, address, &IToken::onchainIDCall {}).await?,
             name: node.call_at(at, address, &IErc20::nameCall {}).await?,

@@ -4,7 +4,9 @@ use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::SolCall;
 
 use super::Token;
-use crate::abi::{IAgentRole, IClaimTopicsRegistry, IIdentityRegistry, IModularCompliance, ITrustedIssuersRegistry};
+use crate::abi::{
+    IAgentRole, IClaimTopicsRegistry, IIdentityRegistry, IModularCompliance, ITrustedIssuersRegistry,
+};
 use crate::node::Call;
 
 /// The identity registry.
@@ -100,7 +102,11 @@ impl Token {
 
     /// No longer requires a claim.
     pub fn remove_claim_topic(&self, topic: U256) -> Call {
-        Call::new(self.owner, self.claim_topics_registry, &IClaimTopicsRegistry::removeClaimTopicCall { topic })
+        Call::new(
+            self.owner,
+            self.claim_topics_registry,
+            &IClaimTopicsRegistry::removeClaimTopicCall { topic },
+        )
     }
 }
 

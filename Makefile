@@ -1,0 +1,36 @@
+# Two commands: `make demo` shows it at work on real contracts, `make test` checks everything.
+# Both install what is missing; neither leaves anything in the way of a second run.
+
+KEEP ?= 0
+TOOLS ?= $(CURDIR)/.tools
+export ASSET_INDEXER_TOOLS := $(TOOLS)
+export SCENARIO_CONTRACTS := $(CURDIR)/tests/contracts
+
+.PHONY: demo test setup lint deploy-check bench clean
+
+demo: setup
+	cargo build --quiet --locked --workspace
+	KEEP=$(KEEP) cargo run --quiet --locked --package scenario --bin demo
+
+test: lint deploy-check
+	cargo test --locked --workspace --no-fail-fast
+
+setup:
+	@tests/setup.sh
+
+lint:
+	@tests/setup.sh with-checks
+	cargo fmt --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items
+	$(TOOLS)/bin/cargo-deny --offline check --config .deny.toml licenses bans sources
+	@echo "advisories are not checked here (their database is not in a package registry): cargo deny check advisories"
+
+deploy-check:
+	deploy/check.sh
+
+bench: setup
+	cargo bench --locked --bench backfill -- $(ARGS)
+
+clean:
+	rm -rf target .tools .demo tests/contracts/node_modules

@@ -1,0 +1,274 @@
+//! The workload: a chain of ERC-20 transfers, the same on every machine and in every release.
+//!
+//! A transfer is kept as a few numbers; hashes, addresses and JSON are computed when they are asked for.
+
+use alloy::primitives::{Address, B256, keccak256};
+
+/// The chain's id (EIP-155): of no chain that exists.
+pub const CHAIN_ID: u64 = 900_001;
+/// In place of a holder: the zero address, which mints come from and burns go to.
+pub const NOBODY: u32 = u32::MAX;
+
+/// Seconds between two blocks.
+const BLOCK_SECONDS: u64 = 12;
+/// Time of block 0, in seconds since the Unix epoch.
+const GENESIS_SECONDS: u64 = 1_700_000_000;
+/// Base units of one whole token.
+const ONE: u128 = 1_000_000_000_000_000_000;
+
+/// How large the chain is.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Logs in all.
+    pub logs: u64,
+    /// Token contracts.
+    pub tokens: u32,
+    /// Wallets, of which each token favours others.
+    pub holders: u32,
+    /// Blocks with logs; block 0 comes on top.
+    pub blocks: u64,
+}
+
+/// One `Transfer` log.
+#[derive(Debug, Clone, Copy)]
+pub struct Transfer {
+    /// Index of the token.
+    pub token: u32,
+    /// Index of the giver, or [`NOBODY`].
+    pub from: u32,
+    /// Index of the taker, or [`NOBODY`].
+    pub to: u32,
+    /// Position of the transaction in its block.
+    pub transaction: u32,
+    /// Base units.
+    pub amount: u128,
+}
+
+/// See the module.
+pub struct Chain {
+    transfers: Vec<Transfer>,
+    /// For each block, and one past the last, the index of its first transfer.
+    first: Vec<usize>,
+    tokens: Vec<Address>,
+    holders: Vec<Address>,
+    hashes: Vec<B256>,
+}
+
+impl Chain {
+    /// Draws the chain of a shape.
+    pub fn new(shape: Shape) -> Self {
+        let named = |kind: &str, count: u32| -> Vec<Address> {
+            (0..count).map(|index| Address::from_word(digest(kind, &[u64::from(index)]))).collect()
+        };
+        let (transfers, first) = Draw::new(shape).all();
+        Self {
+            transfers,
+            first,
+            tokens: named("token", shape.tokens),
+            holders: named("holder", shape.holders),
+            hashes: (0..=shape.blocks).map(|number| digest("block", &[number])).collect(),
+        }
+    }
+
+    /// The newest block.
+    pub fn head(&self) -> u64 {
+        self.hashes.len() as u64 - 1
+    }
+
+    /// Every transfer, in the chain's order.
+    pub fn transfers(&self) -> &[Transfer] {
+        &self.transfers
+    }
+
+    /// The transfers of blocks `from` to `to`, each with its block and its log index.
+    pub fn logs(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, u64, &Transfer)> {
+        (from..=to.min(self.head())).flat_map(|number| {
+            let block = &self.transfers[self.first[number as usize]..self.first[number as usize + 1]];
+            (0..).zip(block).map(move |(index, transfer)| (number, index, transfer))
+        })
+    }
+
+    /// The token contracts.
+    pub fn tokens(&self) -> &[Address] {
+        &self.tokens
+    }
+
+    /// The wallet behind an index; the zero address for [`NOBODY`].
+    pub fn holder(&self, index: u32) -> Address {
+        self.holders.get(index as usize).copied().unwrap_or(Address::ZERO)
+    }
+
+    /// The hash of a block that exists.
+    pub fn hash(&self, number: u64) -> B256 {
+        self.hashes[number as usize]
+    }
+
+    /// The height of a hash.
+    pub fn number(&self, hash: B256) -> Option<u64> {
+        self.hashes.iter().position(|known| *known == hash).map(|number| number as u64)
+    }
+
+    /// The time of a block, in seconds since the Unix epoch.
+    pub fn timestamp(&self, number: u64) -> u64 {
+        GENESIS_SECONDS + BLOCK_SECONDS * number
+    }
+
+    /// The hash of a transaction by its place.
+    pub fn transaction(&self, number: u64, index: u32) -> B256 {
+        digest("transaction", &[number, u64::from(index)])
+    }
+}
+
+fn digest(kind: &str, numbers: &[u64]) -> B256 {
+    let mut named = kind.as_bytes().to_vec();
+    named.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
+    keccak256(named)
+}
+
+/// A chain being drawn.
+struct Draw {
+    shape: Shape,
+    random: SplitMix,
+    /// Running sums of the weights 1, 1/2, 1/3, …: a few wallets trade most, as on every chain.
+    weights: Vec<u64>,
+    /// By token, then holder: nobody gives what they do not have.
+    balances: Vec<u128>,
+    transfers: Vec<Transfer>,
+}
+
+impl Draw {
+    fn new(shape: Shape) -> Self {
+        let weights = (1..=u64::from(shape.holders)).scan(0, |sum, rank| {
+            *sum += (1 << 40) / rank;
+            Some(*sum)
+        });
+        Self {
+            shape,
+            random: SplitMix(0x0a55_e71d_e8e5),
+            weights: weights.collect(),
+            balances: vec![0; shape.tokens as usize * shape.holders as usize],
+            transfers: Vec::with_capacity(shape.logs as usize),
+        }
+    }
+
+    fn all(mut self) -> (Vec<Transfer>, Vec<usize>) {
+        let Shape { logs, blocks, .. } = self.shape;
+        let mut first = vec![0, 0];
+        for number in 1..=blocks {
+            let end = (u128::from(logs) * u128::from(number) / u128::from(blocks)) as usize;
+            let mut transaction = 0;
+            while self.transfers.len() < end {
+                self.transaction(transaction, end - self.transfers.len());
+                transaction += 1;
+            }
+            first.push(end);
+        }
+        (self.transfers, first)
+    }
+
+    /// Mostly one transfer; now and then two, or a payout to five.
+    fn transaction(&mut self, transaction: u32, room: usize) {
+        let token = self.random.below(u64::from(self.shape.tokens)) as u32;
+        let count = match self.random.below(100) {
+            0..90 => 1,
+            90..98 => 2,
+            _ => 5,
+        };
+        for _ in 0..room.min(count) {
+            let (from, to, amount) = self.movement(token);
+            if from != NOBODY {
+                *self.balance(token, from) -= amount;
+            }
+            if to != NOBODY {
+                *self.balance(token, to) += amount;
+            }
+            self.transfers.push(Transfer { token, from, to, transaction, amount });
+        }
+    }
+
+    fn movement(&mut self, token: u32) -> (u32, u32, u128) {
+        let (from, to, kind) = (self.wallet(token), self.wallet(token), self.random.below(1000));
+        let has = *self.balance(token, from);
+        if has == 0 || kind < 20 {
+            let whole = u128::from(1 + self.random.below(1_000_000));
+            return (NOBODY, from, whole * ONE + u128::from(self.random.below(1_000_000_000)));
+        }
+        let part = has / 1000 * u128::from(self.random.below(1000)) + 1;
+        match kind {
+            20..30 => (from, NOBODY, part),
+            30..32 => (from, from, part),
+            32..35 => (from, to, 0),
+            _ if from == to => (from, (from + 1) % self.shape.holders, part),
+            _ => (from, to, part),
+        }
+    }
+
+    /// A wallet by weight; each token has other favourites.
+    fn wallet(&mut self, token: u32) -> u32 {
+        let total = self.weights.last().copied().unwrap_or(1);
+        let drawn = self.random.below(total);
+        let rank = self.weights.partition_point(|sum| *sum <= drawn) as u64;
+        ((rank + u64::from(token) * 7919) % u64::from(self.shape.holders)) as u32
+    }
+
+    fn balance(&mut self, token: u32, holder: u32) -> &mut u128 {
+        &mut self.balances[token as usize * self.shape.holders as usize + holder as usize]
+    }
+}
+
+/// Sebastiano Vigna's generator (<https://prng.di.unimi.it/splitmix64.c>), written out here so that no release of
+/// a crate changes the workload.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Below `bound`; the bias of the remainder is far below what this is for.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// Draws a small chain and checks it: figures are worth comparing only while the workload stays what it was.
+///
+/// # Errors
+/// What is not as it should be.
+pub fn check() -> Result<(), String> {
+    const PINNED: &str = "0x";
+    let shape = Shape { logs: 5_003, tokens: 7, holders: 50, blocks: 101 };
+    let chain = Chain::new(shape);
+    let mut text = Vec::new();
+    let (mut count, mut below) = (0, (0, 0));
+    for (number, index, transfer) in chain.logs(0, u64::MAX) {
+        let Transfer { token, from, to, transaction, amount } = *transfer;
+        let place = (number, index);
+        if number == 0 || token >= shape.tokens || (count > 0 && place <= below) {
+            return Err(format!("log {count} at {place:?} after {below:?}: {transfer:?}"));
+        }
+        (count, below) = (count + 1, place);
+        text.extend(format!("{number} {index} {token} {from} {to} {transaction} {amount}\n").bytes());
+    }
+    if count != shape.logs || chain.head() != shape.blocks {
+        return Err(format!("{count} logs in {} blocks instead of {shape:?}", chain.head()));
+    }
+    let kinds = |is: fn(&&Transfer) -> bool| chain.transfers().iter().filter(is).count();
+    let kinds = [
+        kinds(|transfer| transfer.from == NOBODY),
+        kinds(|transfer| transfer.to == NOBODY),
+        kinds(|transfer| transfer.from == transfer.to),
+        kinds(|transfer| transfer.amount == 0),
+    ];
+    if kinds.contains(&0) {
+        return Err(format!("a kind of transfer is missing (mint, burn, to oneself, of nothing): {kinds:?}"));
+    }
+    match keccak256(&text).to_string() {
+        found if found == PINNED => Ok(()),
+        found => Err(format!("the workload changed: digest {found} instead of {PINNED}")),
+    }
+}

@@ -1,0 +1,317 @@
+//! The configuration: what was written becomes what is meant, or every mistake at once.
+//!
+//! # Sources
+//! A later one wins: defaults, the file (`--config`, or `ASSET_INDEXER_CONFIG`), `ASSET_INDEXER__SECTION__KEY` of the
+//! environment, the variables that programs share (`DATABASE_URL`, `ADMIN_DATABASE_URL` and `RPC_URL`, each also with
+//! `_FILE`; `LOG_LEVEL` before `RUST_LOG`; `LOG_FORMAT`), the command line. A key that no source knows is a mistake.
+//! What a later source replaces is not looked at. A relative path in the file starts from the file's directory.
+//!
+//! Knows every key (`key`), and what the modules take; connects to nothing, prints nothing.
+//!
+//! Invariant: no error, no `Debug` and no rendering holds a URL's user, password, path or query.
+
+mod database_url;
+mod effective;
+mod entries;
+mod error;
+mod key;
+mod nearest;
+mod raw;
+mod reader;
+mod source;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alloy::json_abi::JsonAbi;
+use alloy::primitives::U256;
+use tracing_subscriber::EnvFilter;
+
+pub use database_url::{DatabaseUrl, DatabaseUrlError};
+pub use error::{ConfigError, ConfigErrors, Origin};
+pub use source::{Environment, Overrides};
+
+use crate::fact::Role;
+use crate::rpc::{self, Finality, SecretUrl};
+use crate::sync::Contract;
+use effective::Effective;
+use nearest::hint;
+use raw::Raw;
+use reader::Reader;
+use value::quoted;
+
+/// Highest chain id and block number: the tables hold both as signed 64-bit integers.
+const BLOCK_MAX: u64 = i64::MAX.unsigned_abs();
+/// Highest finality depth; every block above finality has its undo rows.
+const DEPTH_MAX: u64 = 100_000;
+/// Highest word of a claim's data; 32 KiB are more than any claim we know.
+const WORD_MAX: u64 = 1023;
+/// The levels of logs, the quietest first.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What is meant. Everything is checked; what is `None` was left out where that has a meaning of its own.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The chain.
+    pub chain: Chain,
+    /// The node; `None` when no URL is given, as commands that need no node allow.
+    pub rpc: Option<rpc::Config>,
+    /// The database.
+    pub database: Database,
+    /// Health, status and metrics.
+    pub http: Http,
+    /// Logs.
+    pub log: Log,
+    /// Where following starts: the file's contracts, then the command line's. May be empty.
+    pub contracts: Vec<Contract>,
+    /// Events beside our own ABIs, by the role whose contracts log them.
+    pub abis: Vec<(Role, JsonAbi)>,
+    /// For a claim topic: which 32-byte word of a claim's data says when it ends, counted from 0.
+    pub claim_expiry: BTreeMap<U256, usize>,
+    effective: Effective,
+}
+
+/// `[chain]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// EIP-155 id that the node must serve; `None` to take the node's.
+    pub id: Option<u64>,
+    /// A name for people.
+    pub name: Option<String>,
+    /// How the final block is found; the node's configuration holds the same.
+    pub finality: Finality,
+    /// No contract of the platform logged anything below.
+    pub floor_block: u64,
+    /// Most blocks of one backfill transaction, and of one request for logs.
+    pub range_blocks_max: u64,
+    /// About how many logs one backfill transaction should hold.
+    pub range_logs_target: usize,
+}
+
+/// `[database]`.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Where `run` writes; `None` for a private cluster.
+    pub url: Option<DatabaseUrl>,
+    /// The same database as its owner, for `migrate` and upkeep.
+    pub admin_url: Option<DatabaseUrl>,
+    /// Where a private cluster lives; `None` for the account's state directory.
+    pub state_dir: Option<PathBuf>,
+    /// Directory of the programs of a private cluster; `None` to search for them.
+    pub pg_bin: Option<PathBuf>,
+}
+
+/// `[http]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http {
+    /// Where to serve; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// A level, or directives as `EnvFilter` reads them.
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// An object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Config {
+    /// The configuration of this process. `file` is `--config`; without it the environment may name one.
+    ///
+    /// # Errors
+    /// Every mistake that was found.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        Self::load_with(file, &Environment::of_process(), overrides)
+    }
+
+    /// The same with an environment that is given.
+    ///
+    /// # Errors
+    /// Every mistake that was found.
+    pub fn load_with(
+        file: Option<&Path>,
+        environment: &Environment,
+        overrides: &Overrides,
+    ) -> Result<Self, ConfigErrors> {
+        let mut raw = Raw::default();
+        if let Some(file) = file.or(environment.file().map(Path::new)) {
+            raw.read_file(file);
+        }
+        environment.apply(&mut raw);
+        overrides.apply(&mut raw);
+        Self::mean(raw)
+    }
+
+    /// What is in effect, as TOML: every value with where it came from; of URLs only scheme and host.
+    pub fn effective(&self) -> String {
+        self.effective.render()
+    }
+
+    /// The second step: from what was written to what is meant.
+    fn mean(mut raw: Raw) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader {
+            keys: std::mem::take(&mut raw.keys),
+            errors: std::mem::take(&mut raw.errors),
+            effective: Effective::default(),
+        };
+        let chain = chain(&mut reader);
+        let rpc = node(&mut reader, &chain);
+        let database = database(&mut reader);
+        let http = Http { listen: listen(&mut reader) };
+        let format = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+        let format = reader.choice(key::LOG_FORMAT, &format);
+        let log = Log { format, level: level(&mut reader) };
+
+        let Reader { mut effective, mut errors, .. } = reader;
+        let contracts = raw.take(key::CONTRACT);
+        let contracts =
+            entries::contracts(&contracts, raw.partial, chain.floor_block, &mut effective, &mut errors);
+        let abis = entries::abis(&raw.take(key::ABI), &mut effective, &mut errors);
+        let claim_expiry = entries::claim_expiry(&raw.take(key::CLAIM_TOPIC), &mut effective, &mut errors);
+        ConfigErrors::none_of(errors)?;
+        Ok(Self { chain, rpc, database, http, log, contracts, abis, claim_expiry, effective })
+    }
+}
+
+fn chain(reader: &mut Reader) -> Chain {
+    let id = reader.optional_number(key::CHAIN_ID, "", 1..=BLOCK_MAX);
+    let rule = "must be 1 to 64 letters, digits, spaces and any of . _ - ( )";
+    let name = reader.text(key::CHAIN_NAME, rule, |text| is_name(text, " ._-()"));
+    Chain {
+        id,
+        name,
+        finality: finality(reader),
+        floor_block: reader.number(key::FLOOR_BLOCK, "", 0..=BLOCK_MAX, 0),
+        range_blocks_max: reader.number(key::RANGE_BLOCKS_MAX, "blocks", 1..=1_000_000, 10_000),
+        range_logs_target: reader.count(key::RANGE_LOGS_TARGET, "logs", 1..=1_000_000, 10_000),
+    }
+}
+
+fn finality(reader: &mut Reader) -> Finality {
+    let kind = reader.keys.get(&key::FINALITY).cloned();
+    let written_depth = reader.keys.get(&key::FINALITY_DEPTH_BLOCKS).cloned();
+    let is_depth = reader.choice(key::FINALITY, &[("tag", false), ("depth", true)]);
+    let depth = reader.optional_number(key::FINALITY_DEPTH_BLOCKS, "blocks", 0..=DEPTH_MAX);
+    match (is_depth, depth) {
+        (true, Some(depth)) => Finality::Depth(depth),
+        (true, None) => {
+            if let (Some(kind), None) = (kind, written_depth) {
+                let rule = "needs finality_depth_blocks (0 where every block is final at once)".to_owned();
+                reader.refuse(key::FINALITY, &kind, rule);
+            }
+            Finality::Depth(0)
+        }
+        (false, fallback_depth) => {
+            // A mistyped finality is told already.
+            let is_tag = kind.is_none_or(|kind| kind.text().is_ok_and(|text| text.trim() == "tag"));
+            if let (true, Some(0), Some(written)) = (is_tag, fallback_depth, written_depth) {
+                let rule = "must be at least 1 where it stands in for the tag; where every block is final at once, \
+                            set finality = \"depth\"";
+                reader.refuse(key::FINALITY_DEPTH_BLOCKS, &written, rule.to_owned());
+            }
+            Finality::Tag { fallback_depth }
+        }
+    }
+}
+
+fn node(reader: &mut Reader, chain: &Chain) -> Option<rpc::Config> {
+    let url =
+        reader.secret_url(key::RPC_URL, |text| text.parse::<SecretUrl>().map_err(|error| error.to_string()));
+    let rule = "must be 1 to 64 letters, digits and any of . _ - : [ ]";
+    let alias = reader.text(key::RPC_ALIAS, rule, |text| is_name(text, "._-:[]"));
+    let milliseconds = |number| Duration::from_millis(number);
+    let timeout = milliseconds(reader.number(key::TIMEOUT_MS, "milliseconds", 100..=600_000, 30_000));
+    let poll_interval =
+        milliseconds(reader.number(key::POLL_INTERVAL_MS, "milliseconds", 10..=600_000, 1_000));
+    let requests_in_flight = reader.count(key::REQUESTS_IN_FLIGHT, "requests", 1..=256, 8);
+    let batch_size_max = reader.count(key::BATCH_SIZE_MAX, "requests", 1..=1_000, 50);
+    let response_bytes_max = reader.count(key::RESPONSE_BYTES_MAX, "bytes", 1 << 16..=1 << 30, 1 << 26);
+    let url = url?;
+    Some(rpc::Config {
+        alias: alias.unwrap_or_else(|| reader::host(&url)),
+        url,
+        timeout,
+        poll_interval,
+        finality: chain.finality,
+        range_blocks_max: chain.range_blocks_max,
+        requests_in_flight,
+        batch_size_max,
+        response_bytes_max,
+    })
+}
+
+fn database(reader: &mut Reader) -> Database {
+    let parse = |text: &str| text.parse::<DatabaseUrl>().map_err(|error| error.to_string());
+    Database {
+        url: reader.secret_url(key::DATABASE_URL, parse),
+        admin_url: reader.secret_url(key::DATABASE_ADMIN_URL, parse),
+        state_dir: reader.path(key::STATE_DIR),
+        pg_bin: reader.path(key::PG_BIN),
+    }
+}
+
+fn listen(reader: &mut Reader) -> Option<SocketAddr> {
+    let default = SocketAddr::from(([127, 0, 0, 1], 9464));
+    let shown = |listen: &Option<SocketAddr>| listen.map_or_else(|| quoted("off"), quoted);
+    let read = reader.read(key::LISTEN, Some(Some(default)), shown, |written| match written.text()?.trim() {
+        "off" => Ok(None),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| "must be ADDRESS:PORT, such as 127.0.0.1:9464 or [::]:9464, or \"off\"".to_owned()),
+    });
+    read.flatten()
+}
+
+fn level(reader: &mut Reader) -> String {
+    let default = "info".to_owned();
+    let read = reader.read(
+        key::LOG_LEVEL,
+        Some(default.clone()),
+        |level| quoted(level),
+        |written| {
+            let text = written.text()?.trim();
+            // A lone word that is no level would be read as the name of a module.
+            let stray = text
+                .split(',')
+                .map(str::trim)
+                .find(|part| !part.contains(['=', '[']) && !LEVELS.contains(&part.to_lowercase().as_str()));
+            if let Some(stray) = stray {
+                let levels = LEVELS.join(", ");
+                return Err(format!(
+                    "must be {levels}, or a filter such as info,sqlx=warn{}",
+                    hint(stray, LEVELS)
+                ));
+            }
+            EnvFilter::builder()
+                .parse(text)
+                .map_err(|error| format!("is no filter such as info,sqlx=warn: {error}"))?;
+            Ok(text.to_owned())
+        },
+    );
+    read.unwrap_or(default)
+}
+
+/// A short name without control characters.
+fn is_name(text: &str, marks: &str) -> bool {
+    text.chars().count() <= 64
+        && text.chars().all(|letter| letter.is_alphanumeric() || marks.contains(letter))
+}

@@ -1,0 +1,85 @@
+//! What is in effect, as TOML for people: each value with where it came from, secrets not shown.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::key::{self, Key, List, SECTIONS};
+
+/// A line: a value, or why there is none.
+#[derive(Debug, Clone)]
+enum Line {
+    Value { literal: String, origin: String },
+    Unset,
+}
+
+/// An entry of a list.
+#[derive(Debug, Clone)]
+struct Entry {
+    list: &'static str,
+    origin: String,
+    values: Vec<(&'static str, String)>,
+}
+
+/// Holds no secret: values arrive here as they may be shown.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Effective {
+    lines: BTreeMap<Key, Line>,
+    entries: Vec<Entry>,
+}
+
+impl Effective {
+    /// A value as TOML.
+    pub(super) fn set(&mut self, key: Key, literal: String, origin: String) {
+        self.lines.insert(key, Line::Value { literal, origin });
+    }
+
+    /// Nobody gave a value, and there is no default.
+    pub(super) fn unset(&mut self, key: Key) {
+        self.lines.insert(key, Line::Unset);
+    }
+
+    /// An entry of a list, its values as TOML.
+    pub(super) fn entry(&mut self, list: List, origin: String, values: Vec<(&'static str, String)>) {
+        self.entries.push(Entry { list: list.name, origin, values });
+    }
+
+    /// The whole as TOML, ending with a line break.
+    pub(super) fn render(&self) -> String {
+        let mut out = String::new();
+        for section in SECTIONS {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            line(&mut out, &format!("[{section}]"), "");
+            for key in key::ALL.into_iter().filter(|key| key.section == section) {
+                match self.lines.get(&key) {
+                    Some(Line::Value { literal, origin }) => {
+                        line(&mut out, &format!("{} = {literal}", key.name), origin);
+                    }
+                    Some(Line::Unset) => line(&mut out, "", &format!("{}: {}", key.name, key.unset)),
+                    None => {}
+                }
+            }
+        }
+        for entry in &self.entries {
+            out.push('\n');
+            line(&mut out, &format!("[[{}]]", entry.list), &entry.origin);
+            for (name, literal) in &entry.values {
+                line(&mut out, &format!("{name} = {literal}"), "");
+            }
+        }
+        out
+    }
+}
+
+/// One line; a comment holds no control character, lest it end the line or break the document.
+fn line(out: &mut String, text: &str, comment: &str) {
+    let comment: String =
+        comment.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
+    let written = match (text, comment.as_str()) {
+        (text, "") => writeln!(out, "{text}"),
+        ("", comment) => writeln!(out, "# {comment}"),
+        (text, comment) => writeln!(out, "{text:<40} # {comment}"),
+    };
+    written.expect("a String takes any text");
+}

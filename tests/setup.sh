@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Brings a fresh Debian machine to where `make test` and `make demo` work: PostgreSQL and Node.js from Debian when they are
+# missing, and the real contracts and a node from npm in pinned versions. Changes nothing on a machine that has them.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+as_root() {
+    if [[ $(id -u) == 0 ]]; then "$@"; elif type sudo > /dev/null 2>&1; then sudo "$@"; else
+        echo "setup: '$*' needs root, and there is no sudo: run it as root, then run make again" >&2
+        exit 69
+    fi
+}
+
+packages=()
+type cc > /dev/null 2>&1 || packages+=(build-essential)
+type git > /dev/null 2>&1 || packages+=(git)
+type npm > /dev/null 2>&1 || packages+=(nodejs npm)
+python3 -c 'import ensurepip, venv' > /dev/null 2>&1 || packages+=(python3 python3-venv)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || [[ -n ${PG_BIN:-} ]] || packages+=(postgresql)
+if ((${#packages[@]})); then
+    type apt-get > /dev/null 2>&1 || {
+        echo "setup: please install: ${packages[*]} (no apt-get here)" >&2
+        exit 69
+    }
+    echo "setup: installing ${packages[*]}"
+    as_root apt-get -qq update
+    # No cluster of Debian's own: the tests and the demo start private ones.
+    as_root mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.d/asset-indexer.conf > /dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${packages[@]}" > /dev/null
+fi
+
+type cargo > /dev/null 2>&1 || {
+    echo "setup: Rust 1.94.1 or newer is needed: https://rustup.rs" >&2
+    exit 69
+}
+
+contracts=$root/tests/contracts
+stamp=$contracts/node_modules/.installed
+if ! cmp -s "$contracts/package.json" "$stamp"; then
+    echo "setup: fetching anvil, T-REX and ONCHAINID from npm"
+    (cd "$contracts" && npm install --no-audit --no-fund --no-package-lock --loglevel=error)
+    cp "$contracts/package.json" "$stamp"
+fi
+
+# cargo-deny checks licences, bans and sources; built once.
+tools=${ASSET_INDEXER_TOOLS:-$root/.tools}
+if [[ ${1:-} == with-checks ]] && ! [[ -x $tools/bin/cargo-deny ]]; then
+    echo "setup: building cargo-deny (once, some minutes)"
+    cargo install --quiet --locked --root "$tools" cargo-deny --version 0.20.2
+fi
