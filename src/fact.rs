@@ -176,6 +176,7 @@ impl Link {
 }
 
 /// What a log says happened.
+#[expect(missing_docs, reason = "each variant's sentence speaks of its fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// Units moved; from the zero address they were minted, to it burnt. The only driver of balances.
@@ -242,6 +243,10 @@ pub enum Fact {
 }
 
 /// How a log was read.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every log is an event; a box would cost an allocation each"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// An event of the role's ABI.

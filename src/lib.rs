@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod block;
+#[expect(clippy::print_stdout, reason = "what a command answers goes to standard output")]
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -2,6 +2,7 @@
 //!
 //! Its head is final. What it does not know is an error, so that no question goes unanswered in silence.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,10 +27,12 @@ const TRANSFER: B256 = B256::new(hex!("ddf252ad1be2c89b69c2b068fc378daa952ba7f16
 /// JSON bytes of one log, about.
 const LOG_BYTES: usize = 720;
 
-const METHOD_NOT_FOUND: (i64, &str) = (-32601, "the method does not exist");
-const INVALID_PARAMS: (i64, &str) = (-32602, "invalid params");
-const REVERTED: (i64, &str) = (3, "execution reverted");
-const TOO_MANY: (i64, &str) = (-32005, "query returned more results than this node gives at once");
+const METHOD_NOT_FOUND: Refusal = (-32601, Cow::Borrowed("the method does not exist"));
+const INVALID_PARAMS: Refusal = (-32602, Cow::Borrowed("invalid params"));
+const NO_TRANSACTIONS: Refusal = (-32602, Cow::Borrowed("this node has no transactions, only their hashes"));
+const NO_TOPICS: Refusal = (-32602, Cow::Borrowed("this node does not filter by topics"));
+const UNKNOWN_BLOCK: Refusal = (-32000, Cow::Borrowed("unknown block"));
+const REVERTED: Refusal = (3, Cow::Borrowed("execution reverted"));
 
 /// How the node answers.
 #[derive(Debug, Clone, Copy)]
@@ -65,8 +68,10 @@ pub struct Node {
     logs: AtomicU64,
 }
 
-/// The result was written, or code and text of an error.
-type Answered = Result<(), (i64, &'static str)>;
+/// Code and text of an error.
+type Refusal = (i64, Cow<'static, str>);
+/// Whether the result was written.
+type Answered = Result<(), Refusal>;
 
 impl Node {
     /// Serves a chain on a free port until the runtime ends.
@@ -84,8 +89,10 @@ impl Node {
         });
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let router =
-            Router::new().route("/", post(exchange)).layer(DefaultBodyLimit::disable()).with_state(node.clone());
+        let router = Router::new()
+            .route("/", post(exchange))
+            .layer(DefaultBodyLimit::disable())
+            .with_state(node.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok((node, address))
     }
@@ -112,7 +119,7 @@ impl Node {
                 out.push(b']');
             }
             Ok(request) => self.answer(&mut out, &request),
-            Err(_) => error(&mut out, &Value::Null, (-32700, "not JSON")),
+            Err(_) => error(&mut out, &Value::Null, (-32700, "not JSON".into())),
         }
         out
     }
@@ -150,7 +157,7 @@ impl Node {
     }
 
     /// The height that a block parameter names; `None` above the head.
-    fn height(&self, block: &Value) -> Result<Option<u64>, (i64, &'static str)> {
+    fn height(&self, block: &Value) -> Result<Option<u64>, Refusal> {
         let number = match block.as_str().ok_or(INVALID_PARAMS)? {
             "latest" | "safe" | "finalized" => self.chain.head(),
             "earliest" => 0,
@@ -168,7 +175,7 @@ impl Node {
             return Ok(());
         };
         if full.as_bool() != Some(false) {
-            return Err((-32602, "this node has no transactions, only their hashes"));
+            return Err(NO_TRANSACTIONS);
         }
         let chain = &self.chain;
         text(out, r#"{"number":"#);
@@ -201,11 +208,11 @@ impl Node {
             let head = self.chain.head();
             (self.height(&filter["fromBlock"])?, Some(self.height(&filter["toBlock"])?.unwrap_or(head)))
         } else {
-            let number = self.chain.number(parsed(&filter["blockHash"])?).ok_or((-32000, "unknown block"))?;
+            let number = self.chain.number(parsed(&filter["blockHash"])?).ok_or(UNKNOWN_BLOCK)?;
             (Some(number), Some(number))
         };
         if !filter["topics"].is_null() {
-            return Err((-32602, "this node does not filter by topics"));
+            return Err(NO_TOPICS);
         }
         let asked: Option<Vec<Address>> = match &filter["address"] {
             Value::Null => None,
@@ -222,10 +229,13 @@ impl Node {
             text(out, "[]");
             return Ok(());
         };
-        let wanted = || self.chain.logs(from, to).filter(|(_, _, transfer)| is_asked[transfer.token as usize]);
+        let wanted =
+            || self.chain.logs(from, to).filter(|(_, _, transfer)| is_asked[transfer.token as usize]);
         let count = wanted().take(self.manner.logs_max + 1).count();
         if count > self.manner.logs_max {
-            return Err(TOO_MANY);
+            // In the words of most providers.
+            let words = format!("query returned more than {} results", self.manner.logs_max);
+            return Err((-32005, words.into()));
         }
         out.reserve(count * LOG_BYTES);
         out.push(b'[');
@@ -293,11 +303,11 @@ async fn exchange(State(node): State<Arc<Node>>, body: Bytes) -> impl IntoRespon
     ([(CONTENT_TYPE, "application/json")], answer)
 }
 
-fn parsed<T: std::str::FromStr>(value: &Value) -> Result<T, (i64, &'static str)> {
+fn parsed<T: std::str::FromStr>(value: &Value) -> Result<T, Refusal> {
     value.as_str().and_then(|text| text.parse().ok()).ok_or(INVALID_PARAMS)
 }
 
-fn error(out: &mut Vec<u8>, id: &Value, (code, message): (i64, &str)) {
+fn error(out: &mut Vec<u8>, id: &Value, (code, message): Refusal) {
     text(out, &format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"{message}"}}}}"#));
 }
 

@@ -51,7 +51,8 @@ pub struct Register {
 impl Register {
     /// Folds a chain.
     pub fn of(chain: &Chain) -> Self {
-        let mut register = Self { positions: HashMap::new(), tokens: HashMap::new(), totals: Totals::default() };
+        let mut register =
+            Self { positions: HashMap::new(), tokens: HashMap::new(), totals: Totals::default() };
         let mut open = None;
         for (block, _, transfer) in chain.logs(1, chain.head()) {
             let token = chain.tokens()[transfer.token as usize];
@@ -154,16 +155,18 @@ impl Register {
     }
 
     async fn compare_tokens(&self, connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-        let rows: Vec<(Vec<u8>, String, i64)> =
-            sqlx::query_as("select contract_address::bytea, total_supply::text, holder_count from chain.assets")
-                .fetch_all(connection)
-                .await?;
+        let rows: Vec<(Vec<u8>, String, i64)> = sqlx::query_as(
+            "select contract_address::bytea, total_supply::text, holder_count from chain.assets",
+        )
+        .fetch_all(connection)
+        .await?;
         let mut missing = self.tokens.clone();
         let mut differences = Vec::new();
         for (token, supply, holders) in rows {
             let token = Address::from_slice(&token);
             let wanted = missing.remove(&token);
-            if wanted.map(|token| (token.supply.to_string(), token.holders as i64)) != Some((supply, holders)) {
+            if wanted.map(|token| (token.supply.to_string(), token.holders as i64)) != Some((supply, holders))
+            {
                 differences.push(format!("token {token} differs from {wanted:?}"));
             }
         }
@@ -191,8 +194,9 @@ async fn totals(connection: &mut PgConnection) -> Result<Totals, Box<dyn Error +
         sqlx::query_as("select count(*), coalesce(sum(balance), 0)::text from chain.ownership_history")
             .fetch_one(&mut *connection)
             .await?;
-    let transactions: i64 =
-        sqlx::query_scalar("select count(*) from chain.asset_transactions").fetch_one(&mut *connection).await?;
+    let transactions: i64 = sqlx::query_scalar("select count(*) from chain.asset_transactions")
+        .fetch_one(&mut *connection)
+        .await?;
     let operations: i64 =
         sqlx::query_scalar("select count(*) from chain.asset_operations").fetch_one(connection).await?;
     Ok(Totals {

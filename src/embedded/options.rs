@@ -21,7 +21,7 @@ pub struct Options {
     /// the superuser has none of: give one to the role that shall connect.
     pub listen_tcp: Option<u16>,
     /// Whether the state directory is removed with everything in it when the server ends, in
-    /// whatever way except [`Cluster::kill_hard`].
+    /// whatever way except [`Cluster::kill_hard`](super::Cluster::kill_hard).
     pub remove_on_stop: bool,
 }
 

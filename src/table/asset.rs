@@ -53,12 +53,8 @@ impl Fold {
         let paused =
             if is_trex { Some(self.observe(entry, calls::pausedCall {}.abi_encode())) } else { None };
         let opening = self.opening(entry.log.address);
-        let supply = match &opening {
-            Some(block) => {
-                Some(self.observe_at(entry.log.address, *block, calls::totalSupplyCall {}.abi_encode()))
-            }
-            None => None,
-        };
+        let supply = opening
+            .map(|block| self.observe_at(entry.log.address, block, calls::totalSupplyCall {}.abi_encode()));
         let decimals = decimals?.word().and_then(|word| u8::try_from(word).ok());
         Ok(Asset {
             chain_id: key.chain_id,

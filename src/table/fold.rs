@@ -3,13 +3,15 @@
 //! Whoever drives it ([`crate::sync`]) folds, loads what was noted as missing, and folds again from the start until
 //! nothing is missing; see [`crate::table::rows`].
 
+mod needs;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::{Address, Bytes, U256};
 
 use super::asset::Asset;
 use super::contract::{Contract, ContractLink};
-use super::event::{AssetEvent, Observation, ObservationKey, TransactionInput};
+use super::event::{AssetEvent, Observation, TransactionInput};
 use super::holder::{AssetHolder, OwnershipHistory};
 use super::identity::{ClaimRevocation, Identity, IdentityClaim, IdentityKeyRow, IdentityLink};
 use super::operation::{AssetOperation, AssetTransaction, OpenTransaction};
@@ -19,7 +21,7 @@ use super::rows::{Missing, Rows};
 use crate::block::{BlockId, Transaction};
 use crate::discovery::announcements;
 use crate::fact::{Entry, Fact, Role};
-use crate::row::{Row, Table, TableDef, Time};
+use crate::row::{Row, TableDef, Time};
 use crate::source::{CallAnswer, CallRequest};
 
 /// What the fold must know beside rows; part of the configuration, the same for live runs and rebuilds.
@@ -228,65 +230,6 @@ impl Fold {
         self.settings.openings.get(&address).copied()
     }
 
-    /// The answer of the emitting contract at the end of the entry's block.
-    pub(super) fn observe(&mut self, entry: &Entry, input: Vec<u8>) -> Result<Answer, Missing> {
-        self.observe_at(entry.log.address, entry.log.block, input)
-    }
-
-    /// The answer of a contract at the end of a block: stored once as ground, then read from there.
-    pub(super) fn observe_at(
-        &mut self,
-        target: Address,
-        block: BlockId,
-        input: Vec<u8>,
-    ) -> Result<Answer, Missing> {
-        let input = Bytes::from(input);
-        let key = ObservationKey {
-            chain_id: self.chain_id(),
-            block_number: block.number,
-            target,
-            input: input.clone(),
-        };
-        if let Some(stored) = self.observations.get(&key)? {
-            return Ok(Answer(stored.output));
-        }
-        let request = CallRequest { block, target, input };
-        let Some(answer) = self.answers.get(&request) else {
-            self.wanted_calls.insert(request);
-            return Err(Missing);
-        };
-        let (outcome, output) = match answer {
-            CallAnswer::Returned(output) => ("returned", Some(output.clone())),
-            CallAnswer::Reverted => ("reverted", None),
-            CallAnswer::StateUnavailable => ("unavailable", None),
-        };
-        self.observations.put(Observation {
-            chain_id: key.chain_id,
-            block_number: block.number,
-            target,
-            input: key.input,
-            block_hash: block.hash,
-            outcome: outcome.to_owned(),
-            output: output.clone(),
-        });
-        Ok(Answer(output))
-    }
-
-    /// The wallets that the store maps to an identity of a storage.
-    pub(super) fn stored_wallets(
-        &mut self,
-        storage: Address,
-        identity: Address,
-    ) -> Result<Vec<Address>, Missing> {
-        match self.wallet_sets.get(&(storage, identity)) {
-            Some(wallets) => Ok(wallets.clone()),
-            None => {
-                self.wanted_wallet_sets.insert((storage, identity));
-                Err(Missing)
-            }
-        }
-    }
-
     fn reset(&mut self) {
         self.assets.reset();
         self.holders.reset();
@@ -308,197 +251,5 @@ impl Fold {
         self.operations.clear();
         self.transactions.clear();
         self.open_transaction = OpenTransaction::default();
-    }
-}
-
-/// Applies one expression to each keyed set of rows.
-macro_rules! each_rows {
-    ($fold:ident, $rows:ident => $body:expr) => {{
-        {
-            let $rows = &mut $fold.assets;
-            $body
-        }
-        {
-            let $rows = &mut $fold.holders;
-            $body
-        }
-        {
-            let $rows = &mut $fold.contracts;
-            $body
-        }
-        {
-            let $rows = &mut $fold.contract_links;
-            $body
-        }
-        {
-            let $rows = &mut $fold.permissions;
-            $body
-        }
-        {
-            let $rows = &mut $fold.registrations;
-            $body
-        }
-        {
-            let $rows = &mut $fold.providers;
-            $body
-        }
-        {
-            let $rows = &mut $fold.required_topics;
-            $body
-        }
-        {
-            let $rows = &mut $fold.identities;
-            $body
-        }
-        {
-            let $rows = &mut $fold.identity_links;
-            $body
-        }
-        {
-            let $rows = &mut $fold.identity_keys;
-            $body
-        }
-        {
-            let $rows = &mut $fold.claims;
-            $body
-        }
-        {
-            let $rows = &mut $fold.revocations;
-            $body
-        }
-        {
-            let $rows = &mut $fold.inputs;
-            $body
-        }
-        {
-            let $rows = &mut $fold.observations;
-            $body
-        }
-    }};
-}
-
-fn def_of<T: Table>(_: &Rows<T>) -> &'static TableDef {
-    T::DEF
-}
-
-fn key_columns_of<T: Table>(_: &Rows<T>) -> Vec<usize> {
-    (0..T::DEF.thing_len.unwrap_or(T::DEF.key_len)).collect()
-}
-
-impl Fold {
-    /// The rows that were missing, as questions to the store.
-    pub fn loads(&self) -> Vec<Load> {
-        let fold = self;
-        let mut loads = Vec::new();
-        macro_rules! wanted {
-            ($($rows:ident)+) => { $(
-                let keys = fold.$rows.wanted();
-                if !keys.is_empty() {
-                    loads.push(Load {
-                        table: def_of(&fold.$rows),
-                        columns: key_columns_of(&fold.$rows),
-                        keys,
-                    });
-                }
-            )+ };
-        }
-        wanted!(assets holders contracts contract_links permissions registrations providers required_topics
-            identities identity_links identity_keys claims revocations inputs observations);
-        if !self.wanted_wallet_sets.is_empty() {
-            let (table, columns) = super::registry::registrations_by_identity();
-            let keys = self
-                .wanted_wallet_sets
-                .iter()
-                .map(|(storage, identity)| {
-                    vec![
-                        crate::row::Field::to_value(&self.settings.chain_id),
-                        crate::row::Field::to_value(storage),
-                        crate::row::Field::to_value(identity),
-                    ]
-                })
-                .collect();
-            loads.push(Load { table, columns: columns.to_vec(), keys });
-        }
-        loads
-    }
-
-    /// Takes the store's answer to one of [`Fold::loads`]. False when rows do not fit the table's declaration.
-    pub fn loaded(&mut self, load: &Load, rows: Vec<Row>) -> bool {
-        let (registrations, by_identity) = super::registry::registrations_by_identity();
-        if load.table == registrations && load.columns == by_identity {
-            return self.wallet_sets_loaded(rows);
-        }
-        let fold = self;
-        let mut answer = Some(rows);
-        each_rows!(fold, rows => {
-            if def_of(rows) == load.table
-                && let Some(answer) = answer.take()
-            {
-                return rows.load(answer);
-            }
-        });
-        false
-    }
-
-    fn wallet_sets_loaded(&mut self, rows: Vec<Row>) -> bool {
-        for wanted in std::mem::take(&mut self.wanted_wallet_sets) {
-            self.wallet_sets.insert(wanted, Vec::new());
-        }
-        rows.into_iter().all(|row| {
-            let Some(row) = Registration::from_row(row) else { return false };
-            self.wallet_sets.entry((row.storage, row.identity)).or_default().push(row.wallet);
-            self.registrations.loaded(row.key(), Some(row));
-            true
-        })
-    }
-
-    /// Calls to be answered before the next attempt.
-    pub fn wanted_calls(&mut self) -> Vec<CallRequest> {
-        std::mem::take(&mut self.wanted_calls).into_iter().collect()
-    }
-
-    /// Takes the answer to a call.
-    pub fn answered(&mut self, request: CallRequest, answer: CallAnswer) {
-        self.answers.insert(request, answer);
-    }
-
-    /// Transactions whose input is needed before the next attempt, as block and position.
-    pub fn wanted_inputs(&mut self) -> Vec<(BlockId, u32)> {
-        std::mem::take(&mut self.wanted_inputs).into_iter().collect()
-    }
-
-    /// Takes a transaction that was wanted.
-    pub fn fetched(&mut self, transaction: Transaction) {
-        self.fetched_inputs.insert((transaction.block, transaction.index), transaction);
-    }
-
-    /// What was folded, to be written; the fold then starts from there.
-    pub fn take(&mut self) -> Changes {
-        let fold = self;
-        let mut upserts: Vec<(&'static TableDef, Vec<Row>)> = Vec::new();
-        each_rows!(fold, rows => {
-            let changed = rows.take();
-            if !changed.is_empty() {
-                upserts.push((def_of(rows), changed));
-            }
-        });
-        let (inserts, upserts): (Vec<_>, Vec<_>) =
-            upserts.into_iter().partition(|(table, _)| table.class == crate::row::Class::Ground);
-        let mut changes = Changes { inserts, upserts };
-        fn rows<T: Table>(changes: &mut Changes, rows: &mut Vec<T>) {
-            if !rows.is_empty() {
-                changes.inserts.push((T::DEF, rows.drain(..).map(|row| row.to_row()).collect()));
-            }
-        }
-        rows(&mut changes, &mut fold.events);
-        rows(&mut changes, &mut fold.history);
-        rows(&mut changes, &mut fold.transactions);
-        rows(&mut changes, &mut fold.operations);
-        fold.wallet_sets.clear();
-        for (_, written) in changes.inserts.iter_mut().chain(&mut changes.upserts) {
-            // Key order: two runs take locks in the same order, and pages are filled in theirs.
-            written.sort_unstable();
-        }
-        changes
     }
 }

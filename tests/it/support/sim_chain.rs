@@ -93,11 +93,6 @@ impl SimChain {
         self.state().calls.insert((target, input.into()), answer);
     }
 
-    /// Sets how deep a block must lie to be final.
-    pub fn set_finality_depth(&self, depth: u64) {
-        self.state().finality_depth = depth;
-    }
-
     /// The newest block.
     pub fn head(&self) -> BlockId {
         self.state().canonical.last().expect("block 0 is always there").header.id
@@ -148,7 +143,7 @@ impl State {
                     address: log.address,
                     topics: log.topics.clone(),
                     data: log.data.clone(),
-                    timestamp: (number % 3 != 0).then_some(timestamp),
+                    timestamp: (!number.is_multiple_of(3)).then_some(timestamp),
                 });
             }
             block.transactions.push(Transaction {

@@ -1,0 +1,128 @@
+//! How fast a backfill is, and what it costs: the released program reads ERC-20 transfers from a node on this machine
+//! into a real PostgreSQL with fsync on, and the tables are compared with an independent fold.
+//!
+//! `cargo bench --bench backfill -- --logs 1000000`; `--help` lists the options. Settings of the program are passed
+//! through the environment, for instance `ASSET_INDEXER__CHAIN__RANGE_LOGS_TARGET`.
+//!
+//! Node, program and PostgreSQL share the machine's cores, so wall time depends on how many there are; CPU time does
+//! not, and the floor (see [`floor`]) says how much of it nobody could save.
+
+mod chain;
+mod check;
+mod database;
+mod floor;
+mod measure;
+mod node;
+mod process;
+mod register;
+mod report;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+
+use chain::{Chain, Shape};
+use database::Database;
+use node::{Manner, Node};
+use register::Register;
+use report::Report;
+
+/// Measures a backfill of ERC-20 transfers.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Logs in all.
+    #[arg(long, env = "BENCH_LOGS", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    logs: u64,
+    /// Token contracts.
+    #[arg(long, env = "BENCH_TOKENS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    tokens: u32,
+    /// Wallets; a few of them trade most.
+    #[arg(long, env = "BENCH_HOLDERS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
+    holders: u32,
+    /// Blocks with logs.
+    #[arg(long, env = "BENCH_BLOCKS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    blocks: u64,
+    /// How long the node thinks about each HTTP request.
+    #[arg(long, env = "BENCH_LATENCY_MS", default_value_t = 0)]
+    latency_ms: u64,
+    /// The most logs of one answer of the node.
+    #[arg(long, env = "BENCH_LOGS_PER_RESPONSE", default_value_t = 10_000)]
+    logs_per_response: usize,
+    /// Whether the node says a block's time with its logs, as newer ones do.
+    #[arg(long, env = "BENCH_BLOCK_TIMESTAMPS", default_value_t = true, action = clap::ArgAction::Set)]
+    block_timestamps: bool,
+    /// Given by `cargo bench`; without it only the workload and the node are checked.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Arguments {
+    fn shape(&self) -> Shape {
+        Shape { logs: self.logs, tokens: self.tokens, holders: self.holders, blocks: self.blocks }
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            latency: Duration::from_millis(self.latency_ms),
+            logs_max: self.logs_per_response,
+            block_timestamps: self.block_timestamps,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("backfill benchmark: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
+    chain::check()?;
+    check::check().await?;
+    if !arguments.bench {
+        println!("the workload and the node are as they should be; cargo bench --bench backfill measures");
+        return Ok(());
+    }
+    let database = Database::start().await?;
+    let measured = measure(arguments, &database).await;
+    database.stop().await?;
+    print!("{}", measured?);
+    Ok(())
+}
+
+async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, Box<dyn Error + Send + Sync>> {
+    let chain = Arc::new(Chain::new(arguments.shape()));
+    let register = Register::of(&chain);
+    let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
+    let mut connection = database.create("run").await?;
+    let run =
+        measure::backfill(&chain, &format!("http://{address}"), database, "run", &mut connection).await?;
+    register.compare(&mut connection).await?;
+    let size = database::size_bytes(&mut connection).await?;
+    let version = database::version(&mut connection).await?;
+    let dumps = floor::dump(&mut connection, &database.scratch()?).await?;
+    drop(connection);
+    database.remove("run").await?;
+    let mut connection = database.create("floor").await?;
+    let floor = measure::copying(&chain, database, &dumps, &mut connection).await?;
+    Ok(Report {
+        shape: arguments.shape(),
+        manner: arguments.manner(),
+        changes: register.changes(),
+        positions: register.positions(),
+        run,
+        floor,
+        asked: node.asked(),
+        size,
+        version,
+        file_system: process::file_system(database.directory()),
+    })
+}

@@ -1,0 +1,142 @@
+//! The two things that are measured: the program's backfill, and its floor.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+use tokio::process::{Child, Command};
+
+use crate::chain::{CHAIN_ID, Chain};
+use crate::database::{Database, settle, wal_bytes};
+use crate::floor;
+use crate::process::{ended_children_cpu, own_cpu, peak_memory_kib};
+
+/// Blocks of one partition, as the migrations make them.
+const PARTITION_BLOCKS: u64 = 1_000_000;
+/// How often memory is looked at.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How much of the program's log is shown when it fails.
+const LOG_SHOWN_MAX: usize = 4_000;
+
+/// What a piece of work took.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// From its start to its end.
+    pub wall: Duration,
+    /// CPU seconds of the program that asked.
+    pub client_cpu: f64,
+    /// CPU seconds of PostgreSQL.
+    pub postgres_cpu: f64,
+    /// Bytes of WAL.
+    pub wal: u64,
+}
+
+/// What a backfill took.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// The program and PostgreSQL.
+    pub cost: Cost,
+    /// CPU seconds of the node.
+    pub node_cpu: f64,
+    /// The most memory the program had at once, in KiB.
+    pub peak_kib: u64,
+}
+
+/// Runs the program's backfill to its end.
+///
+/// # Errors
+/// When it fails, with the end of its log.
+pub async fn backfill(
+    chain: &Chain,
+    node_url: &str,
+    database: &Database,
+    name: &str,
+    connection: &mut PgConnection,
+) -> Result<Run, Box<dyn Error + Send + Sync>> {
+    let log = database.scratch()?.join("program.log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_asset-indexer"));
+    command.args(["backfill", "--from", "1", "--listen", "off"]);
+    for token in chain.tokens() {
+        command.arg("--contract").arg(format!("erc20={token}"));
+    }
+    command
+        .env("DATABASE_URL", database.url(name))
+        .env("RPC_URL", node_url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(&log)?)
+        .kill_on_drop(true);
+    let wal = settle(connection).await?;
+    let (children, own, postgres) = (ended_children_cpu()?, own_cpu()?, database.cpu()?);
+    let began = Instant::now();
+    let mut child = command.spawn()?;
+    let (status, peak_kib) = watch(&mut child).await?;
+    let wall = began.elapsed();
+    let cost = Cost {
+        wall,
+        client_cpu: ended_children_cpu()? - children,
+        postgres_cpu: database.cpu()? - postgres,
+        wal: wal_bytes(connection).await? - wal,
+    };
+    let node_cpu = own_cpu()? - own;
+    if !status.success() {
+        return Err(format!("the program ended with {status}: {}", tail(&log)).into());
+    }
+    Ok(Run { cost, node_cpu, peak_kib })
+}
+
+async fn watch(child: &mut Child) -> std::io::Result<(std::process::ExitStatus, u64)> {
+    let process = child.id().unwrap_or_default();
+    eprintln!("measuring process {process}");
+    let mut peak_kib = 0;
+    loop {
+        tokio::select! {
+            ended = child.wait() => return Ok((ended?, peak_kib)),
+            () = tokio::time::sleep(GLANCE) => {
+                peak_kib = peak_memory_kib(process).unwrap_or(0).max(peak_kib);
+            }
+        }
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    text[text.ceil_char_boundary(text.len().saturating_sub(LOG_SHOWN_MAX))..].to_owned()
+}
+
+/// Copies the rows of a run into the empty tables of another database.
+///
+/// # Errors
+/// The database's; and when not every row arrived.
+pub async fn copying(
+    chain: &Chain,
+    database: &Database,
+    dumps: &[floor::Dump],
+    connection: &mut PgConnection,
+) -> Result<Cost, Box<dyn Error + Send + Sync>> {
+    for block in (0..=chain.head()).step_by(PARTITION_BLOCKS as usize) {
+        sqlx::query("select ops.ensure_partitions($1, $2)")
+            .bind(CHAIN_ID as i64)
+            .bind(block as i64)
+            .execute(&mut *connection)
+            .await?;
+    }
+    let wal = settle(connection).await?;
+    let (own, postgres) = (own_cpu()?, database.cpu()?);
+    let began = Instant::now();
+    let rows = floor::load(connection, dumps).await?;
+    let cost = Cost {
+        wall: began.elapsed(),
+        client_cpu: own_cpu()? - own,
+        postgres_cpu: database.cpu()? - postgres,
+        wal: wal_bytes(connection).await? - wal,
+    };
+    let found = floor::count(connection, dumps).await?;
+    if found != rows {
+        return Err(format!("{rows} rows were copied for the floor, and {found} are there").into());
+    }
+    Ok(cost)
+}

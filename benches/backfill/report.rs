@@ -1,0 +1,114 @@
+//! The table that is printed.
+
+use std::fmt;
+
+use crate::chain::Shape;
+use crate::measure::{Cost, Run};
+use crate::node::{Asked, Manner};
+use crate::process::cpu_model;
+
+/// What the environment variables that set the program up begin with.
+const SETTING: &str = "ASSET_INDEXER__";
+
+/// Everything that was measured.
+pub struct Report {
+    /// The workload.
+    pub shape: Shape,
+    /// How the node answered.
+    pub manner: Manner,
+    /// Rows of the wallets' past.
+    pub changes: u64,
+    /// Wallets with a row.
+    pub positions: usize,
+    /// The program.
+    pub run: Run,
+    /// The same rows, copied.
+    pub floor: Cost,
+    /// What the node was asked.
+    pub asked: Asked,
+    /// Bytes of the database after the run.
+    pub size: u64,
+    /// Of PostgreSQL.
+    pub version: String,
+    /// Where its data lay.
+    pub file_system: String,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shape { logs, tokens, holders, blocks } = self.shape;
+        let [logs, tokens, holders, blocks] = [logs, tokens.into(), holders.into(), blocks].map(grouped);
+        writeln!(
+            f,
+            "workload    {logs} ERC-20 transfers of {tokens} tokens among {holders} wallets in {blocks} blocks"
+        )?;
+        let (changes, positions) = (grouped(self.changes), grouped(self.positions as u64));
+        writeln!(
+            f,
+            "result      equal to an independent fold: {positions} positions, {changes} changes of them"
+        )?;
+        let Manner { latency, logs_max, block_timestamps } = self.manner;
+        let times = if block_timestamps { "with" } else { "without" };
+        let (latency, logs_max) = (latency.as_millis(), grouped(logs_max as u64));
+        writeln!(
+            f,
+            "node        {latency} ms latency, at most {logs_max} logs an answer, {times} block times"
+        )?;
+        let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
+        let (model, version, files) = (cpu_model(), &self.version, &self.file_system);
+        writeln!(f, "machine     {cores} cores ({model}), PostgreSQL {version}, fsync on, {files}")?;
+        for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with(SETTING)) {
+            writeln!(f, "setting     {name}={value}")?;
+        }
+        writeln!(f, "\n{:<42}{:>12}{:>12}{:>9}", "", "backfill", "floor", "ratio")?;
+        self.costs(f)?;
+        writeln!(f)?;
+        let line =
+            |f: &mut fmt::Formatter<'_>, name: &str, value: String| writeln!(f, "{name:<42}{value:>12}");
+        line(f, "peak memory of the program, MiB", format!("{:.0}", self.run.peak_kib as f64 / 1024.0))?;
+        line(f, "database, MiB", format!("{:.0}", mib(self.size)))?;
+        line(f, "CPU of the node, s", format!("{:.2}", self.run.node_cpu))?;
+        line(f, "HTTP requests", grouped(self.asked.exchanges))?;
+        line(f, "answers, MiB", format!("{:.0}", mib(self.asked.bytes)))?;
+        line(f, "logs in answers", grouped(self.asked.logs))?;
+        for (method, count) in &self.asked.methods {
+            line(f, method, grouped(*count))?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millions = self.shape.logs as f64 / 1e6;
+        let logs = self.shape.logs as f64;
+        let mut both = |name: &str, digits: usize, of: &dyn Fn(&Cost) -> f64| {
+            let (run, floor) = (of(&self.run.cost), of(&self.floor));
+            let ratio = run / floor;
+            writeln!(f, "{name:<42}{run:>12.digits$}{floor:>12.digits$}{ratio:>9.2}")
+        };
+        both("wall, s", 2, &|cost| cost.wall.as_secs_f64())?;
+        both("events per second", 0, &|cost| logs / cost.wall.as_secs_f64())?;
+        both("CPU s per million logs: program", 1, &|cost| cost.client_cpu / millions)?;
+        both("CPU s per million logs: PostgreSQL", 1, &|cost| cost.postgres_cpu / millions)?;
+        both("CPU s per million logs: both", 1, &|cost| (cost.client_cpu + cost.postgres_cpu) / millions)?;
+        both("WAL, MiB", 0, &|cost| mib(cost.wal))
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// A number with its thousands apart.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

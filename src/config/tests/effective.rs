@@ -1,0 +1,102 @@
+//! What is shown to be in effect.
+
+use super::{Directory, environment, sound};
+use crate::config::{Config, Overrides};
+
+#[test]
+fn every_value_is_shown_with_where_it_came_from() {
+    let directory = Directory::new();
+    let file = directory.write(
+        "config.toml",
+        "[chain]\nname = \"Polygon\"\n\n[[contract]]\nrole = \"erc20\"\n\
+         address = \"0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48\"\nstart_block = 1_000\n\n\
+         [[claim_topic]]\ntopic = 10\nexpires_at_word = 1\n",
+    );
+    let secret = directory.write("database_url", "postgres://user:password@db.example/register");
+    let environment = environment(&[
+        ("ASSET_INDEXER__RPC__TIMEOUT_MS", "5000"),
+        ("DATABASE_URL_FILE", secret.to_str().expect("a readable name")),
+    ]);
+    let overrides = Overrides {
+        rpc: Some("https://node.example/key".to_owned()),
+        contracts: vec!["trex_factory=0x1111111111111111111111111111111111111111".to_owned()],
+        ..Overrides::default()
+    };
+    let config = Config::load_with(Some(&file), &environment, &overrides).expect("a sound configuration");
+    let shown = config.effective();
+    let compared = directory.relative(&shown).lines().map(squeezed).collect::<Vec<_>>().join("\n");
+    assert_eq!(
+        compared,
+        r#"[chain]
+# id: asked of the node
+name = "Polygon" # config.toml:2
+finality = "tag" # default
+# finality_depth_blocks: a node without the tag is refused
+floor_block = 0 # default
+range_blocks_max = 10000 # default
+range_logs_target = 10000 # default
+
+[rpc]
+url = "https://node.example" # --rpc
+# alias: the URL's host
+timeout_ms = 5000 # environment ASSET_INDEXER__RPC__TIMEOUT_MS
+poll_interval_ms = 1000 # default
+requests_in_flight = 8 # default
+batch_size_max = 50 # default
+response_bytes_max = 67108864 # default
+
+[database]
+url = "postgres://db.example" # environment DATABASE_URL_FILE, read from database_url
+# admin_url: none
+# state_dir: the account's state directory
+# pg_bin: searched for
+
+[http]
+listen = "127.0.0.1:9464" # default
+
+[log]
+format = "auto" # default
+level = "info" # default
+
+[[contract]] # config.toml:4
+role = "erc20"
+address = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+start_block = 1000
+partial = false
+
+[[contract]] # --contract; start_block: found on the chain
+role = "trex_factory"
+address = "0x1111111111111111111111111111111111111111"
+partial = false
+
+[[claim_topic]] # config.toml:9
+topic = "0xa"
+expires_at_word = 1"#
+    );
+    assert!(shown.ends_with("expires_at_word = 1\n"));
+    let again = sound(&shown);
+    assert_eq!(
+        (again.chain, again.contracts, again.claim_expiry),
+        (config.chain, config.contracts, config.claim_expiry)
+    );
+    assert_eq!((again.http, again.log), (config.http, config.log));
+}
+
+#[test]
+fn strange_names_do_not_break_the_text() {
+    let directory = Directory::new();
+    let file = directory.write("a\nid = 2 \"#.toml", "[database]\nstate_dir = \"a\\n\\\"b\"");
+    let config =
+        Config::load_with(Some(&file), &Default::default(), &Overrides::default()).expect("a sound file");
+    let again = sound(&config.effective());
+    assert_eq!(again.chain.id, None);
+    assert_eq!(again.database.state_dir, config.database.state_dir);
+}
+
+/// A line without the spaces that align comments.
+fn squeezed(line: &str) -> String {
+    match line.split_once(" # ") {
+        Some((value, comment)) => format!("{} # {comment}", value.trim_end()),
+        None => line.to_owned(),
+    }
+}
