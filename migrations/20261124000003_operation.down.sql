@@ -1,5 +1,6 @@
 -- Back: evidence goes too; export chain.audit_trail first where it has to be kept.
 drop function ops.ensure_partitions(bigint, bigint);
+drop table ops.table_classes;
 drop table ops.requests;
 drop table ops.undo;
 drop table ops.headers;

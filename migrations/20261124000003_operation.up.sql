@@ -158,6 +158,44 @@ comment on column ops.requests.started_at is 'When the worker began.';
 comment on column ops.requests.finished_at is 'When it ended.';
 create index requests_open on ops.requests (chain_id, submitted_at) where status in ('waiting', 'running');
 
+create table ops.table_classes (
+    table_name text primary key,
+    class text not null check (class in ('ground', 'history', 'state', 'evidence', 'operation', 'application'))
+);
+comment on table ops.table_classes is 'What each table promises; equality after any reorg or crash means ground, history and state.';
+comment on column ops.table_classes.table_name is 'Schema and table.';
+comment on column ops.table_classes.class is 'ground: from the chain; history and state: derived from ground; evidence: what was withdrawn or done; operation: what the indexer needs; application: the platform''s own.';
+insert into ops.table_classes (table_name, class) values
+    ('chain.configured_contracts', 'ground'),
+    ('chain.asset_events', 'ground'),
+    ('chain.observations', 'ground'),
+    ('chain.transaction_inputs', 'ground'),
+    ('chain.contracts', 'state'),
+    ('ops.coverage', 'operation'),
+    ('chain.contract_links', 'state'),
+    ('chain.assets', 'state'),
+    ('chain.asset_holders', 'state'),
+    ('chain.ownership_history', 'history'),
+    ('chain.asset_transactions', 'history'),
+    ('chain.asset_operations', 'history'),
+    ('chain.asset_permissions', 'state'),
+    ('chain.registrations', 'state'),
+    ('chain.verification_providers', 'state'),
+    ('chain.required_topics', 'state'),
+    ('chain.identities', 'state'),
+    ('chain.identity_links', 'state'),
+    ('chain.identity_keys', 'state'),
+    ('chain.identity_claims', 'state'),
+    ('chain.claim_revocations', 'state'),
+    ('chain.checkpoints', 'operation'),
+    ('chain.audit_trail', 'evidence'),
+    ('chain.system_events', 'evidence'),
+    ('ops.leases', 'operation'),
+    ('ops.headers', 'operation'),
+    ('ops.undo', 'operation'),
+    ('ops.requests', 'operation'),
+    ('ops.table_classes', 'operation');
+
 -- Partitions of the fact tables, made ahead. SECURITY DEFINER: the writer may fill tables, not make them.
 create function ops.ensure_partitions(p_chain_id bigint, p_block bigint) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -192,6 +230,7 @@ comment on function ops.ensure_partitions is 'Makes the partitions of the fact t
 revoke all on function ops.ensure_partitions from public;
 grant execute on function ops.ensure_partitions to asset_indexer_writer;
 
+grant select on ops.table_classes to asset_indexer_writer, asset_indexer_reader;
 grant select, insert, update on chain.checkpoints to asset_indexer_writer;
 grant select, insert on chain.audit_trail, chain.system_events to asset_indexer_writer;
 grant select, insert, update, delete on ops.leases, ops.headers, ops.undo, ops.requests to asset_indexer_writer;

@@ -11,3 +11,4 @@ mod reorg;
 mod rpc;
 mod schema;
 mod support;
+mod tidy;

@@ -69,3 +69,26 @@ async fn every_migration_has_its_way_back() {
             .unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }
+
+#[tokio::test]
+async fn every_table_has_its_class_in_the_catalogue_as_in_the_code() {
+    let pool = pool(&database().await).await;
+    let tables: Vec<(String, Option<String>)> = sqlx::query_as(
+        "select n.nspname || '.' || c.relname, k.class
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         left join ops.table_classes k on k.table_name = n.nspname || '.' || c.relname
+         where n.nspname in ('chain', 'ops', 'app') and c.relkind in ('r', 'p') and not c.relispartition",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("the catalogue can be read");
+    for (name, class) in tables {
+        let class = class.unwrap_or_else(|| panic!("{name} has no class in ops.table_classes"));
+        let declared = table::ALL.into_iter().find(|t| format!("{}.{}", t.schema(), t.name) == name);
+        if let Some(declared) = declared {
+            assert_eq!(class, declared.class.name(), "{name}");
+        } else {
+            assert!(matches!(class.as_str(), "evidence" | "operation" | "application"), "{name} is {class}");
+        }
+    }
+}

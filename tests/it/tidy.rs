@@ -1,0 +1,142 @@
+//! What a module may not know, how long a file may be, and what a repository may not say: read from the files themselves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may use of the others; a newcomer's map of the house.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("amount", &[]),
+    ("block", &[]),
+    ("id", &[]),
+    ("retry", &[]),
+    ("embedded", &[]),
+    ("row", &["amount", "block"]),
+    ("fact", &["block", "row"]),
+    ("source", &["block"]),
+    ("discovery", &["fact"]),
+    ("decode", &["block", "fact"]),
+    ("table", &["amount", "block", "decode", "discovery", "fact", "id", "row", "source"]),
+    ("rpc", &["block", "retry", "source"]),
+    ("store", &["amount", "block", "row", "table"]),
+    ("sync", &["block", "decode", "discovery", "fact", "id", "row", "source", "store", "table"]),
+    ("execute", &["block", "decode", "source", "store", "sync"]),
+    ("observe", &["fact", "table"]),
+    ("daemon", &["decode", "execute", "observe", "retry", "source", "store", "sync"]),
+    ("config", &["decode", "fact", "rpc", "sync"]),
+    (
+        "cli",
+        &[
+            "block", "config", "daemon", "decode", "embedded", "execute", "fact", "observe", "row", "rpc", "source",
+            "store", "sync",
+        ],
+    ),
+];
+
+/// Words that only some modules may contain.
+const WORDS: &[(&str, &[&str])] = &[
+    ("sqlx::", &["store", "embedded", "config", "cli", "daemon"]),
+    ("tokio::", &["rpc", "store", "embedded", "observe", "daemon", "cli"]),
+    ("SystemTime::now", &["observe", "cli", "rpc", "embedded"]),
+    ("std::env", &["config", "embedded", "cli"]),
+];
+
+fn files(under: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(under)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let path = entry.expect("readable").path();
+            if path.is_dir() && !path.ends_with("node_modules") && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn module(path: &Path) -> String {
+    let inner = path.strip_prefix("src").expect("under src");
+    let first = inner.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The file's code without its tests and comments.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("readable");
+    let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn modules_know_only_what_they_may() {
+    let may: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for path in files("src", ".rs") {
+        let module = module(&path);
+        if matches!(module.as_str(), "lib" | "main") || path.to_string_lossy().contains("tests") {
+            continue;
+        }
+        let allowed = may.get(module.as_str()).unwrap_or_else(|| panic!("{module} has no line in the map"));
+        let code = code(&path);
+        for used in code.split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let is_macro = used == "table" && code.contains("use crate::table;");
+            let is_known = may.contains_key(used.as_str());
+            if is_known && used != module && !is_macro && !allowed.contains(&used.as_str()) {
+                wrong.push(format!("{} uses crate::{used}", path.display()));
+            }
+        }
+        for (word, modules) in WORDS {
+            if code.contains(word) && !modules.contains(&module.as_str()) {
+                wrong.push(format!("{} says {word}", path.display()));
+            }
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_stay_short_enough_to_be_read() {
+    let long: Vec<_> = files("src", ".rs")
+        .into_iter()
+        .map(|path| (fs::read_to_string(&path).expect("readable").lines().count(), path))
+        .filter(|(lines, _)| *lines > 420)
+        .collect();
+    assert!(long.is_empty(), "split by meaning: {long:#?}");
+}
+
+#[test]
+fn every_abi_file_is_read_and_every_example_exists() {
+    let source = fs::read_to_string("src/decode/mod.rs").expect("readable");
+    for path in files("abi", ".json") {
+        let name = path.strip_prefix("abi").expect("under abi").to_string_lossy().into_owned();
+        assert!(source.contains(&format!("\"{name}\"")), "abi/{name} is not loaded by decode");
+    }
+}
+
+#[test]
+fn the_repository_names_no_machine() {
+    let endings = [".rs", ".md", ".sql", ".sh", ".toml", ".yaml", ".json", "Makefile", "Dockerfile"];
+    let mut wrong = Vec::new();
+    let machine = [["/wo", "rk/"].concat(), ["/ro", "ot/"].concat(), ["/ho", "me/"].concat()];
+    for folder in ["src", "tests", "migrations", "config", "deploy", "abi", "benches"] {
+        for ending in endings {
+            for path in files(folder, ending) {
+                let text = fs::read_to_string(&path).expect("readable");
+                wrong.extend(
+                    machine
+                        .iter()
+                        .filter(|word| text.contains(word.as_str()))
+                        .map(|word| format!("{}: {word}", path.display())),
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
