@@ -1,4 +1,4 @@
-//! asset-indexer keeps the register of title for tokenized assets.
+#![doc = include_str!("../README.md")]
 
 pub mod amount;
 pub mod block;

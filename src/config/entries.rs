@@ -111,7 +111,7 @@ pub(super) fn abis(
     for entry in entries {
         let role = fields.required(entry, "role", role);
         let file = fields.required(entry, "file", |written| {
-            let path = written.origin.resolve(written.text()?);
+            let path = written.path()?;
             Ok((abi_file(&path)?, path))
         });
         let (Some(role), Some((abi, path))) = (role, file) else { continue };

@@ -72,7 +72,7 @@ impl Reader {
     /// A path; a relative one is seen from where its source stands.
     pub(super) fn path(&mut self, key: Key) -> Option<PathBuf> {
         let shown = |path: &PathBuf| quoted(path.display());
-        self.read(key, None, shown, |written| Ok(written.origin.resolve(written.text()?)))
+        self.read(key, None, shown, Written::path)
     }
 
     /// A URL that carries secrets, given itself or as the file that holds it.
@@ -90,16 +90,12 @@ impl Reader {
             self.refuse(file_key, &file, rule);
             return None;
         }
-        let read = |path: &str| -> Result<(PathBuf, T), String> {
-            if path.contains("://") {
-                return Err(format!("must be the name of a file; a URL belongs into {}", key.path()));
-            }
-            let path = file.origin.resolve(path);
+        let read = |path: PathBuf| -> Result<(PathBuf, T), String> {
             let content = read_limited(&path)?;
             let url = single(content.trim()).and_then(parse);
             Ok((path, url.map_err(|rule| format!("the file's content: {rule}"))?))
         };
-        match file.text().and_then(read) {
+        match file.path().and_then(read) {
             Ok((path, url)) => {
                 let origin = format!("{}, read from {}", file.origin, path.display());
                 self.effective.set(key, quoted_url(&url), origin);

@@ -149,7 +149,8 @@ fn contract(raw: &mut Raw, text: &str) {
     let origin = Origin::Flag { flag: "--contract" };
     let written =
         |text: &str| Written { value: Value::Untyped(text.trim().to_owned()), origin: origin.clone() };
-    let Some((role, place)) = text.split_once('=') else {
+    // A URL is shown by none of its parts.
+    let Some((role, place)) = text.split_once('=').filter(|_| !text.contains("://")) else {
         raw.errors.push(ConfigError {
             origin: origin.clone(),
             key: CONTRACT.name.to_owned(),

@@ -1,6 +1,7 @@
 //! A value as it was written, and what it can be read as. Everything that shows one goes through here.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::error::Origin;
 
@@ -60,6 +61,14 @@ impl Written {
             Value::Integer { .. } | Value::Boolean(_) | Value::Other(_) => {
                 Err("must be a text in quotes".to_owned())
             }
+        }
+    }
+
+    /// A path, seen from where its source stands.
+    pub(super) fn path(&self) -> Result<PathBuf, String> {
+        match self.text()? {
+            text if text.contains("://") => Err("must be a path, and this is a URL".to_owned()),
+            text => Ok(self.origin.resolve(text)),
         }
     }
 

@@ -264,17 +264,15 @@ impl<S: Source, D: Store> Sync<S, D> {
         match plan(&checkpoint, &view, until, self.range_blocks) {
             Step::Backfill(range) => self.backfill(&checkpoint, &view, range).await,
             Step::Follow(number) => self.follow(&checkpoint, &view, number).await,
-            Step::Check(number) => self.check(&checkpoint, number, late).await,
+            Step::Check(number) => match self.check(&checkpoint, number).await? {
+                Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
+                checked => Ok(checked),
+            },
         }
     }
 
     /// Nothing is above the checkpoint: is what is below still the chain's?
-    async fn check(
-        &mut self,
-        checkpoint: &Checkpoint,
-        number: u64,
-        late: bool,
-    ) -> Result<Outcome, SyncError> {
+    async fn check(&mut self, checkpoint: &Checkpoint, number: u64) -> Result<Outcome, SyncError> {
         let ours = if number == checkpoint.block.id.number {
             Some(checkpoint.block)
         } else {
@@ -283,7 +281,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         let theirs = self.source.header(number).await?;
         match (ours, theirs) {
             (Some(ours), Some(theirs)) if ours.id != theirs.id => self.roll_back(checkpoint).await,
-            _ if late => Ok(Outcome::CaughtUp { through: number, joined: false, events: 0 }),
             _ => Ok(Outcome::Idle),
         }
     }

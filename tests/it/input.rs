@@ -1,1 +1,475 @@
-//! Being written.
+//! Bad input: what people mistype, misconfigure or point at the wrong thing. The program says what, where and how to
+//! mend it, ends with the exit code that `--help` promises, and changes nothing.
+
+use alloy::primitives::{Address, U256};
+use asset_indexer::embedded::{Cluster, Options};
+use asset_indexer::store::postgres::migrate;
+use scenario::{Artifacts, Emitter, Node, NodeOptions, PlainToken, truth};
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row as _};
+
+use crate::support::command::{Folder, Line, closed_port};
+use crate::support::events::account;
+use crate::support::real::node;
+use crate::support::scripted_node::{Chain, ScriptedNode, error, range_of};
+use crate::support::world::{binaries, cluster, database, pool};
+
+const USAGE: i32 = 2;
+const UNAVAILABLE: i32 = 69;
+const PERMISSION: i32 = 77;
+const CONFIG: i32 = 78;
+
+/// A token with transfers in blocks 2 to 9, the mint in block 1.
+async fn token(node: &Node) -> PlainToken {
+    let artifacts = Artifacts::open().expect("npm's packages are there");
+    let holder = node.account(0);
+    let token = PlainToken::deploy(node, &artifacts, holder, "Plain", "PLN", U256::from(1_000)).await;
+    let token = token.expect("it deploys");
+    for number in 1..=8 {
+        let amount = U256::from(10 * number);
+        node.send(&token.transfer(holder, node.account(number), amount)).await.expect("it transfers");
+    }
+    token
+}
+
+/// `backfill` of a token over some blocks.
+async fn backfill(node: &Node, database: &str, token: Address, range: &[&str]) -> Line {
+    let line = Line::new(&["backfill"]).node(node.port()).contract("erc20", token);
+    let line = range.iter().fold(line, |line, argument| line.arg(*argument));
+    line.database("postgres", database).await
+}
+
+async fn count(pool: &PgPool, table: &'static str) -> i64 {
+    let sql = AssertSqlSafe(format!("select count(*) from {table}"));
+    sqlx::query_scalar(sql).fetch_one(pool).await.expect("readable")
+}
+
+#[tokio::test]
+async fn every_mistake_of_a_file_is_told_at_once_with_its_line() {
+    let folder = Folder::new();
+    folder.write("broken.json", "[{\"type\": \"event\", \"name\": ");
+    folder.write("functions.json", "[]");
+    let text = r#"[chain]
+finality = "depht"
+idd = 1
+[rpc]
+url = "ftp://canaryuser:canarypw@node.example/canarykey"
+timeout_ms = "soon"
+[database]
+url = "postgres://canaryuser:canarypw@db.example/assets?sslmod=require"
+[[contract]]
+role = "erc2"
+address = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+[[contract]]
+role = "erc20"
+address = "0x5FbDB2315678afecb367f032d93F642f64180aa4"
+[[abi]]
+role = "trex_token"
+file = "broken.json"
+[[abi]]
+role = "trex_token"
+file = "functions.json"
+[[abi]]
+role = "erc20"
+file = "missing.json"
+"#;
+    let file = folder.write("indexer.toml", text);
+    for command in ["check-config", "run", "status"] {
+        let ended = Line::new(&[command, "--config", &file]).run().await;
+        let at = |line: usize| format!("{file}:{line}: ");
+        ended.failed(
+            CONFIG,
+            &[
+                "10 mistakes in the configuration:",
+                &format!("{}chain.finality = \"depht\": ", at(2)),
+                &format!("{}chain.idd", at(3)),
+                &format!("{}rpc.url", at(5)),
+                &format!("{}rpc.timeout_ms", at(6)),
+                &format!("{}database.url", at(8)),
+                "sslmode",
+                &format!("{}contract.role = \"erc2\": unknown role (did you mean \"erc20\"?)", at(10)),
+                &format!("{}contract.address", at(14)),
+                "checksum",
+                &format!("{}abi.file = \"broken.json\": ABI file ", at(17)),
+                "broken.json is not a JSON ABI",
+                "line 1 column 28",
+                &format!("{}abi.file", at(20)),
+                "functions.json is not a JSON ABI",
+                "it declares no event",
+                &format!("{}abi.file", at(23)),
+                "missing.json cannot be read: No such file",
+            ],
+        );
+    }
+}
+
+#[tokio::test]
+async fn arguments_are_checked_like_the_file() {
+    let typo =
+        Line::new(&["check-config", "--contract", "trex_factry=0x5FbDB2315678afecb367f032d93F642f64180aa3"]);
+    typo.run()
+        .await
+        .failed(CONFIG, &["--contract", "unknown role (did you mean \"trex_factory\"?)", "id_factory"]);
+    let ended = Line::new(&["run"]).set("RPC_URL", " ").run().await;
+    ended.failed(CONFIG, &["environment RPC_URL: rpc.url: is set but empty"]);
+    let ended = Line::new(&["check-config", "--config", "nowhere.toml"]).run().await;
+    ended.failed(CONFIG, &["nowhere.toml: the configuration file cannot be read: No such file"]);
+    let ended = Line::new(&["backfil", "--from", "1"]).run().await;
+    assert_eq!(ended.code, Some(USAGE), "{ended:#?}");
+    assert!(ended.err.contains("unrecognized subcommand 'backfil'"), "{ended:#?}");
+}
+
+#[tokio::test]
+async fn without_a_node_or_a_contract_there_is_nothing_to_follow() {
+    let database = database().await;
+    let no_node = Line::new(&["run"]).database("postgres", &database).await;
+    no_node.run().await.failed(CONFIG, &["no RPC URL", "--rpc URL", "RPC_URL", "rpc.url"]);
+    let node = node().await;
+    for command in [&["run"][..], &["backfill", "--from", "0"]] {
+        let line = Line::new(command).node(node.port()).database("postgres", &database).await;
+        line.run()
+            .await
+            .failed(CONFIG, &["no contract is configured", "[[contract]]", "--contract ROLE=ADDRESS"]);
+    }
+    let line = Line::new(&["status"]).database("postgres", &database).await;
+    line.run().await.failed(1, &["the tables are empty", "nothing is indexed yet"]);
+    assert_eq!(count(&pool(&database).await, "chain.checkpoints").await, 0);
+}
+
+#[tokio::test]
+async fn a_node_of_another_chain_is_refused() {
+    let (node, database) = (node().await, database().await);
+    let token = token(&node).await.address;
+    let line = backfill(&node, &database, token, &["--from", "0"]).await;
+    let said = ["the node serves chain 31337", "the configuration says chain 1", "[chain] id", "RPC"];
+    for command in [
+        &["run"][..],
+        &["backfill", "--from", "0"],
+        &["decode", &format!("{:?}", alloy::primitives::B256::ZERO)],
+    ] {
+        let other = Line::new(command)
+            .node(node.port())
+            .contract("erc20", token)
+            .set("ASSET_INDEXER__CHAIN__ID", "1");
+        other.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+    }
+    line.run().await.done();
+}
+
+#[tokio::test]
+async fn a_database_of_another_chain_with_the_same_id_is_left_alone() {
+    let (first, database) = (node().await, database().await);
+    let address = token(&first).await.address;
+    backfill(&first, &database, address, &["--from", "0"]).await.run().await.done();
+    let pool = pool(&database).await;
+    let before = count(&pool, "chain.asset_events").await;
+    assert_eq!(before, 9);
+    let options = NodeOptions { genesis_timestamp: 1_600_000_000, ..NodeOptions::default() };
+    let second = Node::start_with(options).await.expect("anvil starts");
+    second.mine(20).await.expect("anvil mines");
+    let hashes = [first.block_hash(0).await.expect("there"), second.block_hash(0).await.expect("there")];
+    assert_ne!(hashes[0], hashes[1]);
+    let stored = format!("the database holds chain 31337 with genesis {}", hashes[0]);
+    let found = format!("the node serves chain 31337 with genesis {}", hashes[1]);
+    let said = [stored.as_str(), found.as_str(), "use another database, or another node"];
+    let run = Line::new(&["run"]).node(second.port()).contract("erc20", address);
+    run.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+    for range in
+        [&["--from", "10"][..], &["--from", "0", "--to", "9"], &["--from", "0", "--to", "9", "--repair"]]
+    {
+        backfill(&second, &database, address, range).await.run().await.failed(CONFIG, &said);
+    }
+    let rewind = Line::new(&["rewind", "--to", "4", "--reason", "a test"]).node(second.port());
+    rewind.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+    assert_eq!(count(&pool, "chain.asset_events").await, before);
+    assert_eq!(count(&pool, "chain.audit_trail").await, 0);
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_there_is_named_by_its_host_only() {
+    let (database, port) = (database().await, closed_port());
+    for command in [&["run"][..], &["backfill", "--from", "0"]] {
+        let line = Line::new(command).node(port).contract("erc20", account(7, 7));
+        let ended = line.database("postgres", &database).await.run().await;
+        ended.failed(
+            UNAVAILABLE,
+            &[&format!("127.0.0.1:{port} did not answer eth_chainId"), "refused", "rpc.url"],
+        );
+    }
+    let alias = Line::new(&["run"]).node(port).contract("erc20", account(7, 7));
+    let alias = alias.set("ASSET_INDEXER__RPC__ALIAS", "our node").database("postgres", &database).await;
+    alias.run().await.failed(CONFIG, &["rpc.alias"]);
+    let alias = Line::new(&["run"]).node(port).contract("erc20", account(7, 7));
+    let alias = alias.set("ASSET_INDEXER__RPC__ALIAS", "our-node").database("postgres", &database).await;
+    alias.run().await.failed(UNAVAILABLE, &["our-node did not answer eth_chainId"]);
+}
+
+#[tokio::test]
+async fn a_node_without_the_history_is_refused_with_the_block_it_lacks() {
+    let contract = account(7, 7);
+    let scripted = ScriptedNode::start(Chain::with_logs(40, contract, [30])).await;
+    scripted.rule(|asked, _| {
+        let lacks = asked.method == "eth_getLogs" && range_of(&asked.params[0]).0 < 20;
+        lacks.then(|| error(4444, "pruned history unavailable"))
+    });
+    // Old states are gone with old logs.
+    scripted.rule(|asked, _| {
+        let is_old = asked.method == "eth_getCode" && asked.params[1] != "0x28";
+        is_old.then(|| error(-32000, "missing trie node 00 (path ) state 0x00 is not available"))
+    });
+    let database = database().await;
+    let url = scripted.url("/canarykey?key=canary");
+    let run = Line::new(&["run"]).set("RPC_URL", url).contract("erc20", contract);
+    let ended = run.database("postgres", &database).await.run().await;
+    ended.failed(
+        CONFIG,
+        &[
+            "has no eth_getLogs history at block",
+            "pruned history unavailable",
+            "use a node that keeps it",
+            "start later",
+        ],
+    );
+    assert_eq!(count(&pool(&database).await, "chain.asset_events").await, 0);
+}
+
+#[tokio::test]
+async fn an_address_without_code_is_refused() {
+    let (node, database) = (node().await, database().await);
+    let nobody = account(7, 7);
+    let line = Line::new(&["run"]).node(node.port()).contract("trex_factory", nobody);
+    line.database("postgres", &database).await.run().await.failed(
+        CONFIG,
+        &[
+            &format!(
+                "there is no contract at {nobody} (configured as trex_factory) on chain 31337 at block 0"
+            ),
+            "check the address and the RPC's chain",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_range_that_cannot_be_indexed_is_a_usage_error() {
+    let (node, database) = (node().await, database().await);
+    let token = token(&node).await.address;
+    for (range, parts) in [
+        (&["--from", "99"][..], ["--from 99 is above the chain's head 9", "nothing to index yet"]),
+        (&["--from", "5", "--to", "4"], ["--to 4", "is below --from 5"]),
+        (&["--from", "0", "--to", "99"], ["--to 99 is above the chain's head 9", "leave it out"]),
+    ] {
+        backfill(&node, &database, token, range).await.run().await.failed(USAGE, &parts);
+    }
+    backfill(&node, &database, token, &["--from", "0", "--to", "5"]).await.run().await.done();
+    let gap = backfill(&node, &database, token, &["--from", "8"]).await.run().await;
+    gap.failed(USAGE, &["--from 8 would leave a gap", "the tables reach block 5", "start at 6 or below"]);
+    assert_eq!(count(&pool(&database).await, "chain.asset_events").await, 5);
+    let on = backfill(&node, &database, token, &["--from", "6"]).await.run().await.done();
+    assert!(on.contains("blocks 6 to 9 are indexed"), "{on}");
+    let above = Line::new(&["run", "--contract", &format!("erc20={token}@99")]).node(node.port());
+    let above = above.database("postgres", &self::database().await).await.run().await;
+    above.failed(CONFIG, &["start block 99 of", "is above the chain's head 9"]);
+}
+
+#[tokio::test]
+async fn a_start_above_the_first_event_needs_partial_and_then_opens_with_what_the_chain_says() {
+    let (node, database) = (node().await, database().await);
+    let token = token(&node).await.address;
+    let said = [
+        &format!("start block 5 of {token} is above its first event at block 1"),
+        "start at 1 or below",
+        "complete only from 5 on",
+        "--partial",
+    ];
+    backfill(&node, &database, token, &["--from", "5"]).await.run().await.failed(CONFIG, &said);
+    let line = Line::new(&["run", "--contract", &format!("erc20={token}@5")]).node(node.port());
+    line.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+    let pool = pool(&database).await;
+    assert_eq!(count(&pool, "chain.checkpoints").await, 0);
+    backfill(&node, &database, token, &["--from", "5", "--partial"]).await.run().await.done();
+
+    let (complete_from, supply): (i64, String) =
+        sqlx::query_as("select complete_from, total_supply::text from chain.assets")
+            .fetch_one(&pool)
+            .await
+            .expect("one");
+    assert_eq!((complete_from, supply.as_str()), (5, "1000"));
+    let asked: Vec<(i64, String)> = sqlx::query_as("select distinct block_number, outcome from chain.observations where input <> '\\x06fdde03' and input <> '\\x95d89b41' and input <> '\\x313ce567'")
+        .fetch_all(&pool)
+        .await
+        .expect("readable");
+    assert_eq!(
+        asked,
+        [(4, "returned".to_owned())],
+        "opening balances and supply are those of the block before"
+    );
+    let past = sqlx::query("select holder::bytea, block_number, balance::text from chain.ownership_history")
+        .fetch_all(&pool)
+        .await
+        .expect("readable");
+    assert_eq!(past.len(), 10, "two wallets a transfer");
+    for row in past {
+        let (holder, at) =
+            (Address::from_slice(row.get(0)), u64::try_from(row.get::<i64, _>(1)).expect("a height"));
+        let hash = node.block_hash(at).await.expect("there");
+        let balance = truth::balance(&node, hash, token, holder).await.expect("the token answers");
+        assert_eq!(row.get::<String, _>(2), balance.to_string(), "{holder} at block {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_contract_keeps_the_role_it_is_stored_with() {
+    let (node, database) = (node().await, database().await);
+    let token = token(&node).await.address;
+    backfill(&node, &database, token, &["--from", "0"]).await.run().await.done();
+    let line = Line::new(&["run"]).node(node.port()).contract("trex_token", token);
+    line.database("postgres", &database).await.run().await.failed(
+        CONFIG,
+        &[
+            &format!("{token} is configured as trex_token, and the tables hold it as erc20"),
+            "correct the role, or use a fresh database",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_rewind_needs_a_reason_and_a_block_below() {
+    let (node, database) = (node().await, database().await);
+    let token = token(&node).await.address;
+    backfill(&node, &database, token, &["--from", "0"]).await.run().await.done();
+    let rewind = async |arguments: &[&str]| {
+        let line = Line::new(&["rewind"]).node(node.port()).contract("erc20", token);
+        let line = arguments.iter().fold(line, |line, argument| line.arg(*argument));
+        line.database("postgres", &database).await.run().await
+    };
+    for reason in ["", "  "] {
+        rewind(&["--to", "5", "--reason", reason]).await.failed(USAGE, &["--reason is empty", "audit trail"]);
+    }
+    let missing = rewind(&["--to", "5"]).await;
+    assert_eq!(missing.code, Some(USAGE), "{missing:#?}");
+    assert!(missing.err.contains("--reason"), "{missing:#?}");
+    for to in ["9", "10"] {
+        let ended = rewind(&["--to", to, "--reason", "a test"]).await;
+        ended.failed(1, &[&format!("block {to} is not below the checkpoint 9"), "nothing to take back"]);
+        assert!(!ended.out.contains("rewinding"), "it says what it does not do: {ended:#?}");
+    }
+    assert_eq!(count(&pool(&database).await, "chain.asset_events").await, 9);
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_this_programs_is_refused_with_the_remedy() {
+    let node = node().await;
+    let lines = async |database: &str| {
+        let mut ended = Vec::new();
+        for command in [&["run"][..], &["status"], &["rebuild"], &["backfill", "--from", "0"]] {
+            let line = Line::new(command).node(node.port()).contract("erc20", account(7, 7));
+            ended.push(line.database("postgres", database).await.run().await);
+        }
+        ended
+    };
+    let empty = format!("t_{}", uuid::Uuid::new_v4().simple());
+    cluster().await.create_database(&empty, None).await.expect("a database");
+    for ended in lines(&empty).await {
+        ended.failed(
+            CONFIG,
+            &["the database's schema is not there yet", "run `asset-indexer migrate`", "ADMIN_DATABASE_URL"],
+        );
+    }
+
+    let old = database().await;
+    let sql = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations) returning version";
+    let newest: i64 = sqlx::query_scalar(sql).fetch_one(&pool(&old).await).await.expect("it was migrated");
+    for ended in lines(&old).await {
+        ended.failed(
+            CONFIG,
+            &[
+                "the database's schema is version",
+                &format!("needs version {newest}"),
+                "run `asset-indexer migrate`",
+            ],
+        );
+    }
+
+    let newer = database().await;
+    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99991231000001, 'later', true, '', 0)")
+        .execute(&pool(&newer).await)
+        .await
+        .expect("the superuser may");
+    let migrated = Line::new(&["migrate"]).database("postgres", &newer).await.run().await;
+    for ended in lines(&newer).await.into_iter().chain([migrated]) {
+        ended.failed(
+            CONFIG,
+            &["the database's schema is version 99991231000001", "migrated by a newer program: run that one"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn missing_rights_are_told_with_what_to_grant() {
+    let (node, database) = (node().await, database().await);
+    let token = token(&node).await.address;
+    let pool = pool(&database).await;
+    let stranger = format!("stranger_{}", uuid::Uuid::new_v4().simple());
+    pool.execute(AssertSqlSafe(format!("create role {stranger} login"))).await.expect("the superuser may");
+    let command = async |words: &[&str]| {
+        let line = Line::new(words).node(node.port()).contract("erc20", token);
+        line.database(&stranger, &database).await.run().await
+    };
+    for words in [&["run"][..], &["status"], &["backfill", "--from", "0"]] {
+        command(words)
+            .await
+            .failed(PERMISSION, &["permission denied", "SQLSTATE 42501", "asset_indexer_writer"]);
+    }
+    pool.execute(AssertSqlSafe(format!("grant asset_indexer_reader to {stranger}")))
+        .await
+        .expect("the superuser may");
+    for words in [&["run"][..], &["backfill", "--from", "0"]] {
+        command(words)
+            .await
+            .failed(PERMISSION, &["permission denied", "SQLSTATE 42501", "asset_indexer_writer"]);
+    }
+    pool.execute(AssertSqlSafe(format!("grant asset_indexer_writer to {stranger}")))
+        .await
+        .expect("the superuser may");
+    command(&["backfill", "--from", "0"]).await.done();
+
+    let empty = format!("t_{}", uuid::Uuid::new_v4().simple());
+    cluster().await.create_database(&empty, None).await.expect("a database");
+    let ended = Line::new(&["migrate"]).database(&stranger, &empty).await.run().await;
+    ended.failed(
+        PERMISSION,
+        &["the database refused migrating", "permission denied", "asset-indexer migrate --print-roles"],
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_or_wants_another_password_is_told_without_it() {
+    let port = closed_port();
+    let line = |url: String| Line::new(&["run"]).set("DATABASE_URL", url);
+    let ended = line(format!("postgres://canaryuser:canarypw@127.0.0.1:{port}/canarydb")).run().await;
+    ended.failed(
+        UNAVAILABLE,
+        &["the database did not answer while connecting", &format!("127.0.0.1:{port}"), "refused"],
+    );
+
+    let options = Options { listen_tcp: Some(port), ..Options::scratch(binaries()) };
+    let cluster = Cluster::start(options).await.expect("a private PostgreSQL starts");
+    cluster.create_database("assets", None).await.expect("a database");
+    let mut owner =
+        PgConnection::connect_with(&cluster.connect_options("postgres", "assets")).await.expect("connects");
+    migrate(&mut owner).await.expect("it migrates");
+    owner.execute("create role indexer login password 'canarypw'").await.expect("the superuser may");
+    owner.execute("grant asset_indexer_reader to indexer").await.expect("the superuser may");
+    let ended = line(format!("postgres://indexer:canarywrong@127.0.0.1:{port}/assets")).run().await;
+    ended.failed(
+        PERMISSION,
+        &["the database refused connecting", "password authentication failed", "SQLSTATE 28P01"],
+    );
+    let ended = line(format!("postgres://indexer:canarypw@127.0.0.1:{port}/nowhere")).run().await;
+    ended.failed(CONFIG, &["the database refused connecting", "database \"nowhere\" does not exist"]);
+    // With the right one the next thing that is missing is the node.
+    let ended = line(format!("postgres://indexer:canarypw@127.0.0.1:{port}/assets")).run().await;
+    ended.failed(CONFIG, &["no RPC URL"]);
+    owner.close().await.expect("it closes");
+    cluster.stop().await.expect("it stops");
+}

@@ -1,9 +1,16 @@
 -- Which wallets were verified by a registry at one block and no longer at a later one, and why?
 -- $1 chain id, $2 identity registry (0x text), $3 earlier block, $4 later block
-select api.hex(before.wallet) as wallet, api.hex(before.identity) as identity,
-    coalesce(after.verdict, 'not_verified') as verdict,
-    case when after.wallet is null then 'not registered' else after.reason end as reason
-from chain.verdicts($1::bigint, api.address($2::text), $3::bigint) before
-left join chain.verdicts($1::bigint, api.address($2::text), $4::bigint) after on after.wallet = before.wallet
-where before.verdict = 'verified' and after.verdict is distinct from 'verified'
-order by before.wallet;
+-- Grouped, not joined: the plan stays the same however many rows PostgreSQL expects of a function.
+select api.hex(v.wallet) as wallet, max(api.hex(v.identity)) as identity,
+    coalesce(max(v.after), 'not_verified') as verdict,
+    case when max(v.after) is null then 'not registered' else max(v.reason) end as reason
+from (
+    select wallet, identity, verdict as before, null as after, null as reason
+    from chain.verdicts($1::bigint, api.address($2::text), $3::bigint) where verdict = 'verified'
+    union all
+    select wallet, null, null, verdict, reason
+    from chain.verdicts($1::bigint, api.address($2::text), $4::bigint)
+) v
+group by v.wallet
+having max(v.before) = 'verified' and max(v.after) is distinct from 'verified'
+order by v.wallet;

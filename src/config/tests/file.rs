@@ -128,7 +128,8 @@ fn words_and_names_have_rules() {
         ),
         (
             "[log]\nlevel = \"info,sqlx=loud\"",
-            "log.level = \"info,sqlx=loud\": is no filter such as info,sqlx=warn: invalid filter directive",
+            "log.level = \"info,sqlx=loud\": is no filter such as info,sqlx=warn: error parsing level filter: \
+             expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
         ),
     ] {
         assert_eq!(said(text), format!("config.toml:2: {message}"));
@@ -163,8 +164,8 @@ fn unknown_keys_are_refused_with_what_was_meant() {
         ("\nabi = [1]", "abi: is a list: write [[abi]] with double brackets"),
     ] {
         let errors = load(text).expect_err("an unknown key");
-        let first = errors.iter().next().expect("a mistake").to_string();
-        assert_eq!(first, format!("config.toml:2: {message}"));
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(told.contains(&format!("config.toml:2: {message}")), "{message}\n{told:?}");
     }
 }
 

@@ -176,7 +176,7 @@ fn abi_files_are_found_beside_the_file_and_read() {
             "4 mistakes in the configuration:\
              \n  config.toml:3: abi.file = \"none.json\": ABI file none.json cannot be read: No such file or directory \
              (os error 2)\
-             \n  config.toml:6: abi.file = \"broken.json\": ABI file broken.json {form}: trailing comma at line 2 column 21\
+             \n  config.toml:6: abi.file = \"broken.json\": ABI file broken.json {form}: trailing comma at line 2 column 20\
              \n  config.toml:9: abi.file = \"empty.json\": ABI file empty.json {form}: it declares no event\
              \n  config.toml:15: abi.file = \"paid.json\": is configured already for this role (config.toml:10)"
         )

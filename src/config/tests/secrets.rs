@@ -90,10 +90,7 @@ fn a_file_with_a_secret_is_read_from_where_the_configuration_stands() {
         assert_eq!(said, format!("config.toml:2: rpc.url_file = {name:?}: {rule}"));
     }
     let said = load(NODE).expect_err("a URL is no file");
-    assert_eq!(
-        said,
-        "config.toml:2: rpc.url_file = [redacted]: must be the name of a file; a URL belongs into rpc.url"
-    );
+    assert_eq!(said, "config.toml:2: rpc.url_file = [redacted]: must be a path, and this is a URL");
 }
 
 #[test]
@@ -144,7 +141,7 @@ fn a_secret_in_the_wrong_place_is_not_shown_either() {
         format!("[rpc]\n{NODE}"),
         format!("[[contract]]\nrole = \"{NODE}\"\naddress = \"{NODE}\""),
         format!("[[claim_topic]]\ntopic = \"0{NODE}\"\nexpires_at_word = \"{NODE}\""),
-        format!("[[abi]]\nrole = \"{NODE}\"\nfile = 1"),
+        format!("[[abi]]\nrole = \"{NODE}\"\nfile = \"{NODE}\""),
     ] {
         let errors = load(&text).expect_err("a mistake");
         let shown = format!("{errors}{errors:?}");

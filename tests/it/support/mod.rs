@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod command;
 pub mod ddl;
 pub mod events;
 pub mod play;
