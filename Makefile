@@ -23,7 +23,7 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items
-	$(TOOLS)/bin/cargo-deny --offline check --config .deny.toml licenses bans sources
+	$(TOOLS)/bin/cargo-deny --config .deny.toml check licenses bans sources
 	@echo "advisories are not checked here (their database is not in a package registry): cargo deny check advisories"
 
 deploy-check:

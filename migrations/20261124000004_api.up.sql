@@ -690,10 +690,13 @@ begin atomic
     select api.units(h.balance, a.decimals), h.balance, api.units(h.frozen, a.decimals), h.frozen, h.wallet_frozen,
         h.block_number, h.timestamp, api.hex(h.transaction_hash)
     from chain.assets a
-    join chain.ownership_history h on h.chain_id = a.chain_id and h.asset_id = asset
-        and h.holder = api.address(balance_at.holder) and h.block_number <= block
-    where a.id = asset
-    order by h.block_number desc, h.log_index desc limit 1;
+    cross join lateral (
+        select n.* from chain.ownership_history n
+        where n.chain_id = a.chain_id and n.asset_id = asset and n.holder = api.address(balance_at.holder)
+            and n.block_number <= block
+        order by n.block_number desc, n.log_index desc limit 1
+    ) h
+    where a.id = asset;
 end;
 comment on function api.balance_at is
 'What a wallet held of an asset at the end of a block, and since when; no row where it had never held any by then.';

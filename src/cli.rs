@@ -168,7 +168,13 @@ impl From<crate::store::StoreError> for Failure {
             E::NotTheWriter => Self::TEMPORARY,
             E::Corrupt { .. } => 70,
         };
-        Self::new(code, error)
+        match &error {
+            E::Refused { during, reason } if *during != "migrating" && reason.contains("SQLSTATE 42501") => {
+                let remedy = "grant asset_indexer_writer to the role of the database's URL";
+                Self::new(code, format!("{error}; {remedy}"))
+            }
+            _ => Self::new(code, error),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The configuration: what was written becomes what is meant, or every mistake at once.
 //!
 //! # Sources
-//! A later one wins: defaults, the file (`--config`, or `ASSET_INDEXER_CONFIG`), `ASSET_INDEXER__SECTION__KEY` of the
-//! environment, the variables that programs share (`DATABASE_URL`, `ADMIN_DATABASE_URL` and `RPC_URL`, each also with
-//! `_FILE`; `LOG_LEVEL` before `RUST_LOG`; `LOG_FORMAT`), the command line. A key that no source knows is a mistake.
-//! What a later source replaces is not looked at. A relative path in the file starts from the file's directory.
+//! A later one wins: defaults, the file (`--config`, or `ASSET_INDEXER_CONFIG`),
+//! `ASSET_INDEXER__SECTION__KEY` of the environment, the variables that programs share (`DATABASE_URL`,
+//! `ADMIN_DATABASE_URL` and `RPC_URL`, each also with `_FILE`; `LOG_LEVEL` before `RUST_LOG`; `LOG_FORMAT`),
+//! the command line. A key that no source knows is a mistake. What a later source replaces is not looked at.
+//! A relative path in the file starts from the file's directory.
 //!
 //! Knows every key (`key`), and what the modules take; connects to nothing, prints nothing.
 //!

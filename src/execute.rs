@@ -101,11 +101,15 @@ impl<S: Source> Executor<S> {
         Ok((checkpoint, self.store.headers().await?))
     }
 
-    fn node(&self) -> Result<Arc<S>, ExecuteError> {
-        self.node.clone().ok_or_else(|| {
+    /// The node, which must serve the chain of the tables: another one's answers would replace them.
+    async fn node(&self) -> Result<Arc<S>, ExecuteError> {
+        let node = self.node.clone().ok_or_else(|| {
             let reason = "no RPC URL is configured".to_owned();
-            SourceError::Refused { provider: "none".to_owned(), method: "any", reason }.into()
-        })
+            ExecuteError::from(SourceError::Refused { provider: "none".to_owned(), method: "any", reason })
+        })?;
+        let sync = Sync::new(node.clone(), self.store.clone(), self.decoder.clone(), self.config.clone());
+        sync.check_chain().await?;
+        Ok(node)
     }
 
     async fn reread(
@@ -119,7 +123,8 @@ impl<S: Source> Executor<S> {
         if range.to > at {
             return Err(ExecuteError::NotIndexed { from: range.from, to: range.to, checkpoint: at });
         }
-        let mut sync = Sync::new(self.node()?, self.store.clone(), self.decoder.clone(), self.config.clone());
+        let mut sync =
+            Sync::new(self.node().await?, self.store.clone(), self.decoder.clone(), self.config.clone());
         let (mut differences, mut logs): (Vec<Difference>, usize) = (Vec::new(), 0);
         let (mut add, mut remove) = (Vec::new(), Vec::new());
         let mut from = range.from;
@@ -163,7 +168,7 @@ impl<S: Source> Executor<S> {
         let (ancestor, journalled) = match ours {
             Some(ours) => (ours, to >= checkpoint.finalized.number),
             None => {
-                let theirs = self.node()?.header(to).await?;
+                let theirs = self.node().await?.header(to).await?;
                 (theirs.ok_or(SourceError::BlockGone { number: to, hash: None })?, false)
             }
         };

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alloy::hex;
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::SolValue;
 use axum::Router;
 use axum::body::Bytes;
@@ -286,7 +286,7 @@ impl Node {
         match (token, input.as_str().unwrap_or_default()) {
             (Some(token), "0x06fdde03") => bytes(out, &format!("Benchmark token {token}").abi_encode()),
             (Some(token), "0x95d89b41") => bytes(out, &format!("BT{token}").abi_encode()),
-            (Some(_), "0x313ce567") => bytes(out, &18_u8.abi_encode()),
+            (Some(_), "0x313ce567") => bytes(out, &U256::from(18).abi_encode()),
             _ => return Err(REVERTED),
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::Failure;
 use super::backfill::Progress;
 use super::setup::{self, Database};
 use crate::config::Config;
-use crate::execute::Executor;
+use crate::execute::{ExecuteError, Executor};
 use crate::rpc::Rpc;
 use crate::store::postgres::{Lease, PostgresStore, Request, Requests, failed};
 
@@ -138,7 +138,11 @@ pub(super) async fn rewind(config: Config, to: u64, reason: &str) -> Result<(), 
     }
     let database = Database::open(&config).await?;
     let chain_id = setup::chain_without_node(&config, &database.pool).await?;
-    let at = checkpoint(&database.pool, chain_id).await?.unwrap_or_default();
+    let at = match checkpoint(&database.pool, chain_id).await? {
+        None => return Err(ExecuteError::Empty.into()),
+        Some(at) if to >= at => return Err(ExecuteError::NothingAbove { to, checkpoint: at }.into()),
+        Some(at) => at,
+    };
     let events: i64 = sqlx::query_scalar(
         "select count(*) from chain.asset_events where chain_id = $1 and block_number > $2",
     )

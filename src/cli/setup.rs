@@ -89,9 +89,16 @@ impl Database {
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
-    PgConnection::connect_with(options)
-        .await
-        .map_err(|error| crate::store::postgres::failed("connecting", &error).into())
+    PgConnection::connect_with(options).await.map_err(|error| {
+        let failure = Failure::from(crate::store::postgres::failed("connecting", &error));
+        let place = match options.get_socket() {
+            Some(_) => "its socket".to_owned(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        };
+        let message =
+            format!("{}; tried {place}: check the database's URL, and that it runs", failure.message);
+        Failure::new(failure.code, message)
+    })
 }
 
 async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
@@ -150,7 +157,11 @@ pub(super) async fn node(config: &Config) -> Result<(Arc<Rpc>, u64), Failure> {
         return Err(Failure::new(Failure::CONFIG, message));
     };
     let rpc = Rpc::new(rpc)?;
-    let found = rpc.chain_id().await?;
+    let found = rpc.chain_id().await.map_err(|error| {
+        let failure = Failure::from(error);
+        let remedy = "check the RPC URL (--rpc, RPC_URL, rpc.url), and that the node runs";
+        Failure::new(failure.code, format!("{}; {remedy}", failure.message))
+    })?;
     let chain_id = config.chain.id.unwrap_or(found);
     if chain_id != found {
         let error = sync::StartError::OtherChain { configured: chain_id, found };

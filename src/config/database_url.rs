@@ -6,7 +6,8 @@ use std::str::FromStr;
 use alloy::transports::http::reqwest::Url;
 use sqlx::postgres::PgConnectOptions;
 
-/// What a URL may say in its query. Others would be ignored by the driver, and a misspelt `sslmode` with them.
+/// What a URL may say in its query. Others would be ignored by the driver, and a misspelt `sslmode` with
+/// them.
 const PARAMETERS: [&str; 13] = [
     "application_name",
     "dbname",
@@ -66,7 +67,8 @@ impl FromStr for DatabaseUrl {
         if url.cannot_be_a_base() {
             return Err(malformed("there is no // after the scheme"));
         }
-        // A raw '/', '?' or '#' in the password ends the host's part early, and what follows is taken for a path.
+        // A raw '/', '?' or '#' in the password ends the host's part early, and what follows is taken for a
+        // path.
         if url.path().contains('@') || url.fragment().is_some() {
             return Err(malformed(
                 "a raw '/' or '#' stands in the password, or a raw '@' or '#' after the host",
@@ -135,7 +137,8 @@ mod tests {
         let parsed = |reason: &str| format!("the database's URL cannot be parsed ({reason}){form}");
         let raw = parsed("a raw '/' or '#' stands in the password, or a raw '@' or '#' after the host");
         let parameter = "the database's URL has a parameter that is not one of application_name, dbname, host, \
-                         hostaddr, options, password, port, sslcert, sslkey, sslmode, sslrootcert, statement-cache-capacity, user";
+                         hostaddr, options, password, port, sslcert, sslkey, sslmode, sslrootcert, \
+                         statement-cache-capacity, user";
         for (text, message) in [
             ("canary", parsed("relative URL without a base")),
             ("postgres:canary", parsed("there is no // after the scheme")),

@@ -56,8 +56,8 @@ impl Fields<'_> {
     }
 }
 
-/// The contracts to start from: the file's, then the command line's. An argument replaces the file's entry of the same
-/// address; twice in one source is a mistake.
+/// The contracts to start from: the file's, then the command line's. An argument replaces the file's entry of
+/// the same address; twice in one source is a mistake.
 pub(super) fn contracts(
     entries: &[Entry],
     partial: bool,

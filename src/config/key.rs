@@ -1,4 +1,5 @@
-//! The keys there are: declared once, read by every source, by the check of unknown keys and by the rendering.
+//! The keys there are: declared once, read by every source, by the check of unknown keys and by the
+//! rendering.
 
 /// A key of a section that stands at most once in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -94,8 +94,8 @@ fn unknown(name: &str) -> String {
 pub struct Overrides {
     /// `--rpc`: the node's URL.
     pub rpc: Option<String>,
-    /// `--contract`: `ROLE=ADDRESS` or `ROLE=ADDRESS@START_BLOCK`, added to the file's contracts; replaces the file's
-    /// entry of the same address.
+    /// `--contract`: `ROLE=ADDRESS` or `ROLE=ADDRESS@START_BLOCK`, added to the file's contracts; replaces
+    /// the file's entry of the same address.
     pub contracts: Vec<String>,
     /// `--database-url`.
     pub database_url: Option<String>,

@@ -1,7 +1,7 @@
 //! Migrations, and the check that a database has the schema this program was built for.
 
 use sqlx::Row as _;
-use sqlx::migrate::{Migrate, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
 
 use super::failed;
@@ -61,12 +61,13 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreErr
     check_version(connection).await?;
     let before = versions(connection).await?;
     refuse_newer(&before)?;
-    MIGRATIONS.run(&mut *connection).await.map_err(|error| StoreError::Refused {
-        during: "migrating",
-        reason: format!(
-            "{error}; the role needs the right to create schemas, tables and roles: connect as owner, or run \
-             `asset-indexer migrate --print-roles` for the statements an administrator can run"
-        ),
+    MIGRATIONS.run(&mut *connection).await.map_err(|error| match refused("migrating", error) {
+        StoreError::Refused { during, reason } if reason.contains("SQLSTATE 42501") => {
+            let remedy = "the role needs the right to create schemas, tables and roles: connect as owner, or run \
+                          `asset-indexer migrate --print-roles` for the statements an administrator can run";
+            StoreError::Refused { during, reason: format!("{reason}; {remedy}") }
+        }
+        error => error,
     })?;
     let after = versions(connection).await?;
     let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
@@ -103,6 +104,13 @@ fn refuse_newer(found: &[i64]) -> Result<(), StoreError> {
     }
 }
 
+fn refused(during: &'static str, error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(during, &error),
+        error => StoreError::Refused { during, reason: error.to_string() },
+    }
+}
+
 async fn versions(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
     let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
         .fetch_one(&mut *connection)
@@ -112,10 +120,7 @@ async fn versions(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError>
         return Ok(Vec::new());
     }
     let applied = connection.list_applied_migrations("_sqlx_migrations").await;
-    let applied = applied.map_err(|error| StoreError::Refused {
-        during: "reading the table of migrations",
-        reason: error.to_string(),
-    })?;
+    let applied = applied.map_err(|error| refused("reading the table of migrations", error))?;
     let mut versions: Vec<i64> = applied.into_iter().map(|migration| migration.version).collect();
     versions.sort_unstable();
     Ok(versions)
