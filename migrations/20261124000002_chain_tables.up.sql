@@ -193,7 +193,7 @@ comment on column chain.assets.version is 'T-REX version the token announced.';
 comment on column chain.assets.paused is 'Whether transfers are stopped; null where the contract has no pause or it cannot be told.';
 comment on column chain.assets.total_supply is 'Sum of mints less burns, in base units.';
 comment on column chain.assets.holder_count is 'Wallets with a balance other than zero.';
-comment on column chain.assets.complete_from is 'Set where indexing began after the first event on purpose: from this block on the register is complete.';
+comment on column chain.assets.complete_from is 'Set where indexing began after the first event on purpose: from this block on the register is complete, except for holders who have not moved since.';
 comment on column chain.assets.negative_balance is 'A wallet spent what no log had given it, at least once.';
 comment on column chain.assets.exceeds_uint256 is 'A sum left what a contract can hold, at least once.';
 comment on column chain.assets.unreadable_logs is 'Logs of the contract that could not be decoded; they are kept raw.';

@@ -430,7 +430,8 @@ select i.chain_id, i.id, api.hex(i.onchain_id) as onchain_id,
         ) w order by w.wallet
     ) as wallets,
     case
-        when exists (select from chain.verdicts_of(i.chain_id, i.onchain_id) v where v.verdict = 'verified') then 'verified'
+        when exists (select from chain.verdicts_of(i.chain_id, i.onchain_id) v where v.verdict = 'verified')
+            then 'verified'
         else (
             select case
                 when bool_or(v.verdict = 'undetermined') then 'undetermined'
@@ -614,7 +615,8 @@ end;
 comment on function chain.supply_as_of is 'Total supply of an asset in base units at the end of a block, or at a time; one of the two is null.';
 
 create function chain.positions_as_of(p_asset uuid, p_block bigint, p_at timestamptz)
-returns table (holder bytea, balance numeric, frozen numeric, wallet_frozen boolean, since_block bigint, since timestamptz)
+returns table (holder bytea, balance numeric, frozen numeric, wallet_frozen boolean, since_block bigint,
+    since timestamptz)
 language sql stable parallel safe rows 1000
 begin atomic
     -- In the order of the primary key read backwards: one index scan of one partition, nothing to sort.

@@ -24,7 +24,7 @@ schema is wrong.";
 /// The shortest start:  asset-indexer run --rpc http://127.0.0.1:8545 --contract trex_factory=0x…
 ///
 /// Without a database URL a private PostgreSQL is started from the programs on this machine.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(flatten)]
@@ -34,7 +34,7 @@ struct Arguments {
 }
 
 /// What every command understands.
-#[derive(Debug, Args)]
+#[derive(Args)]
 struct Global {
     /// The configuration, TOML; see config/asset-indexer.toml for every key.
     #[arg(long, global = true, env = "ASSET_INDEXER_CONFIG", value_name = "FILE")]
@@ -72,7 +72,7 @@ impl Global {
     }
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Follow the chain until stopped: backfill, then every new block, through reorgs.
     Run,

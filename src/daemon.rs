@@ -24,7 +24,6 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const COUNT_FLAGS: Duration = Duration::from_secs(30);
 
 /// What a worker works with.
-#[derive(Debug)]
 pub struct Daemon<S> {
     /// The node.
     pub source: Arc<S>,
@@ -40,6 +39,16 @@ pub struct Daemon<S> {
     pub board: Arc<Board>,
     /// Who we are, for people.
     pub holder: String,
+}
+
+impl<S> std::fmt::Debug for Daemon<S> {
+    /// Without the database's options: they hold the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Daemon")
+            .field("holder", &self.holder)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a run ended without an error.

@@ -246,6 +246,8 @@ fn settings(options: &Options, place: &Place) -> Vec<String> {
         "timezone=UTC".into(),
         "log_timezone=UTC".into(),
         "log_checkpoints=off".into(),
+        // Compiling the queries of people costs more than it saves at a register's sizes.
+        "jit=off".into(),
     ];
     if !options.durable {
         settings

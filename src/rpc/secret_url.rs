@@ -81,6 +81,11 @@ impl FromStr for SecretUrl {
         if url.host_str().is_none_or(str::is_empty) {
             return Err(SecretUrlError::Host);
         }
+        if url.path().contains('@') {
+            // A raw `/` in a password ends the host there: what is shown as host would be the secret's beginning.
+            let reason = "a raw '/' stands in the password, or a raw '@' after the host".to_owned();
+            return Err(SecretUrlError::Malformed(reason));
+        }
         Ok(Self(url))
     }
 }

@@ -29,7 +29,7 @@ table! {
         paused: Option<bool> = "Whether transfers are stopped; null where the contract has no pause or it cannot be told.",
         total_supply: Amount = "Sum of mints less burns, in base units.",
         holder_count: u64 = "Wallets with a balance other than zero.",
-        complete_from: Option<u64> = "Set where indexing began after the first event on purpose: from this block on the register is complete.",
+        complete_from: Option<u64> = "Set where indexing began after the first event on purpose: from this block on the register is complete, except for holders who have not moved since.",
         negative_balance: bool = "A wallet spent what no log had given it, at least once.",
         exceeds_uint256: bool = "A sum left what a contract can hold, at least once.",
         unreadable_logs: u64 = "Logs of the contract that could not be decoded; they are kept raw.",

@@ -40,12 +40,18 @@ pub use schema::{Migrated, check_schema, check_version, migrate, role_sql};
 const PARTITION_BLOCKS: u64 = 1_000_000;
 
 /// See the module.
-#[derive(Debug)]
 pub struct PostgresStore {
     chain_id: u64,
     options: PgConnectOptions,
     epoch: Uuid,
     inner: Mutex<Inner>,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    /// Without the connection's options: they hold the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").field("chain_id", &self.chain_id).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]

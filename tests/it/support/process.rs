@@ -1,0 +1,383 @@
+//! The real program as a process beside the test: watched through its log, its HTTP and its database; stopped, killed,
+//! paused. It connects as a login role that is a member of the writer's role and of nothing else.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use alloy::primitives::{Address, B256};
+use alloy::transports::http::reqwest;
+use asset_indexer::embedded::{Cluster, SUPERUSER};
+use asset_indexer::fact::Role;
+use asset_indexer::row::Row;
+use asset_indexer::store::postgres::PostgresStore;
+use asset_indexer::sync::Config;
+use chrono::{DateTime, Utc};
+use scenario::{Node, NodeOptions, Play, Step};
+use serde_json::Value as Json;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::command::Line;
+use super::real::{factories, rpc};
+use super::world::{CHAIN_ID, assert_same, cluster, database, dump, fresh};
+
+/// How long a test waits for what must come, also on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+/// The login role of the tests' daemons.
+const LOGIN: &str = "process_test";
+
+/// Looks again and again until there is something to see.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Sends a signal to a process of ours, by its number.
+pub fn signal(name: &str, pid: u32) {
+    let sent = std::process::Command::new("sh")
+        .args(["-c", r#"kill -s "$0" "$1""#, name, &pid.to_string()])
+        .status()
+        .expect("there is a shell");
+    assert!(sent.success(), "SIG{name} could not be sent to {pid}");
+}
+
+/// Stops a process in its tracks; it stands still when this returns.
+pub async fn pause(pid: u32) {
+    signal("STOP", pid);
+    until("the process stands still", async || {
+        // Where there is no /proc, the signal alone must do.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or(") T".to_owned());
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')).then_some(())
+    })
+    .await;
+}
+
+/// What the program is told.
+#[derive(Debug, Clone)]
+pub struct Program {
+    variables: Vec<(String, String)>,
+    contracts: Vec<(Role, Address)>,
+}
+
+impl Program {
+    fn new(database_url: &str, rpc_url: &str, config: &Config) -> Self {
+        let contracts = config.contracts.iter().map(|contract| (contract.role, contract.address)).collect();
+        Self { variables: Vec::new(), contracts }
+            .with("DATABASE_URL", database_url)
+            .with("RPC_URL", rpc_url)
+            .with("LOG_FORMAT", "json")
+            .with("ASSET_INDEXER__RPC__POLL_INTERVAL_MS", "50")
+    }
+
+    /// The same with another setting.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A command that ends by itself.
+    pub fn line(&self, arguments: &[&str]) -> Line {
+        let line =
+            self.variables.iter().fold(Line::new(arguments), |line, (name, value)| line.set(name, value));
+        self.contracts.iter().fold(line, |line, (role, address)| line.contract(role.name(), *address))
+    }
+
+    /// Starts `run`, and does not wait.
+    pub fn start(&self) -> Daemon {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_asset-indexer"));
+        command.args(["run", "--listen", "127.0.0.1:0"]);
+        for (role, address) in &self.contracts {
+            command.arg("--contract").arg(format!("{}={address}", role.name()));
+        }
+        command.env_clear().envs(self.variables.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let (sender, log) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                sender.send_modify(|log: &mut Vec<String>| log.push(line));
+            }
+        });
+        Daemon { pid: child.id().expect("it was just started"), child, log }
+    }
+
+    /// Starts `run`, and waits until it writes.
+    pub async fn writer(&self) -> Daemon {
+        let daemon = self.start();
+        daemon.said("lease taken").await;
+        daemon
+    }
+
+    /// Starts `run` beside a writer, and waits until it stands by.
+    pub async fn standby(&self) -> Daemon {
+        let daemon = self.start();
+        daemon.said("standing by").await;
+        daemon
+    }
+}
+
+/// A running daemon; dropping it kills it.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    pid: u32,
+    log: watch::Receiver<Vec<String>>,
+}
+
+/// A daemon that was asked to stop, and did.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Exit code; none after a signal.
+    pub code: Option<i32>,
+    /// From the signal to the end.
+    pub took: Duration,
+    /// Every line.
+    pub log: Vec<String>,
+}
+
+impl Stopped {
+    /// Ended in order, within a limit.
+    pub fn in_order(&self, limit: Duration, context: &str) {
+        assert_eq!(self.code, Some(0), "{context}: {self:#?}");
+        assert!(self.took < limit, "{context}: it took longer than {limit:?}: {self:#?}");
+    }
+}
+
+impl Daemon {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// How many lines it has written: a mark in the log.
+    pub fn mark(&self) -> usize {
+        self.log.borrow().len()
+    }
+
+    /// Whether a line with this text is there already.
+    pub fn has_said(&self, text: &str) -> bool {
+        self.log.borrow().iter().any(|line| line.contains(text))
+    }
+
+    /// Waits for a line with this text.
+    pub async fn said(&self, text: &str) -> Json {
+        self.said_after(0, text).await
+    }
+
+    /// Waits for a line with this text, above a mark.
+    pub async fn said_after(&self, mark: usize, text: &str) -> Json {
+        let mut log = self.log.clone();
+        let has = |line: &&String| line.contains(text);
+        let waited =
+            timeout(PATIENCE, log.wait_for(|log| log.iter().skip(mark).any(|line| has(&line)))).await;
+        let found = match &waited {
+            Ok(Ok(log)) => log.iter().skip(mark).find(has).cloned(),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        drop(waited);
+        let line = found.unwrap_or_else(|| panic!("it never says {text:?}: {:#?}", self.log.borrow()));
+        serde_json::from_str(&line).expect("its log is JSON")
+    }
+
+    /// When it wrote a line with this text, above a mark.
+    pub async fn time_of(&self, mark: usize, text: &str) -> DateTime<Utc> {
+        time(&self.said_after(mark, text).await)
+    }
+
+    /// Asks one of its HTTP addresses: the status and the body.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let bound = self.said("serving /live").await["fields"]["bound"].clone();
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let url = format!("http://{}{path}", bound.as_str().expect("the address"));
+        let answer = client.get(url).send().await.expect("it answers");
+        (answer.status().as_u16(), answer.text().await.expect("the body is text"))
+    }
+
+    /// `/status`.
+    pub async fn status(&self) -> Json {
+        let (code, body) = self.get("/status").await;
+        assert_eq!(code, 200, "{body}");
+        serde_json::from_str(&body).expect("/status is JSON")
+    }
+
+    /// Waits for a phase in `/status`.
+    pub async fn phase(&self, phase: &str) -> Json {
+        until(&format!("phase {phase}"), async || Some(self.status().await).filter(|s| s["phase"] == phase))
+            .await
+    }
+
+    /// The one sample of a metric of this chain.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (_, body) = self.get("/metrics").await;
+        let sample = format!("{name}{{chain=\"{CHAIN_ID}\"}} ");
+        let value = body.lines().find_map(|line| line.strip_prefix(sample.as_str()));
+        value.unwrap_or_else(|| panic!("{sample}is not in {body}")).parse().expect("a number")
+    }
+
+    /// SIGTERM, and its end.
+    pub async fn stop(mut self) -> Stopped {
+        let began = Instant::now();
+        signal("TERM", self.pid);
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        let log = self.log.borrow().clone();
+        let status = ended.unwrap_or_else(|_| panic!("it does not stop: {log:#?}")).expect("it is our child");
+        let took = began.elapsed();
+        // What it wrote last may still be on its way.
+        while self.log.changed().await.is_ok() {}
+        let log = self.log.borrow().clone();
+        Stopped { code: status.code(), took, log }
+    }
+
+    /// SIGKILL.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it is our child");
+    }
+
+    /// SIGSTOP; it stands still when this returns.
+    pub async fn pause(&self) {
+        pause(self.pid).await;
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        signal("CONT", self.pid);
+    }
+}
+
+/// When a line was written.
+pub fn time(line: &Json) -> DateTime<Utc> {
+    line["timestamp"].as_str().and_then(|text| text.parse().ok()).expect("a line has its time")
+}
+
+/// A node with a story, a database, and the program between them.
+pub struct Scene {
+    /// The node.
+    pub node: Node,
+    /// The story while it is played.
+    pub story: Play,
+    /// The program.
+    pub program: Program,
+    /// What is followed.
+    pub config: Config,
+    admin: PgConnectOptions,
+    /// The database, as its superuser.
+    pub pool: PgPool,
+}
+
+impl Scene {
+    /// A node on which the platform is deployed, deep enough that no reorg of the test reaches it, and a database of
+    /// the shared cluster.
+    pub async fn begin(options: NodeOptions) -> Self {
+        let database = database().await;
+        Self::within(options, cluster().await, &database).await
+    }
+
+    /// The same with a migrated database of another cluster.
+    pub async fn within(options: NodeOptions, cluster: &Cluster, database: &str) -> Self {
+        let buried = 2 * options.slots_in_an_epoch + 1;
+        let node = Node::start_with(options).await.expect("anvil starts: see tests/setup.sh");
+        let mut story = Play::begin(&node).expect("the story begins");
+        story.play_next(&node).await.expect("the platform is deployed");
+        node.mine(buried).await.expect("anvil mines");
+        let config = factories(story.suite().expect("it is deployed"));
+        let admin = cluster.connect_options(SUPERUSER, database);
+        let pool = PgPool::connect_with(admin.clone()).await.expect("the database answers");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "do $$ begin
+                 create role {LOGIN} login in role asset_indexer_writer;
+             exception when duplicate_object or unique_violation then null;
+             end $$"
+        )))
+        .execute(&pool)
+        .await
+        .expect("the superuser may");
+        let program = Program::new(&cluster.url_as(LOGIN, database), &node.url(), &config);
+        Self { node, story, program, config, admin, pool }
+    }
+
+    /// Plays the story up to and with a step.
+    pub async fn play_through(&mut self, last: Step) {
+        while self.story.next_step().is_some_and(|next| next <= last) {
+            self.story.play_next(&self.node).await.expect("the step plays");
+        }
+    }
+
+    /// Number and hash of the last block in the tables.
+    pub async fn checkpoint(&self) -> Option<(u64, B256)> {
+        let row: Option<(i64, Vec<u8>)> =
+            sqlx::query_as("select block_number, block_hash from chain.checkpoints")
+                .fetch_optional(&self.pool)
+                .await
+                .expect("readable");
+        row.map(|(number, hash)| (number.cast_unsigned(), B256::from_slice(&hash)))
+    }
+
+    /// Number and hash of the node's head.
+    pub async fn head(&self) -> (u64, B256) {
+        let head = self.node.head().await.expect("the node answers").header;
+        (head.number, head.hash)
+    }
+
+    /// Waits until the tables are at a block, or above.
+    pub async fn reached(&self, block: u64) {
+        until(&format!("a checkpoint at {block}"), async || {
+            self.checkpoint().await.filter(|(number, _)| *number >= block)
+        })
+        .await;
+    }
+
+    /// Waits until the tables are at the node's head.
+    pub async fn caught_up(&self) {
+        let head = self.head().await;
+        until(&format!("a checkpoint at the head {head:?}"), async || {
+            self.checkpoint().await.filter(|at| *at == head)
+        })
+        .await;
+    }
+
+    /// What equality speaks of.
+    pub async fn tables(&self) -> Vec<(&'static str, Vec<Row>)> {
+        dump(&PostgresStore::new(self.admin.clone(), CHAIN_ID, uuid::Uuid::new_v4())).await
+    }
+
+    /// Waits for the head, and compares with a fresh index of the present chain.
+    pub async fn assert_fresh(&self, context: &str) {
+        self.caught_up().await;
+        let memory = fresh(&rpc(&self.node.url()), &self.config).await;
+        assert_same(&self.tables().await, &dump(&memory).await, context);
+    }
+
+    /// Lets the lease of a writer that was killed expire now instead of in some seconds.
+    pub async fn expire_lease(&self) {
+        sqlx::query("update ops.leases set expires_at = '-infinity'")
+            .execute(&self.pool)
+            .await
+            .expect("the superuser may");
+    }
+
+    /// Whether a writer's connection is inside a transaction. The writers must stand still.
+    pub async fn is_in_transaction(&self) -> bool {
+        until("the server finished the writer's statement", async || {
+            let states: Vec<String> = sqlx::query_scalar(
+                "select state from pg_stat_activity
+                 where datname = current_database() and application_name = 'asset-indexer writer'",
+            )
+            .fetch_all(&self.pool)
+            .await
+            .expect("readable");
+            let open = states.iter().any(|state| state.starts_with("idle in transaction"));
+            states.iter().all(|state| state != "active").then_some(open)
+        })
+        .await
+    }
+}
