@@ -7,6 +7,8 @@
 //! Node, program and PostgreSQL share the machine's cores, so wall time depends on how many there are; CPU time does
 //! not, and the floor (see [`floor`]) says how much of it nobody could save.
 
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
 mod chain;
 mod check;
 mod database;

@@ -5,8 +5,9 @@ use alloy::sol;
 use alloy::sol_types::SolCall;
 
 sol! {
-    function name() external view returns (string);
-    function symbol() external view returns (string);
+    // Text is read as bytes, which are encoded alike: it need not be UTF-8.
+    function name() external view returns (bytes);
+    function symbol() external view returns (bytes);
     function decimals() external view returns (uint8);
     function totalSupply() external view returns (uint256);
     function balanceOf(address account) external view returns (uint256);

@@ -1,7 +1,8 @@
 //! ONCHAINID: keys (ERC-734), claims (ERC-735), and a claim issuer's revocations.
 
-use alloy::primitives::Bytes;
+use alloy::primitives::{Bytes, U256};
 use alloy::sol;
+use alloy::sol_types::SolValue;
 
 use super::bound;
 use crate::block::RawLog;
@@ -28,7 +29,7 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
             key_type: event.keyType,
             active: false,
         }),
-        "ClaimAdded" => bound::<Identity::ClaimAdded>(log).map(|event| {
+        "ClaimAdded" => bound::<Identity::ClaimAdded>(log).zip(uri(log)).map(|(event, uri)| {
             Fact::ClaimSet(Claim {
                 claim_id: event.claimId,
                 topic: event.topic,
@@ -36,10 +37,10 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
                 issuer: event.issuer,
                 signature: event.signature,
                 data: event.data,
-                uri: Bytes::from(event.uri.into_bytes()),
+                uri,
             })
         }),
-        "ClaimChanged" => bound::<Identity::ClaimChanged>(log).map(|event| {
+        "ClaimChanged" => bound::<Identity::ClaimChanged>(log).zip(uri(log)).map(|(event, uri)| {
             Fact::ClaimSet(Claim {
                 claim_id: event.claimId,
                 topic: event.topic,
@@ -47,7 +48,7 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
                 issuer: event.issuer,
                 signature: event.signature,
                 data: event.data,
-                uri: Bytes::from(event.uri.into_bytes()),
+                uri,
             })
         }),
         "ClaimRemoved" => {
@@ -57,4 +58,10 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
             .map(|event| Fact::ClaimRevoked { signature_hash: event.signature }),
         _ => Some(Fact::Recorded),
     }
+}
+
+/// A claim's last parameter as bytes, which are encoded as text is: it need not be UTF-8.
+fn uri(log: &RawLog) -> Option<Bytes> {
+    let (_, _, _, uri) = <(U256, Bytes, Bytes, Bytes)>::abi_decode_params(&log.data).ok()?;
+    Some(uri)
 }

@@ -48,6 +48,11 @@ impl Rpc {
                 Err(fault) if fault.reverted => CallAnswer::Reverted,
                 Err(fault) if fault.kind == RpcFault::Pruned => CallAnswer::StateUnavailable,
                 Err(fault) if fault.kind == RpcFault::Missing => self.call_with_header(request).await?,
+                Err(fault) if is_exhausting(&fault) => {
+                    let (provider, target) = (self.client.alias(), request.target);
+                    tracing::warn!(provider, %target, reason = %fault.text, "a contract's answer is given up");
+                    CallAnswer::StateUnavailable
+                }
                 answer => CallAnswer::Returned(self.decoded(CALL, Some(request.block.number), answer)?),
             });
         }
@@ -85,6 +90,12 @@ impl Rpc {
             }
         }
     }
+}
+
+/// Whether the contract made its answer impossible, by its size or its gas: one contract must not stop a chain.
+fn is_exhausting(fault: &Fault) -> bool {
+    // geth's words, after which its clients and proxies shaped theirs.
+    matches!(fault.kind, RpcFault::Size { .. }) || fault.text.contains("execution aborted")
 }
 
 fn pinned(request: &CallRequest) -> Call {

@@ -117,7 +117,7 @@ impl Answer {
     pub(super) fn text(&self) -> Option<String> {
         let bytes: &Bytes = self.0.as_ref()?;
         let raw = match calls::nameCall::abi_decode_returns(bytes) {
-            Ok(text) => text.into_bytes(),
+            Ok(text) => text.to_vec(),
             Err(_) if bytes.len() == 32 => {
                 let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
                 bytes[..end].to_vec()

@@ -26,6 +26,10 @@ use super::world::{CHAIN_ID, assert_same, cluster, database, dump, fresh};
 
 /// How long a test waits for what must come, also on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+/// The end of a process that was asked to stop.
+const ORDERLY: Duration = Duration::from_secs(10);
+/// Orchestrators kill then.
+const KILLED_AFTER: Duration = Duration::from_secs(30);
 /// The login role of the tests' daemons.
 const LOGIN: &str = "process_test";
 
@@ -134,26 +138,11 @@ pub struct Daemon {
     log: watch::Receiver<Vec<String>>,
 }
 
-/// A daemon that was asked to stop, and did.
-#[derive(Debug)]
-pub struct Stopped {
-    /// Exit code; none after a signal.
-    pub code: Option<i32>,
-    /// From the signal to the end.
-    pub took: Duration,
-    /// Every line.
-    pub log: Vec<String>,
-}
-
-impl Stopped {
-    /// Ended in order, within a limit.
-    pub fn in_order(&self, limit: Duration, context: &str) {
-        assert_eq!(self.code, Some(0), "{context}: {self:#?}");
-        assert!(self.took < limit, "{context}: it took longer than {limit:?}: {self:#?}");
-    }
-}
-
 impl Daemon {
+    pub fn log(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -224,18 +213,19 @@ impl Daemon {
         value.unwrap_or_else(|| panic!("{sample}is not in {body}")).parse().expect("a number")
     }
 
-    /// SIGTERM, and its end.
-    pub async fn stop(mut self) -> Stopped {
+    /// SIGTERM; asserts that it ends in order, and gives its log.
+    pub async fn stop(mut self, context: &str) -> Vec<String> {
         let began = Instant::now();
         signal("TERM", self.pid);
-        let ended = timeout(PATIENCE, self.child.wait()).await;
-        let log = self.log.borrow().clone();
-        let status = ended.unwrap_or_else(|_| panic!("it does not stop: {log:#?}")).expect("it is our child");
+        let ended = timeout(KILLED_AFTER, self.child.wait()).await;
         let took = began.elapsed();
         // What it wrote last may still be on its way.
-        while self.log.changed().await.is_ok() {}
+        while ended.is_ok() && self.log.changed().await.is_ok() {}
         let log = self.log.borrow().clone();
-        Stopped { code: status.code(), took, log }
+        let code = ended.map(|status| status.expect("it is our child").code());
+        assert_eq!(code, Ok(Some(0)), "{context}: the end after {took:?}: {log:#?}");
+        assert!(took < ORDERLY, "{context}: it took {took:?} to end: {log:#?}");
+        log
     }
 
     /// SIGKILL.
@@ -269,7 +259,8 @@ pub struct Scene {
     pub program: Program,
     /// What is followed.
     pub config: Config,
-    admin: PgConnectOptions,
+    /// The database, as its superuser connects to it.
+    pub admin: PgConnectOptions,
     /// The database, as its superuser.
     pub pool: PgPool,
 }
@@ -365,19 +356,39 @@ impl Scene {
             .expect("the superuser may");
     }
 
-    /// Whether a writer's connection is inside a transaction. The writers must stand still.
-    pub async fn is_in_transaction(&self) -> bool {
+    /// What the server sees of a writer that stands still.
+    pub async fn paused_in(&self) -> Inside {
         until("the server finished the writer's statement", async || {
-            let states: Vec<String> = sqlx::query_scalar(
-                "select state from pg_stat_activity
+            let states: Vec<(String, Option<String>)> = sqlx::query_as(
+                "select state, wait_event from pg_stat_activity
                  where datname = current_database() and application_name = 'asset-indexer writer'",
             )
             .fetch_all(&self.pool)
             .await
             .expect("readable");
-            let open = states.iter().any(|state| state.starts_with("idle in transaction"));
-            states.iter().all(|state| state != "active").then_some(open)
+            let states: Vec<Option<Inside>> = states
+                .iter()
+                .map(|(state, event)| match (state.as_str(), event.as_deref()) {
+                    ("idle", _) => Some(Inside::Nothing),
+                    ("active", Some("ClientRead")) => Some(Inside::Copy),
+                    ("active", _) => None,
+                    _ => Some(Inside::Transaction),
+                })
+                .collect();
+            let all: Option<Vec<Inside>> = states.into_iter().collect();
+            all.map(|all| all.into_iter().max().unwrap_or(Inside::Nothing))
         })
         .await
     }
+}
+
+/// What a writer is in the midst of, as the server sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Inside {
+    /// No transaction.
+    Nothing,
+    /// A transaction: the server waits for the next statement.
+    Transaction,
+    /// A COPY inside a transaction: the server waits for more rows.
+    Copy,
 }

@@ -1,0 +1,47 @@
+//! What to try next, with lines to copy.
+
+use crate::Result;
+use crate::stage::Stage;
+
+/// SQL to try; `{block}` is a block of the past, `{wallet}` a holder, `{symbol}` a token.
+const QUESTIONS: [(&str, &str); 4] = [
+    (
+        "who holds the bond, and may they?",
+        "select holder_address, balance, percentage, verified from api.asset_holders
+   where asset_id = (select id from api.assets where symbol = '{symbol}') and balance_base <> 0
+   order by balance_base desc;",
+    ),
+    (
+        "who held it at the end of block {block}, and was the holder verified then?",
+        "select holder_address, balance, verified
+   from api.holders_at((select id from api.assets where symbol = '{symbol}'), {block});",
+    ),
+    (
+        "what does a wallet hold, of all tokens?",
+        "select a.symbol, h.balance, h.frozen, h.verified from api.holdings('{wallet}') h
+   join api.assets a on a.id = h.asset_id;",
+    ),
+    (
+        "what did the reorg take back?",
+        "select entity_type, action, block_number, old_state from api.audit_trail order by id;",
+    ),
+];
+
+/// Prints the lines: of this run if it goes on, else of any.
+pub(crate) fn print(stage: &Stage, symbol: &str, block: u64, wallet: &str) -> Result<()> {
+    let (_, http, url) = stage.daemons();
+    println!("psql '{url}'\n");
+    for (question, sql) in QUESTIONS {
+        let filled = |text: &str| {
+            text.replace("{symbol}", symbol)
+                .replace("{block}", &block.to_string())
+                .replace("{wallet}", wallet)
+        };
+        println!("-- {}\n{}\n", filled(question), filled(sql));
+    }
+    println!("curl http://{http}/status\ncurl http://{http}/metrics\n");
+    let state = stage.program().state().display();
+    println!("export ASSET_INDEXER__DATABASE__STATE_DIR={state}");
+    println!("{} status --rpc {}", stage.program().binary().display(), stage.node()?.url());
+    Ok(())
+}
