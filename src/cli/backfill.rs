@@ -102,12 +102,13 @@ pub(super) async fn backfill(
     let checkpoint = operate::checkpoint(&database.pool, chain_id).await?;
     let held = Lease::new(database.pool.clone(), chain_id, setup::holder()).current_holder().await?;
     let indexed = checkpoint.filter(|at| *at >= from);
+    let behind = operate::is_behind(&database.pool, chain_id, &config).await?;
     let ended = match (held, indexed) {
         (Some(holder), _) => {
             eprintln!("a worker ({holder}) is alive: it does the work, this command watches");
             operate::wait_for_checkpoint(&database.pool, chain_id, from, to).await
         }
-        (None, Some(at)) if at >= to => Ok(()),
+        (None, Some(at)) if at >= to && !behind => Ok(()),
         (None, _) => {
             if checkpoint.is_none() {
                 for contract in &mut config.contracts {

@@ -93,6 +93,22 @@ pub(super) async fn checkpoint(pool: &PgPool, chain_id: u64) -> Result<Option<u6
     Ok(at.and_then(|at| u64::try_from(at).ok()))
 }
 
+/// Whether a contract is not read as far as the checkpoint: new in the configuration, or catching up.
+pub(super) async fn is_behind(pool: &PgPool, chain_id: u64, config: &Config) -> Result<bool, Failure> {
+    let configured: Vec<Vec<u8>> = config.contracts.iter().map(|row| row.address.to_vec()).collect();
+    let (read, behind): (i64, i64) = sqlx::query_as(
+        "select count(*) filter (where address = any($2) and through_block is null),
+             count(*) filter (where through_block is not null)
+         from ops.coverage where chain_id = $1",
+    )
+    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+    .bind(&configured)
+    .fetch_one(pool)
+    .await
+    .map_err(|error| Failure::from(failed("reading the coverage", &error)))?;
+    Ok(behind > 0 || read < i64::try_from(configured.len()).unwrap_or(i64::MAX))
+}
+
 /// Watches a living worker until its checkpoint is at a block.
 pub(super) async fn wait_for_checkpoint(
     pool: &PgPool,

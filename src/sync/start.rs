@@ -62,6 +62,19 @@ pub enum StartError {
         /// The first event's block.
         first: u64,
     },
+    /// Opening balances cannot be asked for.
+    #[error(
+        "start block {start} of {address} needs the balances at the block before, and the node does not keep that \
+         state: use a node that does (an archive node), or start at the first event, block {first}"
+    )]
+    NoOpening {
+        /// The contract.
+        address: Address,
+        /// The configured start.
+        start: u64,
+        /// The first event's block.
+        first: u64,
+    },
     /// The start is above the chain's head.
     #[error("start block {start} of {address} is above the chain's head {head}")]
     AboveHead {
@@ -188,6 +201,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         if let Some(first) = self.first_event_below(address, start).await? {
             if !contract.partial {
                 return Err(StartError::StartsLate { address, start, first }.into());
+            }
+            if self.source.has_code(address, start - 1).await?.is_none() {
+                return Err(StartError::NoOpening { address, start, first }.into());
             }
             opening = Some(self.header_at(start - 1).await?.id);
         }

@@ -4,11 +4,11 @@
 use alloy::primitives::{Address, U256};
 use asset_indexer::embedded::{Cluster, Options};
 use asset_indexer::store::postgres::migrate;
-use scenario::{Artifacts, Emitter, Node, NodeOptions, PlainToken, truth};
+use scenario::{Artifacts, Node, NodeOptions, PlainToken, Step, truth};
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row as _};
 
-use crate::support::command::{Folder, Line, closed_port};
+use crate::support::command::{Folder, Line, closed_port, played, played_and_pruned};
 use crate::support::events::account;
 use crate::support::real::node;
 use crate::support::scripted_node::{Chain, ScriptedNode, error, range_of};
@@ -318,6 +318,64 @@ async fn a_start_above_the_first_event_needs_partial_and_then_opens_with_what_th
         let balance = truth::balance(&node, hash, token, holder).await.expect("the token answers");
         assert_eq!(row.get::<String, _>(2), balance.to_string(), "{holder} at block {at}");
     }
+}
+
+#[tokio::test]
+async fn a_t_rex_token_opens_with_balances_and_freezes() {
+    let ((node, played), database) = (played().await, database().await);
+    let bond = played.bond.address;
+    let act = played.acts.iter().find(|act| act.step == Step::ForcedTransfers).expect("it was played");
+    let from = act.first_block;
+    let line = async |from: u64| {
+        let line = Line::new(&["backfill", "--partial", "--from", &from.to_string()]).node(node.port());
+        line.contract("trex_token", bond).database("postgres", &database).await
+    };
+    line(from).await.run().await.done();
+    let past = sqlx::query(
+        "select holder::bytea, block_number, max(log_index), (array_agg(balance::text order by log_index desc))[1],
+             (array_agg(frozen::text order by log_index desc))[1],
+             (array_agg(wallet_frozen order by log_index desc))[1]
+         from chain.ownership_history group by holder, block_number",
+    )
+    .fetch_all(&pool(&database).await)
+    .await
+    .expect("readable");
+    assert!(past.len() > 15, "{} changes", past.len());
+    let mut freezes = 0;
+    for row in past {
+        let (holder, at) =
+            (Address::from_slice(row.get(0)), u64::try_from(row.get::<i64, _>(1)).expect("a height"));
+        assert!(at >= from);
+        let hash = node.block_hash(at).await.expect("there");
+        let truth = truth::holder(&node, hash, bond, holder).await.expect("the token answers");
+        let ours: (String, String, bool) = (row.get(3), row.get(4), row.get(5));
+        assert_eq!(
+            ours,
+            (truth.balance.to_string(), truth.frozen_tokens.to_string(), truth.frozen),
+            "{holder} at block {at}"
+        );
+        freezes += usize::from(truth.frozen) + usize::from(!truth.frozen_tokens.is_zero());
+    }
+    assert!(freezes > 3, "the story freezes before it forces");
+}
+
+#[tokio::test]
+async fn a_late_start_on_a_node_without_the_state_is_refused() {
+    let folder = Folder::new();
+    let ((node, played), database) = (played_and_pruned(&folder).await, database().await);
+    let token = played.plain.address;
+    let line =
+        Line::new(&["backfill", "--partial", "--from", &(played.head - 1).to_string()]).node(node.port());
+    line.contract("erc20", token).database("postgres", &database).await.run().await.failed(
+        CONFIG,
+        &[
+            &format!("start block {} of {token} needs the balances at the block before", played.head - 1),
+            "the node does not keep that state",
+            "archive node",
+            "start at the first event",
+        ],
+    );
+    assert_eq!(count(&pool(&database).await, "chain.checkpoints").await, 0);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use scenario::{Node, NodeOptions, Play, Step};
 use serde_json::Value as Json;
 use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{Postgres, Transaction};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -138,11 +139,15 @@ pub struct Daemon {
     log: watch::Receiver<Vec<String>>,
 }
 
-impl Daemon {
-    pub fn log(&self) -> Vec<String> {
-        self.log.borrow().clone()
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log of process {}: {:#?}", self.pid, self.log.borrow());
+        }
     }
+}
 
+impl Daemon {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -354,6 +359,30 @@ impl Scene {
             .execute(&self.pool)
             .await
             .expect("the superuser may");
+    }
+
+    /// Keeps a table from everybody who would write to it, until the transaction ends.
+    pub async fn hold(&self, table: &str) -> Transaction<'static, Postgres> {
+        let mut transaction = self.pool.begin().await.expect("a transaction");
+        let lock = format!("lock table {table} in exclusive mode");
+        sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut *transaction).await.expect("the superuser may");
+        transaction
+    }
+
+    /// Waits until so many connections of this name wait for a lock.
+    pub async fn waiting(&self, application: &str, connections: i64) {
+        until(&format!("{application} waits for a lock"), async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and application_name = $1 and wait_event_type = 'Lock'",
+            )
+            .bind(application)
+            .fetch_one(&self.pool)
+            .await
+            .expect("readable");
+            (waiting >= connections).then_some(())
+        })
+        .await
     }
 
     /// What the server sees of a writer that stands still.

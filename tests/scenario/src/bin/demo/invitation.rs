@@ -14,23 +14,26 @@ const QUESTIONS: [(&str, &str); 4] = [
     (
         "who held it at the end of block {block}, and was the holder verified then?",
         "select holder_address, balance, verified
-   from api.holders_at((select id from api.assets where symbol = '{symbol}'), {block});",
+   from api.holders_at((select id from api.assets where symbol = '{symbol}'), {block})
+   order by balance desc;",
     ),
     (
         "what does a wallet hold, of all tokens?",
-        "select a.symbol, h.balance, h.frozen, h.verified from api.holdings('{wallet}') h
-   join api.assets a on a.id = h.asset_id;",
+        "select a.symbol, h.balance, h.frozen, h.verified
+   from api.holdings('{wallet}') h join api.assets a on a.id = h.asset_id;",
     ),
     (
         "what did the reorg take back?",
-        "select entity_type, action, block_number, old_state from api.audit_trail order by id;",
+        "select block_number, entity_type, action, old_state from api.audit_trail order by id;",
     ),
 ];
 
-/// Prints the lines: of this run if it goes on, else of any.
-pub(crate) fn print(stage: &Stage, symbol: &str, block: u64, wallet: &str) -> Result<()> {
+/// Prints the lines: of this run if it is kept, else of one that would be, as seen from the repository.
+pub(crate) fn print(stage: &Stage, is_kept: bool, symbol: &str, block: u64, wallet: &str) -> Result<()> {
     let (_, http, url) = stage.daemons();
-    println!("psql '{url}'\n");
+    let here = std::env::current_dir()?.display().to_string();
+    let shown = |text: &str| if is_kept { text.to_owned() } else { text.replace(&here, "$PWD") };
+    println!("psql \"{}\"\n", shown(url));
     for (question, sql) in QUESTIONS {
         let filled = |text: &str| {
             text.replace("{symbol}", symbol)
@@ -40,8 +43,8 @@ pub(crate) fn print(stage: &Stage, symbol: &str, block: u64, wallet: &str) -> Re
         println!("-- {}\n{}\n", filled(question), filled(sql));
     }
     println!("curl http://{http}/status\ncurl http://{http}/metrics\n");
-    let state = stage.program().state().display();
-    println!("export ASSET_INDEXER__DATABASE__STATE_DIR={state}");
-    println!("{} status --rpc {}", stage.program().binary().display(), stage.node()?.url());
+    let (state, program) = (stage.program().state().display(), stage.program().binary().display());
+    println!("export ASSET_INDEXER__DATABASE__STATE_DIR=\"{}\"", shown(&state.to_string()));
+    println!("\"{}\" status --rpc {}", shown(&program.to_string()), stage.node()?.url());
     Ok(())
 }

@@ -99,25 +99,28 @@ async fn show(stage: &mut Stage, is_shown: &mut bool, begun: Instant) -> Result<
     println!("asset-indexer: a register of tokenized assets, kept from a chain");
     heading(1, "The chain, and the indexer following it");
     paragraph(
-        "A node (anvil) with the real T-REX 4.1.6 and ONCHAINID contracts; two tokens live through what can happen \
-         to them. A line appears when its blocks are in the tables.",
+        "A node (anvil) with the real T-REX and ONCHAINID contracts. A bond and a share live through all that can \
+         happen to them. A line appears once its blocks are in the tables.",
     );
     println!();
     stage.start_node().await?;
     let played = story::tell(stage).await?;
     tables(stage, &played).await?;
     let is_equal = compared(stage, &played).await?;
-    heading(7, "How far it is");
+    heading(8, "How far it is");
     let url = stage.node()?.url();
     println!("$ asset-indexer status --rpc {url}");
     print!("{}", stage.program().answer(&["status", "--rpc", &url]).await?);
-    heading(8, "Try it yourself");
+    heading(9, "Try it yourself");
     if !is_kept {
-        paragraph("make demo KEEP=1 leaves everything running until Ctrl-C and prints lines like these:\n");
+        paragraph(
+            "This run ends here and removes what it made. make demo KEEP=1 leaves it running until Ctrl-C, with \
+             lines like these to copy:",
+        );
         println!();
     }
     let minted = played.acts.iter().find(|act| act.step == Step::Mint).map_or(0, |act| act.last_block);
-    invitation::print(stage, &played.bond.symbol, minted, &hex(played.wallets.bob))?;
+    invitation::print(stage, is_kept, &played.bond.symbol, minted, &hex(played.wallets.bob))?;
     println!("\nThat took {} s.", begun.elapsed().as_secs());
     *is_shown = is_equal;
     if is_kept {
@@ -134,21 +137,45 @@ async fn tables(stage: &mut Stage, played: &Played) -> Result<()> {
     let bond = hex(played.bond.address);
     let bond =
         assets.iter().find(|asset| asset.contract_address == bond).ok_or("the bond is not in api.assets")?;
-    heading(2, "Who owns what: api.asset_holders");
+    section(
+        2,
+        "Who owns what: api.asset_holders",
+        "Today's register. Verified is what the token's identity registry answers (isVerified), computed from \
+         registrations, claims, revocations, keys and trusted issuers.",
+    );
     report::cap_tables(register, &assets, &names).await?;
-    heading(3, &format!("How Bob's {} came to be: api.ownership_history", bond.symbol));
+    section(
+        3,
+        &format!("How Bob's {} came to be: api.ownership_history", bond.symbol),
+        "A row for each change of a balance or a freeze. What is final, no reorg can take back.",
+    );
     report::history(register, bond, played.wallets.bob).await?;
-    heading(4, &format!("What was done to {} beyond plain transfers: api.asset_operations", bond.symbol));
+    section(
+        4,
+        &format!("What was done to {}: api.asset_operations", bond.symbol),
+        "All that is more than a plain transfer, each by its block. Who did it is told where the chain tells it.",
+    );
     report::operations(register, bond, &names).await?;
-    heading(5, "Claims and transactions: api.identity_claims, api.asset_transactions");
+    section(
+        5,
+        "What the claims are worth: api.identity_claims",
+        "A row for each version of a claim. It counts while its status is valid and its issuer still has the key \
+         that signed it.",
+    );
     report::claims(register, &names).await?;
-    println!();
+    heading(6, "The newest transactions: api.asset_transactions");
     report::transactions(register, NEWEST).await
+}
+
+fn section(number: u32, title: &str, explanation: &str) {
+    heading(number, title);
+    paragraph(explanation);
+    println!();
 }
 
 /// Compares everything with the chain; whether all is equal.
 async fn compared(stage: &mut Stage, played: &Played) -> Result<bool> {
-    heading(6, "Is it true? Every value asked of the contracts");
+    heading(7, "Is it true? The same values, asked of the contracts");
     let (head, hash, _) = stage.caught_up().await?;
     let (node, register) = stage.both()?;
     let tally = compare::everything(register, node, hash, played).await?;

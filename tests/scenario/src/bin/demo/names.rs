@@ -16,21 +16,21 @@ pub(crate) fn people(wallets: &Wallets) -> Vec<(Address, &'static str)> {
         (w.owner, "the owner"),
         (w.agent, "the agent"),
         (w.second_agent, "the second agent"),
-        (w.kyc, "kyc provider"),
-        (w.accreditor, "accreditor"),
-        (w.notary, "notary"),
-        (w.broker, "broker"),
+        (w.kyc, "the KYC provider"),
+        (w.accreditor, "the accreditor"),
+        (w.notary, "the notary"),
+        (w.broker, "a broker"),
         (w.alice, "Alice"),
         (w.bob, "Bob"),
-        (w.bob_second, "Bob, second"),
+        (w.bob_second, "Bob (second)"),
         (w.carol, "Carol"),
-        (w.dave, "Dave, lost"),
-        (w.dave_backup, "Dave, backup"),
-        (w.dave_new, "Dave, new"),
+        (w.dave, "Dave (lost)"),
+        (w.dave_backup, "Dave (backup)"),
+        (w.dave_new, "Dave (new)"),
         (w.erin, "Erin"),
         (w.frank, "Frank"),
         (w.grace, "Grace"),
-        (w.stranger, "stranger"),
+        (w.stranger, "a stranger"),
     ]
 }
 
@@ -45,7 +45,11 @@ impl Names {
             names.add(account, name);
         }
         for (name, identity) in &played.identities {
-            names.add(identity.address, &capitalized(name));
+            let name = match *name {
+                "frank's second" => "Frank (second)".to_owned(),
+                name => capitalized(name),
+            };
+            names.add(identity.address, &name);
         }
         let issuers = &played.issuers;
         names.add(issuers.kyc.address, "KYC provider");
@@ -72,6 +76,14 @@ pub(crate) fn hex(address: Address) -> String {
 fn capitalized(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A reason of `chain.verdict`, its topic in a word.
+pub(crate) fn reason(text: &str) -> String {
+    match text.strip_prefix("topic ").and_then(|rest| rest.split_once(':')) {
+        Some((number, why)) => format!("{}:{why}", topic_name(number)),
+        None => text.to_owned(),
+    }
 }
 
 /// A claim topic in a word.

@@ -21,6 +21,7 @@ pub(crate) struct Asset {
     pub(crate) name: String,
     pub(crate) symbol: String,
     pub(crate) decimals: i64,
+    pub(crate) created_block: i64,
     pub(crate) paused: bool,
     pub(crate) supply: String,
     pub(crate) supply_base: String,
@@ -39,6 +40,8 @@ pub(crate) struct Holder {
     pub(crate) percentage: Option<String>,
     pub(crate) verified: Option<bool>,
     pub(crate) country: Option<i64>,
+    /// Why it is not verified.
+    pub(crate) reason: Option<String>,
 }
 
 /// A change of a position.
@@ -63,7 +66,6 @@ pub(crate) struct Operation {
     pub(crate) to_address: Option<String>,
     pub(crate) amount: Option<String>,
     pub(crate) executed_by: Option<String>,
-    pub(crate) parameters: serde_json::Value,
 }
 
 /// A version of a claim.
@@ -155,7 +157,7 @@ impl Register {
     /// All tokens, in the order of their appearance.
     pub(crate) async fn assets(&mut self) -> Result<Vec<Asset>> {
         let sql = "select id, contract_address, coalesce(name, '') as name, coalesce(symbol, '') as symbol,
-                coalesce(decimals, 0) as decimals, coalesce(paused, false) as paused,
+                coalesce(decimals, 0) as decimals, created_block, coalesce(paused, false) as paused,
                 coalesce(total_supply, 0)::text as supply, total_supply_base::text as supply_base,
                 identity_registry, compliance, onchain_id
             from api.assets order by created_block, id";
@@ -164,11 +166,14 @@ impl Register {
 
     /// The cap table of a token: whoever holds it or is frozen in it.
     pub(crate) async fn holders(&mut self, asset: Uuid) -> Result<Vec<Holder>> {
-        let sql = "select holder_address, balance::text, frozen::text, wallet_frozen,
-                round(percentage, 2)::text as percentage, verified, country
-            from api.asset_holders
-            where asset_id = $1 and (balance_base <> 0 or frozen_base <> 0 or wallet_frozen)
-            order by balance_base desc, holder_bytes";
+        let sql = "select h.holder_address, h.balance::text, h.frozen::text, h.wallet_frozen,
+                round(h.percentage, 2)::text as percentage, h.verified, h.country, v.reason
+            from api.asset_holders h
+            join api.assets a on a.id = h.asset_id
+            left join lateral chain.verdict(a.chain_id, api.address(a.identity_registry), h.holder_bytes) v
+                on a.identity_registry is not null
+            where h.asset_id = $1 and (h.balance_base <> 0 or h.frozen_base <> 0 or h.wallet_frozen)
+            order by h.balance_base desc, h.holder_bytes";
         Ok(sqlx::query_as(sql).bind(asset).fetch_all(&mut self.connection).await?)
     }
 
@@ -188,8 +193,7 @@ impl Register {
 
     /// What was done to a token beyond plain transfers, in the order of the chain.
     pub(crate) async fn operations(&mut self, asset: Uuid) -> Result<Vec<Operation>> {
-        let sql = "select block_number, operation_type, from_address, to_address, amount::text, executed_by,
-                parameters
+        let sql = "select block_number, operation_type, from_address, to_address, amount::text, executed_by
             from api.asset_operations where asset_id = $1 order by block_number, log_index";
         Ok(sqlx::query_as(sql).bind(asset).fetch_all(&mut self.connection).await?)
     }
@@ -198,14 +202,9 @@ impl Register {
     pub(crate) async fn claims(&mut self) -> Result<Vec<Claim>> {
         let sql =
             "select identity, claim_id, claim_type, issuer, status, signed_by_issuer, claim_data, from_block
-            from api.identity_claims order by identity, from_block, from_log";
+            from api.identity_claims
+            order by min(from_block) over (partition by identity), identity, from_block, from_log";
         Ok(sqlx::query_as(sql).fetch_all(&mut self.connection).await?)
-    }
-
-    /// How many transactions touched a token.
-    pub(crate) async fn transaction_count(&mut self) -> Result<i64> {
-        let sql = "select count(*) from api.asset_transactions";
-        Ok(sqlx::query_scalar(sql).fetch_one(&mut self.connection).await?)
     }
 
     /// The newest transactions.

@@ -13,8 +13,8 @@ use crate::register::Register;
 
 /// The longest time from a block to its rows that is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// The story's blocks are 12 seconds apart; it begins so long ago that it ends shortly before now.
-const STORY_SECONDS: u64 = 3_000;
+/// The story's blocks are 12 seconds apart. It begins so long ago that its last one is some minutes old.
+const STORY_SECONDS: u64 = 180 * 12;
 
 /// See the module. Every way out goes through [`Stage::clear`]; else the guard clears it.
 pub(crate) struct Stage {

@@ -21,11 +21,12 @@ const CRASH_AFTER: Step = Step::Registries;
 /// Plays it all.
 pub(crate) async fn tell(stage: &mut Stage) -> Result<Played> {
     let mut play = Play::begin(stage.node()?)?;
-    let mut slowest = Duration::ZERO;
+    let (mut longest, mut slowest) = (0, Duration::ZERO);
     println!("   blocks  what happens\n  -------  ------------");
     while let Some(act) = play.play_next(stage.node()?).await? {
         let is_followed = act.step < CRASH_AFTER && act.step != Step::Platform;
         if is_followed {
+            longest = longest.max(act.last_block + 1 - act.first_block);
             slowest = slowest.max(stage.caught_up().await?.2);
         }
         chapter(&act);
@@ -45,10 +46,10 @@ pub(crate) async fn tell(stage: &mut Stage) -> Result<Played> {
     let played = play.finish(stage.node()?).await?;
     second_start(stage, &played).await?;
     let (events, transactions, changes) = stage.register()?.sizes().await?;
-    println!();
     paragraph(&format!(
         "In the tables: {} blocks, {events} events, {transactions} transactions of tokens, {changes} changes of \
-         ownership. While it followed, the last block of a chapter was in the tables after {:.2} s at most.",
+         ownership. While it followed, a chapter of up to {longest} blocks, made as fast as the node can, was in the \
+         tables {:.2} s after its last block at the latest.",
         played.head,
         slowest.as_secs_f64()
     ));
@@ -80,11 +81,11 @@ async fn first_start(stage: &mut Stage, play: &Play) -> Result<()> {
         "The indexer is started. It is told the two factories and finds all other contracts by itself. No database \
          is configured: it makes a private PostgreSQL.",
     );
-    println!("{}\n", command(&arguments));
+    println!("{}", command(&arguments));
     let took = stage.start_daemon(arguments).await?;
     stage.caught_up().await?;
     interlude(&format!(
-        "It runs, with a new database, after {:.1} s. From here on it follows.",
+        "It runs, with a new database, after {:.1} s. From now on it follows.",
         took.as_secs_f64()
     ));
     Ok(())
@@ -96,7 +97,7 @@ async fn second_start(stage: &mut Stage, played: &Played) -> Result<()> {
     let mut arguments = before.to_vec();
     arguments.extend(["--contract".to_owned(), format!("erc20={}", played.plain.address)]);
     interlude("It is started again, and the plain token is added to its contracts:");
-    println!("{}\n", command(&arguments));
+    println!("{}", command(&arguments));
     let took = stage.start_daemon(arguments).await?;
     let (head, _, more) = stage.caught_up().await?;
     interlude(&format!(
@@ -119,7 +120,7 @@ async fn reorg(stage: &mut Stage, wallets: &Wallets) -> Result<()> {
     ));
     stage.node()?.reorg_with_the_same_transactions(depth, shift).await?;
     let (head, hash, took) = stage.caught_up().await?;
-    println!("    block {:<14} was {}\n    {:<20} is  {hash}\n", old.number, old.hash, "");
+    println!("    block {} was  {}\n    block {head} is   {hash}\n", old.number, old.hash);
     for line in stage.daemon()?.lines()?.iter().skip(heard).filter(|line| line.field("depth").is_some()) {
         println!("    daemon: {line}\n");
     }
