@@ -76,7 +76,12 @@ impl FromStr for Amount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        I512::from_dec_str(text).map(Self).map_err(|_| AmountError(text.to_owned()))
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let wrong = || AmountError(text.to_owned());
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        I512::from_dec_str(text).map(Self).map_err(|_| wrong())
     }
 }
 

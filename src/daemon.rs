@@ -20,6 +20,9 @@ use crate::sync::{Config, Outcome, Remedy, Sync, SyncError};
 const GLANCE: Duration = Duration::from_millis(500);
 /// How often the holder of a lease gives a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long a step under way may take to end in order once the process is asked to stop; then it is given up, which
+/// the next start cannot tell from a crash.
+const GRACE: Duration = Duration::from_secs(2);
 /// How often assets with flags are counted.
 const COUNT_FLAGS: Duration = Duration::from_secs(30);
 
@@ -86,8 +89,12 @@ impl<S: Source> Daemon<S> {
             let ended = self.work(&lease, until, &lost, watcher).await;
             heart.abort();
             self.board.lease(false);
-            if let Err(error) = lease.release().await {
-                tracing::warn!(%error, "the lease could not be released; it expires by itself");
+            match tokio::time::timeout(GRACE, lease.release()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the lease could not be released; it expires by itself")
+                }
+                Err(_) => tracing::warn!("the lease could not be released in time; it expires by itself"),
             }
             match ended {
                 Err(SyncError::Store(StoreError::NotTheWriter)) => {
@@ -107,7 +114,8 @@ impl<S: Source> Daemon<S> {
         let mut said = false;
         loop {
             self.board.tick();
-            let pause = match lease.acquire().await {
+            let Some(acquired) = unless_given_up(stop, lease.acquire()).await else { return Ok(false) };
+            let pause = match acquired {
                 Ok(true) => {
                     self.board.problem(None, true);
                     self.board.lease(true);
@@ -146,11 +154,13 @@ impl<S: Source> Daemon<S> {
         while !stop.is_cancelled() {
             self.board.tick();
             if counted.is_none_or(|at| at.elapsed() > COUNT_FLAGS) {
-                self.count_flags().await;
+                unless_given_up(stop, self.count_flags()).await;
                 counted = Some(Instant::now());
             }
             let began = Instant::now();
-            let stepped = match self.once(&mut sync, &store, &mut checked, until).await {
+            let once = self.once(&mut sync, &store, &mut checked, until);
+            let Some(once) = unless_given_up(stop, once).await else { break };
+            let stepped = match once {
                 Ok(outcome) => outcome,
                 Err(error) => {
                     let pause = self.failed(error, &mut delays)?;
@@ -322,6 +332,19 @@ impl<S: Source> Daemon<S> {
 /// Waits; true when asked to stop meanwhile.
 async fn pausing(stop: &CancellationToken, pause: Duration) -> bool {
     tokio::time::timeout(pause, stop.cancelled()).await.is_ok()
+}
+
+/// The outcome, or nothing when it did not come within [`GRACE`] after the word to stop. Safe at any instant: a store
+/// drops the connection of work that is given up.
+async fn unless_given_up<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = given_up => None,
+    }
 }
 
 /// Keeps the lease alive; cancels `lost` when it is another's.

@@ -43,7 +43,7 @@ pub enum ExecuteError {
         /// The checkpoint.
         checkpoint: u64,
     },
-    /// A rebuild would lose track of them.
+    /// A rebuild would lose track of them, and a comparison see half of them.
     #[error("contracts are still catching up: run this again when `asset-indexer status` shows none")]
     CatchingUp,
 }
@@ -123,6 +123,7 @@ impl<S: Source> Executor<S> {
         if range.to > at {
             return Err(ExecuteError::NotIndexed { from: range.from, to: range.to, checkpoint: at });
         }
+        self.refuse_catching_up().await?;
         let mut sync =
             Sync::new(self.node().await?, self.store.clone(), self.decoder.clone(), self.config.clone());
         let (mut differences, mut logs): (Vec<Difference>, usize) = (Vec::new(), 0);

@@ -133,6 +133,11 @@ impl Board {
             counter!(ERRORS, "remedy" => remedy).absolute(0);
         }
         counter!(REORGS, "chain" => self.chain.clone()).absolute(0);
+        // Asking for a histogram is enough for its series to exist.
+        drop(histogram!(REORG_DEPTH, "chain" => self.chain.clone()));
+        for mode in ["backfill", "follow"] {
+            drop(histogram!(COMMIT_DURATION, "mode" => mode));
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -56,6 +56,9 @@ struct Arguments {
     /// Whether the node says a block's time with its logs, as newer ones do.
     #[arg(long, env = "BENCH_BLOCK_TIMESTAMPS", default_value_t = true, action = clap::ArgAction::Set)]
     block_timestamps: bool,
+    /// The longest that the program may take.
+    #[arg(long, env = "BENCH_TIMEOUT_S", default_value_t = 3_600)]
+    timeout_s: u64,
     /// Given by `cargo bench`; without it only the workload and the node are checked.
     #[arg(long, hide = true)]
     bench: bool,
@@ -105,8 +108,8 @@ async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, B
     let register = Register::of(&chain);
     let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
     let mut connection = database.create("run").await?;
-    let run =
-        measure::backfill(&chain, &format!("http://{address}"), database, "run", &mut connection).await?;
+    let (url, patience) = (format!("http://{address}"), Duration::from_secs(arguments.timeout_s));
+    let run = measure::backfill(&chain, &url, patience, database, "run", &mut connection).await?;
     register.compare(&mut connection).await?;
     let size = database::size_bytes(&mut connection).await?;
     let version = database::version(&mut connection).await?;

@@ -48,10 +48,11 @@ pub struct Run {
 /// Runs the program's backfill to its end.
 ///
 /// # Errors
-/// When it fails, with the end of its log.
+/// When it fails or takes too long (it asks again for as long as that may help), with the end of its log.
 pub async fn backfill(
     chain: &Chain,
     node_url: &str,
+    patience: Duration,
     database: &Database,
     name: &str,
     connection: &mut PgConnection,
@@ -73,7 +74,11 @@ pub async fn backfill(
     let (children, own, postgres) = (ended_children_cpu()?, own_cpu()?, database.cpu()?);
     let began = Instant::now();
     let mut child = command.spawn()?;
-    let (status, peak_kib) = watch(&mut child).await?;
+    let Ok(ended) = tokio::time::timeout(patience, watch(&mut child)).await else {
+        child.kill().await?;
+        return Err(format!("the program was not done after {patience:?}: {}", tail(&log)).into());
+    };
+    let (status, peak_kib) = ended?;
     let wall = began.elapsed();
     let cost = Cost {
         wall,

@@ -59,14 +59,28 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     Ok(stop)
 }
 
+/// What was set up, or nothing when asked to stop meanwhile.
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    setting_up: impl Future<Output = Result<T, Failure>>,
+) -> Result<Option<T>, Failure> {
+    tokio::select! {
+        ready = setting_up => ready.map(Some),
+        () = stop.cancelled() => Ok(None),
+    }
+}
+
 /// Follows the chain until stopped.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
-    let database = Database::open(&config).await?;
+    let Some(database) = unless_stopped(&stop, Database::open(&config)).await? else { return Ok(()) };
     if let Some(url) = database.private_url() {
         tracing::info!(url, "no database URL is configured: using a private PostgreSQL");
     }
-    let daemon = daemon(&config, &database, &stop).await?;
+    let Some(daemon) = unless_stopped(&stop, daemon(&config, &database, &stop)).await? else {
+        database.close().await;
+        return Ok(());
+    };
     tracing::info!(
         chain = daemon.config.chain_id,
         contracts = daemon.config.contracts.len(),

@@ -79,7 +79,8 @@ impl Database {
 
     /// Ends the private cluster, if there is one.
     pub(super) async fn close(self) {
-        self.pool.close().await;
+        // Connections that wait for a server that is gone are left to it.
+        drop(tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await);
         if let Some(cluster) = self.cluster
             && let Err(error) = cluster.stop().await
         {

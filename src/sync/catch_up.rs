@@ -56,7 +56,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             sections,
         })
         .await?;
+        // Whoever runs to a bound asks at once whether anybody is still behind.
         self.known = None;
+        self.learn(checkpoint).await?;
         let through = if reaches { at } else { to };
         Ok(Outcome::CaughtUp { through, joined: reaches, events })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Assembled, Sync, SyncError, push_rows};
 use crate::fact::Entry;
-use crate::source::Source;
+use crate::source::{CallAnswer, CallRequest, Source, SourceError};
 use crate::store::{Store, StoreError};
 use crate::table::contract::Coverage;
 use crate::table::fold::{Changes, Fold};
@@ -50,6 +50,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             if !calls.is_empty() {
                 let answers = self.source.calls(&calls).await?;
                 for (call, answer) in calls.into_iter().zip(answers) {
+                    self.refuse_unknown_opening(&call, &answer)?;
                     fold.answered(call, answer);
                 }
             }
@@ -59,6 +60,23 @@ impl<S: Source, D: Store> Sync<S, D> {
             "folding {} logs needed more than {ROUNDS_MAX} rounds of loading: this is a bug, please report it",
             entries.len()
         )))
+    }
+
+    /// A wallet's opening balance is never guessed: where the node cannot tell it, an operator finds one that can.
+    fn refuse_unknown_opening(&self, call: &CallRequest, answer: &CallAnswer) -> Result<(), SourceError> {
+        let opening = self.settings.as_ref().and_then(|settings| settings.openings.get(&call.target));
+        if *answer != CallAnswer::StateUnavailable || opening != Some(&call.block) {
+            return Ok(());
+        }
+        Err(SourceError::Pruned {
+            provider: "the node".to_owned(),
+            method: "eth_call",
+            block: call.block.number,
+            reason: format!(
+                "opening balances of {}, which is followed only from there on, are read there",
+                call.target
+            ),
+        })
     }
 
     async fn fetch_inputs(&self, fold: &mut Fold) -> Result<(), SyncError> {

@@ -237,8 +237,16 @@ impl<S: Source, D: Store> Sync<S, D> {
         if start <= floor || self.source.has_code(address, start - 1).await? == Some(false) {
             return Ok(None);
         }
-        let below = BlockRange { from: floor, to: start - 1 };
-        let logs = self.source.logs_in_range(below, &[address]).await?;
-        Ok(logs.first().map(|log| log.block.number))
+        // In parts, because a long history does not fit in memory, and the first log is all that is wanted.
+        let mut from = floor;
+        while from < start {
+            let to = (start - 1).min(from.saturating_add(16 * self.config.range_blocks_max - 1));
+            let logs = self.source.logs_in_range(BlockRange { from, to }, &[address]).await?;
+            if let Some(log) = logs.first() {
+                return Ok(Some(log.block.number));
+            }
+            from = to + 1;
+        }
+        Ok(None)
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alloy::hex;
+use alloy::primitives::{Address, B256};
 use asset_indexer::amount::Amount;
 use asset_indexer::fact::Role;
 use asset_indexer::id::asset_id;
 use asset_indexer::row::Row;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::postgres::PostgresStore;
-use asset_indexer::sync::Config;
 use asset_indexer::table::asset::Asset;
 use asset_indexer::table::event::Observation;
 use asset_indexer::table::holder::AssetHolder;
@@ -28,7 +28,7 @@ async fn line(words: &[&str], port: u16, played: &Played, database: &str) -> Lin
     line.contract("id_factory", played.suite.id_factory).database("postgres", database).await
 }
 
-fn contracts(played: &Played) -> Vec<(Role, alloy::primitives::Address)> {
+fn contracts(played: &Played) -> Vec<(Role, Address)> {
     vec![(Role::TrexFactory, played.suite.trex_factory), (Role::IdFactory, played.suite.id_factory)]
 }
 
@@ -42,9 +42,12 @@ async fn tables(database: &str) -> Vec<(&'static str, Vec<Row>)> {
     dump(&reader(database).await).await
 }
 
-/// What a fresh index of the node's chain holds.
-async fn fresh(node: &Node, config: Config) -> Vec<(&'static str, Vec<Row>)> {
+/// What a fresh index of the node's chain holds, where the first `from` contracts are read from block 0, as `--from 0`
+/// says, and the others from the block that created them.
+async fn fresh(node: &Node, contracts: &[(Role, Address)], from: usize) -> Vec<(&'static str, Vec<Row>)> {
     let memory = Arc::new(MemoryStore::new());
+    let mut config = config(contracts);
+    config.contracts.iter_mut().take(from).for_each(|contract| contract.start_block = Some(0));
     converge(&mut worker(rpc(&node.url()), memory.clone(), config)).await;
     dump(&*memory).await
 }
@@ -64,7 +67,7 @@ fn json(text: &str) -> Json {
 #[tokio::test]
 async fn a_backfill_by_the_program_equals_a_fresh_index() {
     let (node, played, database) = indexed().await;
-    let expected = fresh(&node, config(&contracts(&played))).await;
+    let expected = fresh(&node, &contracts(&played), 2).await;
     assert_same(&tables(&database).await, &expected, "by the program against in memory");
     let again = line(&["backfill", "--from", "0"], node.port(), &played, &database).await.run().await.done();
     assert_eq!(json(&again)["differences"], 0, "{again}");
@@ -203,7 +206,7 @@ async fn decode_shows_a_forced_transfer_and_writes_nothing() {
     }
     assert_same(&tables(&database).await, &before, "decoded");
 
-    let unknown = alloy::primitives::B256::repeat_byte(7).to_string();
+    let unknown = B256::repeat_byte(7).to_string();
     let said = format!("the node knows no mined transaction {unknown} on chain 31337");
     decode(&["decode", &unknown]).await.failed(1, &[&said]);
     let typo = decode(&["decode", "0x12"]).await;
@@ -283,19 +286,16 @@ async fn a_contract_added_to_the_configuration_is_read_from_its_start() {
     let before: Vec<Asset> = rows(&reader(&database).await).await;
     assert_eq!(before.len(), 2, "the plain token is nobody's");
     // In several stretches, while nothing is above the checkpoint.
-    let small = backfill().await.set("ASSET_INDEXER__CHAIN__RANGE_BLOCKS_MAX", "20");
-    small.contract("erc20", played.plain.address).run().await.done();
-    let all = [(Role::TrexFactory, played.suite.trex_factory), (Role::Erc20, played.plain.address)];
-    assert_same(&tables(&database).await, &fresh(&node, config(&all)).await, "the plain token added");
+    let id_factory = (Role::IdFactory, played.suite.id_factory);
+    let line = backfill().await.set("ASSET_INDEXER__CHAIN__RANGE_BLOCKS_MAX", "20");
+    line.contract("id_factory", id_factory.1).run().await.done();
+    let all = [(Role::TrexFactory, played.suite.trex_factory), id_factory];
+    assert_same(&tables(&database).await, &fresh(&node, &all, 1).await, "the factory of identities added");
     node.mine(2).await.expect("anvil mines");
-    let more = [&all[..], &[(Role::IdFactory, played.suite.id_factory)]].concat();
+    let all = [&all[..], &[(Role::Erc20, played.plain.address)]].concat();
     let line = backfill().await.contract("erc20", played.plain.address);
-    line.contract("id_factory", played.suite.id_factory).run().await.done();
-    assert_same(
-        &tables(&database).await,
-        &fresh(&node, config(&more)).await,
-        "and the factory of identities",
-    );
+    line.contract("id_factory", id_factory.1).run().await.done();
+    assert_same(&tables(&database).await, &fresh(&node, &all, 1).await, "and the plain token");
     // What the configuration no longer names stays.
     backfill().await.run().await.done();
     let assets: Vec<Asset> = rows(&reader(&database).await).await;

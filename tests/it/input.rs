@@ -1,18 +1,19 @@
 //! Bad input: what people mistype, misconfigure or point at the wrong thing. The program says what, where and how to
 //! mend it, ends with the exit code that `--help` promises, and changes nothing.
 
-use alloy::primitives::{Address, U256};
-use asset_indexer::embedded::{Cluster, Options};
-use asset_indexer::store::postgres::migrate;
-use scenario::{Artifacts, Node, NodeOptions, PlainToken, Step, truth};
-use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row as _};
+mod database;
+mod opening;
 
-use crate::support::command::{Folder, Line, closed_port, played, played_and_pruned};
+use alloy::primitives::{Address, U256};
+use scenario::{Artifacts, Node, NodeOptions, PlainToken};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgPool;
+
+use crate::support::command::{Folder, Line, closed_port};
 use crate::support::events::account;
 use crate::support::real::node;
 use crate::support::scripted_node::{Chain, ScriptedNode, error, range_of};
-use crate::support::world::{binaries, cluster, database, pool};
+use crate::support::world::{database, pool};
 
 const USAGE: i32 = 2;
 const UNAVAILABLE: i32 = 69;
@@ -275,110 +276,6 @@ async fn a_range_that_cannot_be_indexed_is_a_usage_error() {
 }
 
 #[tokio::test]
-async fn a_start_above_the_first_event_needs_partial_and_then_opens_with_what_the_chain_says() {
-    let (node, database) = (node().await, database().await);
-    let token = token(&node).await.address;
-    let said = [
-        &format!("start block 5 of {token} is above its first event at block 1"),
-        "start at 1 or below",
-        "complete only from 5 on",
-        "--partial",
-    ];
-    backfill(&node, &database, token, &["--from", "5"]).await.run().await.failed(CONFIG, &said);
-    let line = Line::new(&["run", "--contract", &format!("erc20={token}@5")]).node(node.port());
-    line.database("postgres", &database).await.run().await.failed(CONFIG, &said);
-    let pool = pool(&database).await;
-    assert_eq!(count(&pool, "chain.checkpoints").await, 0);
-    backfill(&node, &database, token, &["--from", "5", "--partial"]).await.run().await.done();
-
-    let (complete_from, supply): (i64, String) =
-        sqlx::query_as("select complete_from, total_supply::text from chain.assets")
-            .fetch_one(&pool)
-            .await
-            .expect("one");
-    assert_eq!((complete_from, supply.as_str()), (5, "1000"));
-    let asked: Vec<(i64, String)> = sqlx::query_as("select distinct block_number, outcome from chain.observations where input <> '\\x06fdde03' and input <> '\\x95d89b41' and input <> '\\x313ce567'")
-        .fetch_all(&pool)
-        .await
-        .expect("readable");
-    assert_eq!(
-        asked,
-        [(4, "returned".to_owned())],
-        "opening balances and supply are those of the block before"
-    );
-    let past = sqlx::query("select holder::bytea, block_number, balance::text from chain.ownership_history")
-        .fetch_all(&pool)
-        .await
-        .expect("readable");
-    assert_eq!(past.len(), 10, "two wallets a transfer");
-    for row in past {
-        let (holder, at) =
-            (Address::from_slice(row.get(0)), u64::try_from(row.get::<i64, _>(1)).expect("a height"));
-        let hash = node.block_hash(at).await.expect("there");
-        let balance = truth::balance(&node, hash, token, holder).await.expect("the token answers");
-        assert_eq!(row.get::<String, _>(2), balance.to_string(), "{holder} at block {at}");
-    }
-}
-
-#[tokio::test]
-async fn a_t_rex_token_opens_with_balances_and_freezes() {
-    let ((node, played), database) = (played().await, database().await);
-    let bond = played.bond.address;
-    let act = played.acts.iter().find(|act| act.step == Step::ForcedTransfers).expect("it was played");
-    let from = act.first_block;
-    let line = async |from: u64| {
-        let line = Line::new(&["backfill", "--partial", "--from", &from.to_string()]).node(node.port());
-        line.contract("trex_token", bond).database("postgres", &database).await
-    };
-    line(from).await.run().await.done();
-    let past = sqlx::query(
-        "select holder::bytea, block_number, max(log_index), (array_agg(balance::text order by log_index desc))[1],
-             (array_agg(frozen::text order by log_index desc))[1],
-             (array_agg(wallet_frozen order by log_index desc))[1]
-         from chain.ownership_history group by holder, block_number",
-    )
-    .fetch_all(&pool(&database).await)
-    .await
-    .expect("readable");
-    assert!(past.len() > 15, "{} changes", past.len());
-    let mut freezes = 0;
-    for row in past {
-        let (holder, at) =
-            (Address::from_slice(row.get(0)), u64::try_from(row.get::<i64, _>(1)).expect("a height"));
-        assert!(at >= from);
-        let hash = node.block_hash(at).await.expect("there");
-        let truth = truth::holder(&node, hash, bond, holder).await.expect("the token answers");
-        let ours: (String, String, bool) = (row.get(3), row.get(4), row.get(5));
-        assert_eq!(
-            ours,
-            (truth.balance.to_string(), truth.frozen_tokens.to_string(), truth.frozen),
-            "{holder} at block {at}"
-        );
-        freezes += usize::from(truth.frozen) + usize::from(!truth.frozen_tokens.is_zero());
-    }
-    assert!(freezes > 3, "the story freezes before it forces");
-}
-
-#[tokio::test]
-async fn a_late_start_on_a_node_without_the_state_is_refused() {
-    let folder = Folder::new();
-    let ((node, played), database) = (played_and_pruned(&folder).await, database().await);
-    let token = played.plain.address;
-    let line =
-        Line::new(&["backfill", "--partial", "--from", &(played.head - 1).to_string()]).node(node.port());
-    line.contract("erc20", token).database("postgres", &database).await.run().await.failed(
-        CONFIG,
-        &[
-            &format!("start block {} of {token} needs the balances at the block before", played.head - 1),
-            "the node does not keep that state",
-            "archive node",
-            "start at the first event",
-        ],
-    );
-    assert_eq!(count(&pool(&database).await, "chain.checkpoints").await, 0);
-}
-
-#[tokio::test]
 async fn a_contract_keeps_the_role_it_is_stored_with() {
     let (node, database) = (node().await, database().await);
     let token = token(&node).await.address;
@@ -415,122 +312,4 @@ async fn a_rewind_needs_a_reason_and_a_block_below() {
         assert!(!ended.out.contains("rewinding"), "it says what it does not do: {ended:#?}");
     }
     assert_eq!(count(&pool(&database).await, "chain.asset_events").await, 9);
-}
-
-#[tokio::test]
-async fn a_schema_that_is_not_this_programs_is_refused_with_the_remedy() {
-    let node = node().await;
-    let lines = async |database: &str| {
-        let mut ended = Vec::new();
-        for command in [&["run"][..], &["status"], &["rebuild"], &["backfill", "--from", "0"]] {
-            let line = Line::new(command).node(node.port()).contract("erc20", account(7, 7));
-            ended.push(line.database("postgres", database).await.run().await);
-        }
-        ended
-    };
-    let empty = format!("t_{}", uuid::Uuid::new_v4().simple());
-    cluster().await.create_database(&empty, None).await.expect("a database");
-    for ended in lines(&empty).await {
-        ended.failed(
-            CONFIG,
-            &["the database's schema is not there yet", "run `asset-indexer migrate`", "ADMIN_DATABASE_URL"],
-        );
-    }
-
-    let old = database().await;
-    let sql = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations) returning version";
-    let newest: i64 = sqlx::query_scalar(sql).fetch_one(&pool(&old).await).await.expect("it was migrated");
-    for ended in lines(&old).await {
-        ended.failed(
-            CONFIG,
-            &[
-                "the database's schema is version",
-                &format!("needs version {newest}"),
-                "run `asset-indexer migrate`",
-            ],
-        );
-    }
-
-    let newer = database().await;
-    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99991231000001, 'later', true, '', 0)")
-        .execute(&pool(&newer).await)
-        .await
-        .expect("the superuser may");
-    let migrated = Line::new(&["migrate"]).database("postgres", &newer).await.run().await;
-    for ended in lines(&newer).await.into_iter().chain([migrated]) {
-        ended.failed(
-            CONFIG,
-            &["the database's schema is version 99991231000001", "migrated by a newer program: run that one"],
-        );
-    }
-}
-
-#[tokio::test]
-async fn missing_rights_are_told_with_what_to_grant() {
-    let (node, database) = (node().await, database().await);
-    let token = token(&node).await.address;
-    let pool = pool(&database).await;
-    let stranger = format!("stranger_{}", uuid::Uuid::new_v4().simple());
-    pool.execute(AssertSqlSafe(format!("create role {stranger} login"))).await.expect("the superuser may");
-    let command = async |words: &[&str]| {
-        let line = Line::new(words).node(node.port()).contract("erc20", token);
-        line.database(&stranger, &database).await.run().await
-    };
-    for words in [&["run"][..], &["status"], &["backfill", "--from", "0"]] {
-        command(words)
-            .await
-            .failed(PERMISSION, &["permission denied", "SQLSTATE 42501", "asset_indexer_writer"]);
-    }
-    pool.execute(AssertSqlSafe(format!("grant asset_indexer_reader to {stranger}")))
-        .await
-        .expect("the superuser may");
-    for words in [&["run"][..], &["backfill", "--from", "0"]] {
-        command(words)
-            .await
-            .failed(PERMISSION, &["permission denied", "SQLSTATE 42501", "asset_indexer_writer"]);
-    }
-    pool.execute(AssertSqlSafe(format!("grant asset_indexer_writer to {stranger}")))
-        .await
-        .expect("the superuser may");
-    command(&["backfill", "--from", "0"]).await.done();
-
-    let empty = format!("t_{}", uuid::Uuid::new_v4().simple());
-    cluster().await.create_database(&empty, None).await.expect("a database");
-    let ended = Line::new(&["migrate"]).database(&stranger, &empty).await.run().await;
-    ended.failed(
-        PERMISSION,
-        &["the database refused migrating", "permission denied", "asset-indexer migrate --print-roles"],
-    );
-}
-
-#[tokio::test]
-async fn a_database_that_is_not_there_or_wants_another_password_is_told_without_it() {
-    let port = closed_port();
-    let line = |url: String| Line::new(&["run"]).set("DATABASE_URL", url);
-    let ended = line(format!("postgres://canaryuser:canarypw@127.0.0.1:{port}/canarydb")).run().await;
-    ended.failed(
-        UNAVAILABLE,
-        &["the database did not answer while connecting", &format!("127.0.0.1:{port}"), "refused"],
-    );
-
-    let options = Options { listen_tcp: Some(port), ..Options::scratch(binaries()) };
-    let cluster = Cluster::start(options).await.expect("a private PostgreSQL starts");
-    cluster.create_database("assets", None).await.expect("a database");
-    let mut owner =
-        PgConnection::connect_with(&cluster.connect_options("postgres", "assets")).await.expect("connects");
-    migrate(&mut owner).await.expect("it migrates");
-    owner.execute("create role indexer login password 'canarypw'").await.expect("the superuser may");
-    owner.execute("grant asset_indexer_reader to indexer").await.expect("the superuser may");
-    let ended = line(format!("postgres://indexer:canarywrong@127.0.0.1:{port}/assets")).run().await;
-    ended.failed(
-        PERMISSION,
-        &["the database refused connecting", "password authentication failed", "SQLSTATE 28P01"],
-    );
-    let ended = line(format!("postgres://indexer:canarypw@127.0.0.1:{port}/nowhere")).run().await;
-    ended.failed(CONFIG, &["the database refused connecting", "database \"nowhere\" does not exist"]);
-    // With the right one the next thing that is missing is the node.
-    let ended = line(format!("postgres://indexer:canarypw@127.0.0.1:{port}/assets")).run().await;
-    ended.failed(CONFIG, &["no RPC URL"]);
-    owner.close().await.expect("it closes");
-    cluster.stop().await.expect("it stops");
 }

@@ -13,8 +13,10 @@ use scenario::{Node, NodeOptions, Reorg, Step};
 use serde_json::Value as Json;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
+use sqlx::{Postgres, Transaction};
 use tokio::time::sleep;
 
+use crate::support::command::{Ended, Folder};
 use crate::support::process::{Daemon, Inside, PATIENCE, Program, Scene, pause, signal, time, until};
 use crate::support::real::rpc;
 use crate::support::world::{CHAIN_ID, assert_same, binaries, dump, worker};
@@ -237,6 +239,18 @@ async fn a_signal_ends_it_in_order_while_standing_by_backfilling_and_following()
 }
 
 #[tokio::test]
+async fn a_signal_ends_it_in_order_while_it_starts() {
+    let scene = Scene::begin(slots(8)).await;
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let url = format!("http://{}", silent.local_addr().expect("it is bound"));
+    let daemon = scene.program.clone().with("RPC_URL", &url).start();
+    let asked =
+        tokio::time::timeout(PATIENCE, silent.accept()).await.expect("it asks the node").expect("it asks");
+    daemon.stop("starting, and the node is silent").await;
+    drop(asked);
+}
+
+#[tokio::test]
 async fn a_signal_ends_it_in_order_while_the_node_is_silent_or_gone() {
     let mut scene = Scene::begin(slots(8)).await;
     scene.play_through(Step::Bond).await;
@@ -302,6 +316,13 @@ impl Fragile {
         Self { options, cluster }
     }
 
+    /// A scene whose beginning is on the disk.
+    async fn scene(&self) -> Scene {
+        let scene = Scene::within(slots(8), &self.cluster, "fragile").await;
+        sqlx::query("checkpoint").execute(&scene.pool).await.expect("the superuser may");
+        scene
+    }
+
     fn kill(&mut self) {
         self.cluster.kill_hard().expect("it is ours");
     }
@@ -314,7 +335,7 @@ impl Fragile {
 #[tokio::test]
 async fn postgresql_may_crash_and_come_back() {
     let mut fragile = Fragile::start().await;
-    let mut scene = Scene::within(slots(8), &fragile.cluster, "fragile").await;
+    let mut scene = fragile.scene().await;
     let daemon = scene.program.writer().await;
     for last in [Step::Bond, Step::Transfers, Step::Freezes] {
         scene.play_through(last).await;
@@ -329,22 +350,13 @@ async fn postgresql_may_crash_and_come_back() {
         scene.assert_fresh(&format!("after the crash behind {last:?}")).await;
         until("it is ready again", async || (daemon.get("/ready").await.0 == 200).then_some(())).await;
     }
-    fragile.kill();
-    until("it sees that the database is gone", async || {
-        (daemon.status().await["database_reachable"] == false).then_some(())
-    })
-    .await;
-    daemon.stop("the database is gone").await;
-    fragile.start_again().await;
-    scene.play_through(Step::Burn).await;
-    let _daemon = scene.program.writer().await;
-    scene.assert_fresh("started again").await;
+    daemon.stop("after the crashes").await;
 }
 
 #[tokio::test]
-async fn a_standby_without_a_database_ends_in_order() {
+async fn a_signal_ends_it_in_order_while_the_database_is_gone() {
     let mut fragile = Fragile::start().await;
-    let scene = Scene::within(slots(8), &fragile.cluster, "fragile").await;
+    let scene = fragile.scene().await;
     let writer = scene.program.writer().await;
     let standby = scene.program.standby().await;
     fragile.kill();
@@ -356,7 +368,7 @@ async fn a_standby_without_a_database_ends_in_order() {
 
 #[tokio::test]
 async fn the_node_may_go_and_come_back_also_without_its_last_blocks() {
-    let folder = crate::support::command::Folder::new();
+    let folder = Folder::new();
     let file = folder.path().join("chain.json");
     let options = NodeOptions { dump_state: Some(file.clone()), ..slots(32) };
     let mut scene = Scene::begin(options.clone()).await;
@@ -432,10 +444,9 @@ fn listed_metrics() -> BTreeMap<String, (String, BTreeSet<String>)> {
 }
 
 #[tokio::test]
-async fn http_tells_how_it_is_while_following_and_standing_by() {
-    let mut scene = Scene::begin(slots(8)).await;
+async fn every_metric_of_the_list_is_there_from_the_start() {
+    let scene = Scene::begin(slots(8)).await;
     let daemon = scene.program.writer().await;
-    scene.caught_up().await;
     daemon.phase("following").await;
     let (code, text) = daemon.get("/metrics").await;
     assert_eq!(code, 200);
@@ -446,6 +457,14 @@ async fn http_tells_how_it_is_while_following_and_standing_by() {
             format!("asset_indexer_reorg_depth_blocks_bucket{{chain=\"{CHAIN_ID}\",le=\"{bound}\"}} 0");
         assert!(text.contains(&bucket), "{bucket} is not in {text}");
     }
+}
+
+#[tokio::test]
+async fn http_tells_how_it_is_while_following_and_standing_by() {
+    let mut scene = Scene::begin(slots(8)).await;
+    let daemon = scene.program.writer().await;
+    scene.caught_up().await;
+    daemon.phase("following").await;
     let (code, body) = daemon.get("/live").await;
     assert_eq!((code, body.as_str()), (200, "live\n"));
     let (head, _) = scene.head().await;
@@ -666,4 +685,77 @@ async fn a_request_survives_the_death_of_its_worker() {
     assert!(said.contains("folded again from") && began.elapsed() < PATIENCE, "{said}");
     second.said("executing an operator's request").await;
     scene.assert_fresh("rebuilt by the second").await;
+}
+
+/// A request under way: the daemon waits for a table that the test holds.
+async fn executing(
+    scene: &Scene,
+    table: &str,
+    arguments: &[&str],
+) -> (Transaction<'static, Postgres>, Command) {
+    let held = scene.hold(table).await;
+    let line = scene.program.line(arguments);
+    let command = tokio::spawn(line.run());
+    scene.waiting("asset-indexer writer", 1).await;
+    (held, command)
+}
+
+type Command = tokio::task::JoinHandle<Ended>;
+
+#[tokio::test]
+async fn a_signal_ends_it_in_order_while_it_executes_and_the_next_one_finishes() {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Burn).await;
+    let first = scene.program.writer().await;
+    scene.caught_up().await;
+    let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
+    first.stop("executing").await;
+    held.rollback().await.expect("it was only a lock");
+    let _second = scene.program.writer().await;
+    let said = command.await.expect("the command ends").done();
+    assert!(said.contains("folded again from"), "{said}");
+    scene.assert_fresh("rebuilt by the second").await;
+}
+
+#[tokio::test]
+async fn a_long_transaction_keeps_its_lease_in_everybodys_eyes() {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Burn).await;
+    let first = scene.program.writer().await;
+    scene.caught_up().await;
+    let second = scene.program.standby().await;
+    let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
+    // Longer than a lease: all that others can see of it would have expired.
+    sleep(Duration::from_secs(7)).await;
+    let status = status(&scene.program).await;
+    assert!(!second.has_said("lease taken"), "there are two writers");
+    assert_eq!(second.get("/ready").await.0, 200);
+    held.rollback().await.expect("it was only a lock");
+    command.await.expect("the command ends").done();
+    assert!(status["writer"].is_string(), "the writer is alive: {status}");
+    scene.assert_fresh("rebuilt").await;
+    assert!(!first.has_said("the lease was lost") && !second.has_said("lease taken"));
+}
+
+#[tokio::test]
+async fn a_rewind_that_was_done_when_its_worker_died_is_done() {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Burn).await;
+    let first = scene.program.writer().await;
+    scene.caught_up().await;
+    let to = (scene.head().await.0 - 5).to_string();
+    let arguments = ["rewind", "--to", &to, "--reason", "a test"];
+    let (held, command) = executing(&scene, "chain.audit_trail", &arguments).await;
+    // The worker dies between the rewind's commit and the word that it is done.
+    let held_too = scene.hold("ops.requests").await;
+    held.rollback().await.expect("it was only a lock");
+    scene.waiting("asset-indexer", 1).await;
+    assert_eq!(scene.checkpoint().await.expect("there").0.to_string(), to);
+    first.kill().await;
+    held_too.rollback().await.expect("it was only a lock");
+    scene.expire_lease().await;
+    let _second = scene.program.writer().await;
+    let said = command.await.expect("the command ends").done();
+    assert!(said.contains(&format!("the checkpoint is block {to} now")), "{said}");
+    scene.assert_fresh("rewound and followed").await;
 }

@@ -15,6 +15,15 @@ use crate::store::StoreError;
 /// How long a lease lasts without a sign of life.
 pub const LEASE: Duration = Duration::from_secs(5);
 
+/// How long the writer's connection may be silent in the middle of a COPY once its lease is over.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// What the writer's connection is called in `pg_stat_activity`.
+pub(super) const WRITER: &str = "asset-indexer writer";
+
+/// SQLSTATE of a lock that was waited for too long.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Lease {
@@ -40,6 +49,20 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn acquire(&self) -> Result<bool, StoreError> {
+        match self.try_acquire().await {
+            Ok(taken) => Ok(taken),
+            // The holder's transaction is under way. A living holder ends it and goes on; a paused one has to be ended.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+                self.end_paused_writer().await.map_err(|e| failed("taking the lease", &e))?;
+                Ok(false)
+            }
+            Err(error) => Err(failed("taking the lease", &error)),
+        }
+    }
+
+    async fn try_acquire(&self) -> Result<bool, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("set local lock_timeout = '1s'").execute(&mut *transaction).await?;
         let taken = sqlx::query(
             "insert into ops.leases as l (chain_id, epoch, holder, acquired_at, expires_at)
              values ($1, $2, $3, clock_timestamp(), clock_timestamp() + $4)
@@ -53,10 +76,28 @@ impl Lease {
         .bind(self.epoch)
         .bind(&self.holder)
         .bind(LEASE)
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(|e| failed("taking the lease", &e))?;
+        .fetch_optional(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
         Ok(taken.is_some())
+    }
+
+    /// Ends the connection of a writer whose lease is over and that has been silent in the middle of a COPY: the server
+    /// waits for its rows, and there neither a statement's nor an idle transaction's timeout counts.
+    async fn end_paused_writer(&self) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and usename = current_user and application_name = $2
+                 and state = 'active' and wait_event = 'ClientRead'
+                 and query_start < clock_timestamp() - $3
+                 and exists (select from ops.leases where chain_id = $1 and expires_at < clock_timestamp() - $3)",
+        )
+        .bind(int(self.chain_id))
+        .bind(WRITER)
+        .bind(SILENCE)
+        .execute(&self.pool)
+        .await
+        .map(drop)
     }
 
     /// Gives a sign of life. False when another holds the lease now.

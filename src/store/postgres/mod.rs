@@ -67,7 +67,8 @@ impl PostgresStore {
     /// The tables of a chain, written under a lease.
     pub fn new(options: PgConnectOptions, chain_id: u64, epoch: Uuid) -> Self {
         let options = options
-            .application_name("asset-indexer writer")
+            .application_name(lease::WRITER)
+            // A writer that is paused between two statements must not hold its locks for long; see also [`lease`].
             .options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "30s")])
             .log_statements(tracing::log::LevelFilter::Off);
         Self { chain_id, options, epoch, inner: Mutex::new(Inner::default()) }

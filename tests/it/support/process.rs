@@ -28,7 +28,7 @@ use super::world::{CHAIN_ID, assert_same, cluster, database, dump, fresh};
 /// How long a test waits for what must come, also on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 /// The end of a process that was asked to stop.
-const ORDERLY: Duration = Duration::from_secs(10);
+const ORDERLY: Duration = Duration::from_secs(8);
 /// Orchestrators kill then.
 const KILLED_AFTER: Duration = Duration::from_secs(30);
 /// The login role of the tests' daemons.
@@ -142,7 +142,7 @@ pub struct Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the log of process {}: {:#?}", self.pid, self.log.borrow());
+            eprintln!("the log of process {}:\n{}\n", self.pid, self.log.borrow().join("\n"));
         }
     }
 }
@@ -179,7 +179,7 @@ impl Daemon {
             Ok(Err(_)) | Err(_) => None,
         };
         drop(waited);
-        let line = found.unwrap_or_else(|| panic!("it never says {text:?}: {:#?}", self.log.borrow()));
+        let line = found.unwrap_or_else(|| panic!("process {} never says {text:?}", self.pid));
         serde_json::from_str(&line).expect("its log is JSON")
     }
 
@@ -228,8 +228,8 @@ impl Daemon {
         while ended.is_ok() && self.log.changed().await.is_ok() {}
         let log = self.log.borrow().clone();
         let code = ended.map(|status| status.expect("it is our child").code());
-        assert_eq!(code, Ok(Some(0)), "{context}: the end after {took:?}: {log:#?}");
-        assert!(took < ORDERLY, "{context}: it took {took:?} to end: {log:#?}");
+        assert_eq!(code, Ok(Some(0)), "{context}: the end of process {} after {took:?}", self.pid);
+        assert!(took < ORDERLY, "{context}: process {} took {took:?} to end", self.pid);
         log
     }
 
@@ -322,14 +322,6 @@ impl Scene {
     pub async fn head(&self) -> (u64, B256) {
         let head = self.node.head().await.expect("the node answers").header;
         (head.number, head.hash)
-    }
-
-    /// Waits until the tables are at a block, or above.
-    pub async fn reached(&self, block: u64) {
-        until(&format!("a checkpoint at {block}"), async || {
-            self.checkpoint().await.filter(|(number, _)| *number >= block)
-        })
-        .await;
     }
 
     /// Waits until the tables are at the node's head.

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::stage::Stage;
+use crate::text::say;
 
 /// SQL to try; `{block}` is a block of the past, `{wallet}` a holder, `{symbol}` a token.
 const QUESTIONS: [(&str, &str); 4] = [
@@ -20,7 +21,8 @@ const QUESTIONS: [(&str, &str); 4] = [
     (
         "what does a wallet hold, of all tokens?",
         "select a.symbol, h.balance, h.frozen, h.verified
-   from api.holdings('{wallet}') h join api.assets a on a.id = h.asset_id;",
+   from api.holdings('{wallet}') h
+   join api.assets a on a.id = h.asset_id;",
     ),
     (
         "what did the reorg take back?",
@@ -33,18 +35,18 @@ pub(crate) fn print(stage: &Stage, is_kept: bool, symbol: &str, block: u64, wall
     let (_, http, url) = stage.daemons();
     let here = std::env::current_dir()?.display().to_string();
     let shown = |text: &str| if is_kept { text.to_owned() } else { text.replace(&here, "$PWD") };
-    println!("psql \"{}\"\n", shown(url));
+    say!("psql \"{}\"\n", shown(url));
     for (question, sql) in QUESTIONS {
         let filled = |text: &str| {
             text.replace("{symbol}", symbol)
                 .replace("{block}", &block.to_string())
                 .replace("{wallet}", wallet)
         };
-        println!("-- {}\n{}\n", filled(question), filled(sql));
+        say!("-- {}\n{}\n", filled(question), filled(sql));
     }
-    println!("curl http://{http}/status\ncurl http://{http}/metrics\n");
+    say!("curl http://{http}/status\ncurl http://{http}/metrics\n");
     let (state, program) = (stage.program().state().display(), stage.program().binary().display());
-    println!("export ASSET_INDEXER__DATABASE__STATE_DIR=\"{}\"", shown(&state.to_string()));
-    println!("\"{}\" status --rpc {}", shown(&program.to_string()), stage.node()?.url());
+    say!("export ASSET_INDEXER__DATABASE__STATE_DIR=\"{}\"", shown(&state.to_string()));
+    say!("\"{}\" status --rpc {}", shown(&program.to_string()), stage.node()?.url());
     Ok(())
 }

@@ -14,7 +14,7 @@ mod stage;
 mod story;
 mod text;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 
 use names::{Names, hex};
 use stage::{Stage, now};
-use text::{Table, heading, paragraph};
+use text::{Table, heading, paragraph, print, say};
 
 /// Any error will do: it is printed and the demo ends.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -72,7 +72,7 @@ async fn demo() -> Result<End> {
         ended = Ok(End::Asked);
     }
     if let Ok(End::Asked) = ended {
-        println!("\nStopping the indexer, its PostgreSQL and the node.");
+        say!("\nStopping the indexer, its PostgreSQL and the node.");
         if is_shown {
             ended = Ok(End::Shown);
         }
@@ -96,32 +96,32 @@ async fn asked(wishes: &mut [Signal]) {
 /// The whole demo, from the first line to the last.
 async fn show(stage: &mut Stage, is_shown: &mut bool, begun: Instant) -> Result<()> {
     let is_kept = std::env::var("KEEP").is_ok_and(|keep| !matches!(keep.as_str(), "" | "0"));
-    println!("asset-indexer: a register of tokenized assets, kept from a chain");
+    say!("asset-indexer: a register of tokenized assets, kept from a chain");
     heading(1, "The chain, and the indexer following it");
     paragraph(
         "A node (anvil) with the real T-REX and ONCHAINID contracts. A bond and a share live through all that can \
          happen to them. A line appears once its blocks are in the tables.",
     );
-    println!();
+    say!("");
     stage.start_node().await?;
     let played = story::tell(stage).await?;
     tables(stage, &played).await?;
     let is_equal = compared(stage, &played).await?;
     heading(8, "How far it is");
     let url = stage.node()?.url();
-    println!("$ asset-indexer status --rpc {url}");
-    print!("{}", stage.program().answer(&["status", "--rpc", &url]).await?);
+    say!("$ asset-indexer status --rpc {url}");
+    print(&stage.program().answer(&["status", "--rpc", &url]).await?);
     heading(9, "Try it yourself");
     if !is_kept {
         paragraph(
             "This run ends here and removes what it made. make demo KEEP=1 leaves it running until Ctrl-C, with \
              lines like these to copy:",
         );
-        println!();
+        say!("");
     }
     let minted = played.acts.iter().find(|act| act.step == Step::Mint).map_or(0, |act| act.last_block);
     invitation::print(stage, is_kept, &played.bond.symbol, minted, &hex(played.wallets.bob))?;
-    println!("\nThat took {} s.", begun.elapsed().as_secs());
+    say!("\nThat took {} s.", begun.elapsed().as_secs());
     *is_shown = is_equal;
     if is_kept {
         keep(stage).await?;
@@ -170,7 +170,7 @@ async fn tables(stage: &mut Stage, played: &Played) -> Result<()> {
 fn section(number: u32, title: &str, explanation: &str) {
     heading(number, title);
     paragraph(explanation);
-    println!();
+    say!("");
 }
 
 /// Compares everything with the chain; whether all is equal.
@@ -184,7 +184,7 @@ async fn compared(stage: &mut Stage, played: &Played) -> Result<bool> {
         table.row([(*kind).to_owned(), compared.to_string(), different.to_string()]);
     }
     table.print();
-    println!();
+    say!("");
     if tally.differences.is_empty() {
         let total = tally.total();
         paragraph(&format!(
@@ -192,15 +192,15 @@ async fn compared(stage: &mut Stage, played: &Played) -> Result<bool> {
         ));
         return Ok(true);
     }
-    tally.differences.iter().for_each(|difference| println!("DIFFERENT: {difference}"));
+    tally.differences.iter().for_each(|difference| say!("DIFFERENT: {difference}"));
     Ok(false)
 }
 
 /// Lets the chain go on until somebody wishes to end.
 async fn keep(stage: &mut Stage) -> Result<()> {
     let log = stage.daemon()?.log().display().to_string();
-    println!("\nKept running, with a block every {} s; Ctrl-C ends it.", BLOCK_EVERY.as_secs());
-    println!("Node {}; the indexer's log {log}\n", stage.node()?.url());
+    say!("\nKept running, with a block every {} s; Ctrl-C ends it.", BLOCK_EVERY.as_secs());
+    say!("Node {}; the indexer's log {log}\n", stage.node()?.url());
     let is_terminal = std::io::stdout().is_terminal();
     for turn in 0_u64.. {
         let node = stage.node()?;
@@ -210,10 +210,9 @@ async fn keep(stage: &mut Stage) -> Result<()> {
         let (head, _, took) = stage.caught_up().await?;
         let line = format!("block {head} is in the tables, {} ms after it was made", took.as_millis());
         if is_terminal {
-            print!("\r{line:<80}");
-            std::io::stdout().flush()?;
+            print(&format!("\r{line:<80}"));
         } else if turn.is_multiple_of(SAY_EVERY) {
-            println!("{line}");
+            say!("{line}");
         }
         sleep(BLOCK_EVERY).await;
     }

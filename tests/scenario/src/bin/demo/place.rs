@@ -38,7 +38,7 @@ impl Place {
     }
 
     fn claim_in(base: &Path) -> Result<Self> {
-        let hint = "remove it, as who made it";
+        let hint = "the demo keeps its files there: run it as the owner of the repository";
         let failed = |path: &Path, error: io::Error| format!("{}: {error}; {hint}", path.display());
         DirBuilder::new().recursive(true).mode(0o711).create(base).map_err(|error| failed(base, error))?;
         // One run at a time looks for what others left: a folder is never seen between its making and its locking.
@@ -110,6 +110,10 @@ trap '' INT TERM HUP QUIT
 node= daemon=
 while read -r who pid; do
     case $who in node) node=$pid ;; daemon) daemon=$pid ;; esac
+done
+# A node that was not announced yet is known by the folder it was told to use.
+for process in /proc/[0-9]*; do
+    [ -n "$node" ] || ! tr '\0' ' ' < "$process/cmdline" | grep -q -- " --cache-path $3" || node=${process#/proc/}
 done
 [ -z "$node" ] || kill -KILL "$node"
 if [ -n "$daemon" ]; then

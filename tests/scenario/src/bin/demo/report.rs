@@ -5,18 +5,18 @@ use alloy::primitives::{Address, hex};
 use crate::Result;
 use crate::names::{Names, country, reason, topic_name};
 use crate::register::{Asset, Holder, Operation, Register};
-use crate::text::{Table, amount, broken, short, shortened};
+use crate::text::{Table, amount, broken, say, short, shortened};
 
 /// The cap table of each token.
 pub(crate) async fn cap_tables(register: &mut Register, assets: &[Asset], names: &Names) -> Result<()> {
     for (place, asset) in assets.iter().enumerate() {
         if place > 0 {
-            println!();
+            say!("");
         }
         let is_regulated = asset.identity_registry.is_some();
         let kind = if is_regulated { "T-REX token" } else { "plain ERC-20 token" };
-        println!("  {} ({}), supply {}", asset.name, asset.symbol, amount(&asset.supply));
-        println!("  {kind} {}\n", asset.contract_address);
+        say!("  {} ({}), supply {}", asset.name, asset.symbol, amount(&asset.supply));
+        say!("  {kind} {}\n", asset.contract_address);
         let holders = register.holders(asset.id).await?;
         if is_regulated { regulated(&holders, names) } else { plain(&holders, names) }
     }
@@ -41,11 +41,11 @@ fn regulated(holders: &[Holder], names: &Names) {
     table.print();
     let mut doubted = holders.iter().filter(|holder| holder.verified != Some(true)).peekable();
     if doubted.peek().is_some() {
-        println!("\n  Why not verified:");
+        say!("\n  Why not verified:");
     }
     for holder in doubted {
         let why = holder.reason.as_deref().map(reason).unwrap_or_default();
-        println!("    {:<12}  {why}", names.of(&holder.holder_address));
+        say!("    {:<12}  {why}", names.of(&holder.holder_address));
     }
 }
 
@@ -102,9 +102,9 @@ pub(crate) async fn operations(register: &mut Register, asset: &Asset, names: &N
         operations.iter().partition(|operation| operation.block_number == asset.created_block);
     let place = |block: i64| format!("  {block:>5}  ");
     let deployed = format!("deployed, with owner, agent and registries ({} rows)", birth.len());
-    println!("{}{deployed}", place(asset.created_block));
+    say!("{}{deployed}", place(asset.created_block));
     for operation in life {
-        println!("{}", broken(&words(operation, names), &place(operation.block_number), "         "));
+        say!("{}", broken(&words(operation, names), &place(operation.block_number), "         "));
     }
     Ok(())
 }

@@ -109,6 +109,22 @@ impl Stage {
         Err(format!("block {} was not in the tables after {patience} s; {last}", head.number).into())
     }
 
+    /// Waits until a block is in the tables, whatever follows it; answers the last one that is.
+    pub(crate) async fn reached(&mut self, block: u64) -> Result<u64> {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let checkpoint = self.register()?.checkpoint().await?;
+            if let Some(number) = checkpoint.and_then(|(number, _)| u64::try_from(number).ok())
+                && number >= block
+            {
+                return Ok(number);
+            }
+            self.daemon()?.is_alive()?;
+            sleep(Duration::from_millis(1)).await;
+        }
+        Err(format!("block {block} was not in the tables after {} s", PATIENCE.as_secs()).into())
+    }
+
     /// The node.
     pub(crate) fn node(&self) -> Result<&Node> {
         self.node.as_ref().ok_or_else(|| "the node does not run".into())

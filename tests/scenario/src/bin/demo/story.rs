@@ -9,7 +9,7 @@ use crate::Result;
 use crate::compare::{self, Tally};
 use crate::names;
 use crate::stage::Stage;
-use crate::text::{Table, broken, command, count, paragraph};
+use crate::text::{Table, broken, command, count, paragraph, say};
 
 /// After this step the chain is reorganized.
 const REORG_AFTER: Step = Step::Burn;
@@ -22,7 +22,7 @@ const CRASH_AFTER: Step = Step::Registries;
 pub(crate) async fn tell(stage: &mut Stage) -> Result<Played> {
     let mut play = Play::begin(stage.node()?)?;
     let (mut longest, mut slowest) = (0, Duration::ZERO);
-    println!("   blocks  what happens\n  -------  ------------");
+    say!("   blocks  what happens\n  -------  ------------");
     while let Some(act) = play.play_next(stage.node()?).await? {
         let is_followed = act.step < CRASH_AFTER && act.step != Step::Platform;
         if is_followed {
@@ -37,10 +37,12 @@ pub(crate) async fn tell(stage: &mut Stage) -> Result<Played> {
             reorg(stage, play.wallets()).await?;
         }
         if act.step == CRASH_AFTER {
+            let reached = stage.reached(act.first_block.midpoint(act.last_block)).await?;
             stage.kill_daemon().await?;
-            interlude(
-                "The daemon is killed (kill -9) while it reads these blocks. The chain goes on without it:",
-            );
+            interlude(&format!(
+                "The daemon is killed (kill -9) with block {reached} of {} in its tables. The chain goes on without it:",
+                act.last_block
+            ));
         }
     }
     let played = play.finish(stage.node()?).await?;
@@ -58,11 +60,11 @@ pub(crate) async fn tell(stage: &mut Stage) -> Result<Played> {
 
 fn chapter(act: &Act) {
     let blocks = format!("{}-{}", act.first_block, act.last_block);
-    println!("{}", broken(act.step.sentence(), &format!("  {blocks:>7}  "), "           "));
+    say!("{}", broken(act.step.sentence(), &format!("  {blocks:>7}  "), "           "));
 }
 
 fn interlude(text: &str) {
-    println!("\n{}\n", broken(text, "  > ", "    "));
+    say!("\n{}\n", broken(text, "  > ", "    "));
 }
 
 /// The daemon learns of two factories and finds everything else by itself.
@@ -81,7 +83,7 @@ async fn first_start(stage: &mut Stage, play: &Play) -> Result<()> {
         "The indexer is started. It is told the two factories and finds all other contracts by itself. No database \
          is configured: it makes a private PostgreSQL.",
     );
-    println!("{}", command(&arguments));
+    say!("{}", command(&arguments));
     let took = stage.start_daemon(arguments).await?;
     stage.caught_up().await?;
     interlude(&format!(
@@ -97,7 +99,7 @@ async fn second_start(stage: &mut Stage, played: &Played) -> Result<()> {
     let mut arguments = before.to_vec();
     arguments.extend(["--contract".to_owned(), format!("erc20={}", played.plain.address)]);
     interlude("It is started again, and the plain token is added to its contracts:");
-    println!("{}", command(&arguments));
+    say!("{}", command(&arguments));
     let took = stage.start_daemon(arguments).await?;
     let (head, _, more) = stage.caught_up().await?;
     interlude(&format!(
@@ -120,9 +122,9 @@ async fn reorg(stage: &mut Stage, wallets: &Wallets) -> Result<()> {
     ));
     stage.node()?.reorg_with_the_same_transactions(depth, shift).await?;
     let (head, hash, took) = stage.caught_up().await?;
-    println!("    block {} was  {}\n    block {head} is   {hash}\n", old.number, old.hash);
+    say!("    block {} was  {}\n    block {head} is   {hash}\n", old.number, old.hash);
     for line in stage.daemon()?.lines()?.iter().skip(heard).filter(|line| line.field("depth").is_some()) {
-        println!("    daemon: {line}\n");
+        say!("    daemon: {line}\n");
     }
     let evidence = stage.register()?.evidence(before).await?;
     let mut table = Table::new(["rows of", ">withdrawn", ">restored"]).indented(4);

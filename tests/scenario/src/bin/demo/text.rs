@@ -1,18 +1,37 @@
 //! Text for people: headings, aligned tables, amounts and short forms, within 100 columns, on a terminal or off it.
 
+use std::io::{self, Write};
+use std::process;
+
 /// The widest line that is printed, but for what is meant to be copied.
 const WIDTH: usize = 100;
 const GAP: &str = "  ";
 
+/// Prints a line.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::text::print(&format!("{}\n", format_args!($($text)*)))
+    };
+}
+pub(crate) use say;
+
+/// Prints text as it is. Where nobody reads it any more (`make demo | head`) the process ends, and the guard clears up.
+pub(crate) fn print(text: &str) {
+    let mut out = io::stdout();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        process::exit(1);
+    }
+}
+
 /// Prints a heading with its number.
 pub(crate) fn heading(number: u32, text: &str) {
     let text = format!("{number}. {text}");
-    println!("\n{text}\n{}\n", "-".repeat(text.chars().count()));
+    say!("\n{text}\n{}\n", "-".repeat(text.chars().count()));
 }
 
 /// Prints a paragraph, broken at the width.
 pub(crate) fn paragraph(text: &str) {
-    println!("{}", broken(text, "", ""));
+    say!("{}", broken(text, "", ""));
 }
 
 /// A text in lines no wider than the width: the first begins with `first`, the others with `rest`.
@@ -85,10 +104,10 @@ impl Table {
             })
             .collect();
         for (place, row) in self.rows.iter().enumerate() {
-            println!("{}", self.line(row, &widths));
+            say!("{}", self.line(row, &widths));
             if place == 0 {
                 let dashes: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
-                println!("{}", self.line(&dashes, &widths));
+                say!("{}", self.line(&dashes, &widths));
             }
         }
     }
