@@ -10,7 +10,7 @@ export SCENARIO_CONTRACTS := $(CURDIR)/tests/contracts
 
 demo: setup
 	cargo build --quiet --locked --workspace
-	KEEP=$(KEEP) cargo run --quiet --locked --package scenario --bin demo
+	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/demo
 
 test: lint deploy-check
 	cargo test --locked --workspace --no-fail-fast

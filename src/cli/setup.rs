@@ -27,11 +27,16 @@ const LOGIN: &str = "asset_indexer";
 pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(global.config.as_deref(), &global.overrides())
         .map_err(|errors| Failure::new(Failure::CONFIG, errors))?;
-    let filter = EnvFilter::try_new(&config.log.level).map_err(|error| {
-        Failure::new(Failure::CONFIG, format!("log.level {:?}: {error}", config.log.level))
-    })?;
+    // What sqlx says of a server's notices is no news to an operator ("already exists, skipping").
+    let filter =
+        EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", config.log.level)).map_err(|error| {
+            Failure::new(Failure::CONFIG, format!("log.level {:?}: {error}", config.log.level))
+        })?;
     let is_terminal = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let json = match config.log.format {
         LogFormat::Json => true,
         LogFormat::Text => false,

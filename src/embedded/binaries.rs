@@ -28,7 +28,7 @@ pub struct Binaries {
 /// Where to look for programs.
 #[derive(Debug, Clone, Default)]
 pub struct Search<'a> {
-    /// `--pg-bin`: this directory or none.
+    /// `database.pg_bin`: this directory or none.
     pub explicit: Option<&'a Path>,
     /// Directories whose `node_modules` may hold the npm package; the current directory when empty.
     pub roots: &'a [PathBuf],
@@ -208,7 +208,7 @@ mod tests {
         let search = Search { explicit: Some(Path::new("/nonexistent/pg")), ..Search::default() };
         let error = find_binaries(&search).expect_err("there is no such directory").to_string();
         assert!(error.contains("/nonexistent/pg holds no usable PostgreSQL: it has no initdb"), "{error}");
-        assert!(error.contains("--pg-bin"), "{error}");
+        assert!(error.contains("database.pg_bin"), "{error}");
     }
 
     #[test]

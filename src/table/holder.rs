@@ -103,7 +103,15 @@ impl Fold {
         to: Address,
         amount: Amount,
     ) -> Result<(), Missing> {
-        let mut asset = self.asset_of(entry)?;
+        let asset = self.asset_of(entry);
+        if asset.is_err()
+            && let Some(asset_id) = entry.asset_id
+        {
+            for holder in [from, to].into_iter().filter(|wallet| !wallet.is_zero()) {
+                drop(self.holders.get(&AssetHolderKey { chain_id: self.chain_id(), asset_id, holder }));
+            }
+        }
+        let mut asset = asset?;
         let giver = if from.is_zero() { None } else { Some(self.holder(entry, &asset, from)) };
         let taker = if to.is_zero() { None } else { Some(self.holder(entry, &asset, to)) };
         let (giver, taker) = (giver.transpose()?, taker.transpose()?);
@@ -175,6 +183,10 @@ impl Fold {
         if changed {
             holder.updated_block = entry.log.block.number;
             holder.updated_at = entry.time;
+            if self.missed {
+                self.holders.put(holder);
+                return Ok(());
+            }
             let block = entry.log.block;
             let mut subject = asset.id.as_bytes().to_vec();
             subject.extend_from_slice(holder.holder.as_slice());

@@ -195,7 +195,7 @@ impl Fold {
             amount,
         };
         for (entry, kind) in entries.iter().zip(&kinds).filter(|(_, kind)| kind.is_operation()) {
-            let detail = Detail::of(entry, *kind);
+            let detail = Detail::of(entry, *kind, entries);
             self.operations.push(AssetOperation {
                 chain_id: transaction.chain_id,
                 block_number: log.block.number,
@@ -262,9 +262,21 @@ fn is_candidate(entry: &Entry, entries: &[Entry]) -> bool {
     !from.is_zero() && !to.is_zero() && !is_recovery(*from, *to, entries) && !is_approved(*from, entries)
 }
 
+/// The identity whose wallet was recovered by a transfer.
+fn recovered_identity(from: Address, to: Address, entries: &[Entry]) -> Option<Address> {
+    entries.iter().find_map(|entry| match entry.fact() {
+        Some(Fact::WalletRecovered { lost, new, identity }) if *lost == from && *new == to => Some(*identity),
+        _ => None,
+    })
+}
+
 fn is_recovery(from: Address, to: Address, entries: &[Entry]) -> bool {
+    recovered_identity(from, to, entries).is_some()
+}
+
+fn moves(lost: Address, new: Address, entries: &[Entry]) -> bool {
     entries.iter().any(|entry| {
-        matches!(entry.fact(), Some(Fact::WalletRecovered { lost, new, .. }) if *lost == from && *new == to)
+        matches!(entry.fact(), Some(Fact::Transferred { from, to, .. }) if *from == lost && *to == new)
     })
 }
 
@@ -294,6 +306,8 @@ fn kind(entry: &Entry, entries: &[Entry], input: Option<&TransactionInput>) -> K
         Some(Fact::AmountUnfrozen { .. }) => Kind::UnfreezeAmount,
         Some(Fact::PauseSet { paused: true, .. }) => Kind::Pause,
         Some(Fact::PauseSet { paused: false, .. }) => Kind::Unpause,
+        // The transfer is the recovery; the announcement counts only where nothing moved.
+        Some(Fact::WalletRecovered { lost, new, .. }) if moves(*lost, *new, entries) => Kind::Other,
         Some(Fact::WalletRecovered { .. }) => Kind::Recovery,
         Some(Fact::InformationUpdated { .. }) => Kind::UpdateInformation,
         Some(Fact::AgentSet { active: true, .. }) => Kind::AddAgent,
@@ -317,13 +331,16 @@ struct Detail {
 }
 
 impl Detail {
-    fn of(entry: &Entry, kind: Kind) -> Self {
+    fn of(entry: &Entry, kind: Kind, entries: &[Entry]) -> Self {
         let mut detail = Self { from: None, to: None, amount: None, by: None, parameters: json!({}) };
         match entry.fact() {
             Some(Fact::Transferred { from, to, amount }) => {
                 detail.from = (kind != Kind::Mint).then_some(*from);
                 detail.to = (kind != Kind::Burn).then_some(*to);
                 detail.amount = Some(Amount::from(*amount));
+                if let Some(identity) = recovered_identity(*from, *to, entries) {
+                    detail.parameters = json!({ "identity": identity });
+                }
             }
             Some(Fact::WalletFrozen { wallet, by, .. }) => {
                 detail.to = Some(*wallet);

@@ -354,6 +354,36 @@ async fn postgresql_may_crash_and_come_back() {
 }
 
 #[tokio::test]
+async fn a_connection_may_break_in_the_midst_of_any_commit() {
+    let mut scene = Scene::begin(slots(8)).await;
+    let mut daemon = None;
+    // The first of them is the very first commit, which also made partitions.
+    for (table, last) in [
+        ("ops.undo", Step::Transfers),
+        ("chain.asset_events", Step::Freezes),
+        ("chain.checkpoints", Step::Recovery),
+        ("ops.headers", Step::Burn),
+    ] {
+        let held = scene.hold(table).await;
+        scene.play_through(last).await;
+        let program = scene.program.clone();
+        let daemon: &Daemon = daemon.get_or_insert_with(|| program.start());
+        scene.waiting("asset-indexer writer", 1).await;
+        let mark = daemon.mark();
+        sqlx::query(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and application_name = 'asset-indexer writer'",
+        )
+        .execute(&scene.pool)
+        .await
+        .expect("the superuser may");
+        daemon.said_after(mark, "trying again").await;
+        held.rollback().await.expect("it was only a lock");
+        scene.assert_fresh(&format!("the connection broke while it waited for {table}")).await;
+    }
+}
+
+#[tokio::test]
 async fn a_signal_ends_it_in_order_while_the_database_is_gone() {
     let mut fragile = Fragile::start().await;
     let scene = fragile.scene().await;
