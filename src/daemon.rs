@@ -210,7 +210,7 @@ impl<S: Source> Daemon<S> {
             *checked = true;
         }
         let requests = Requests::new(self.pool.clone(), self.config.chain_id);
-        if let Some((id, request)) = requests.next().await? {
+        if let Some((id, request, left)) = requests.next().await? {
             self.board.phase(Phase::Executing);
             tracing::info!(?request, "executing an operator's request");
             let executor = Executor {
@@ -218,6 +218,7 @@ impl<S: Source> Daemon<S> {
                 store: store.clone(),
                 decoder: self.decoder.clone(),
                 config: self.config.clone(),
+                left,
             };
             let (reached, mut seen) = tokio::sync::watch::channel(0u64);
             let reporter = {

@@ -71,6 +71,8 @@ pub struct Executor<S: Source> {
     pub decoder: Arc<Decoder>,
     /// The worker's configuration.
     pub config: Config,
+    /// Whether a worker began the request before and was gone: it may have been carried out already.
+    pub left: bool,
 }
 
 impl<S: Source> Executor<S> {
@@ -162,6 +164,9 @@ impl<S: Source> Executor<S> {
     ) -> Result<Json, ExecuteError> {
         let (checkpoint, headers) = self.present().await?;
         let at = checkpoint.block.id;
+        if self.left && to == at.number {
+            return Ok(json!({ "from": to, "to": to, "from_journal": true }));
+        }
         if to >= at.number {
             return Err(ExecuteError::NothingAbove { to, checkpoint: at.number });
         }

@@ -49,6 +49,7 @@ impl Handed<'_> {
             store: Arc::new(store),
             decoder: setup::decoder(self.config),
             config: setup::sync_config(self.config, self.chain_id),
+            left: false,
         };
         let done = executor.execute(request, &mut |block| progress.reached(block, 0)).await;
         heart.abort();

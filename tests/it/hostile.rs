@@ -136,6 +136,7 @@ async fn whatever_contracts_log_is_kept_counted_and_flagged_and_stops_nothing() 
         store: live.store().clone(),
         decoder: Arc::new(Decoder::new(&[])),
         config: stage.config.clone(),
+        left: false,
     };
     executor.execute(&Request::Rebuild, &mut |_| {}).await.expect("ground holds everything");
     assert_equal(&**live.store(), &*fresh, "after a rebuild without the node").await;

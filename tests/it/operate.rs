@@ -52,6 +52,7 @@ impl Followed {
             store: self.worker.store().clone(),
             decoder: Arc::new(Decoder::new(&[])),
             config: self.config.clone(),
+            left: false,
         };
         executor.execute(&request, &mut |_| {}).await
     }

@@ -298,22 +298,24 @@ async fn a_signal_ends_it_in_order_while_the_database_is_locked() {
     scene.assert_fresh("locked, stopped and started").await;
 }
 
-/// A cluster of a test's own, which can be killed.
+/// A cluster of a test's own, which can be killed; its folder goes last.
 struct Fragile {
-    options: Options,
     cluster: Cluster,
+    options: Options,
+    _folder: Folder,
 }
 
 impl Fragile {
     async fn start() -> Self {
+        let folder = Folder::new();
         // Its commits don't wait for the disk: a crash loses the newest ones, like a failover to a replica that lags.
-        let options = Options::scratch(binaries());
+        let options = Options { state_dir: folder.path().join("cluster"), ..Options::scratch(binaries()) };
         let cluster = Cluster::start(options.clone()).await.expect("a private PostgreSQL starts");
         cluster.create_database("fragile", None).await.expect("a database");
         let connect = cluster.connect_options(SUPERUSER, "fragile");
         let mut connection = PgConnection::connect_with(&connect).await.expect("a connection");
         migrate(&mut connection).await.expect("migrations apply");
-        Self { options, cluster }
+        Self { cluster, options, _folder: folder }
     }
 
     /// A scene whose beginning is on the disk.

@@ -97,7 +97,9 @@ impl PostgresStore {
                 return Err(StoreError::Unavailable { during, reason });
             }
             None => {
+                // What the lost connection made may have been rolled back with it.
                 inner.staged.clear();
+                inner.partitions.clear();
                 self.connect().await?
             }
         };

@@ -44,8 +44,9 @@ impl PostgresStore {
     /// [`StoreError::NotTheWriter`] without the lease, or when the checkpoint is not where it was thought to be.
     pub async fn begin_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
         self.with("beginning a rebuild", async |connection, inner| {
-            connection.execute("begin").await?;
+            // Checked here and held at the end: a lock for so long would hide the signs of life from everybody.
             self.hold_lease(connection).await?;
+            connection.execute("begin").await?;
             // A rebuild may think longer between two statements than a commit.
             connection.execute("set local idle_in_transaction_session_timeout = '1h'").await?;
             match cause {

@@ -72,16 +72,21 @@ impl Requests {
         Ok(id)
     }
 
-    /// The oldest request that waits (or that a worker left unfinished), now marked as running.
+    /// The oldest request that waits, or that a worker left unfinished, now marked as running; and whether one was left:
+    /// it may have been carried out, and only the word of it be missing.
     ///
     /// # Errors
     /// The database's.
-    pub async fn next(&self) -> Result<Option<(Uuid, Request)>, StoreError> {
+    pub async fn next(&self) -> Result<Option<(Uuid, Request, bool)>, StoreError> {
         let row = sqlx::query(
-            "update ops.requests set status = 'running', started_at = coalesce(started_at, clock_timestamp())
-             where id = (select id from ops.requests where chain_id = $1 and status in ('waiting', 'running')
-                         order by submitted_at, id limit 1)
-             returning id, request",
+            "with next as (
+                 select id, status from ops.requests where chain_id = $1 and status in ('waiting', 'running')
+                 order by submitted_at, id limit 1
+             )
+             update ops.requests r
+             set status = 'running', started_at = coalesce(r.started_at, clock_timestamp())
+             from next where r.id = next.id
+             returning r.id, r.request, next.status = 'running'",
         )
         .bind(int(self.chain_id))
         .fetch_optional(&self.pool)
@@ -89,7 +94,7 @@ impl Requests {
         .map_err(|e| failed("reading requests", &e))?;
         let Some(row) = row else { return Ok(None) };
         let (id, SqlJson(request)) = (row.get::<Uuid, _>(0), row.get::<SqlJson<Request>, _>(1));
-        Ok(Some((id, request)))
+        Ok(Some((id, request, row.get(2))))
     }
 
     /// Tells how far a request is.
