@@ -190,7 +190,7 @@ async fn wakes_inside(table: &str, inside: Inside) {
     let second = scene.program.standby().await;
     let held = scene.hold(table).await;
     scene.play_through(Step::Transfers).await;
-    scene.waiting("asset-indexer writer", 1).await;
+    scene.waiting("^asset-indexer writer", 1).await;
     first.pause().await;
     held.rollback().await.expect("it was only a lock");
     assert_eq!(scene.paused_in().await, inside);
@@ -288,7 +288,7 @@ async fn a_signal_ends_it_in_order_while_the_database_is_locked() {
     let standby = scene.program.standby().await;
     let held = scene.hold("ops.leases").await;
     // The writer's commit or its sign of life, and the standby's glance.
-    scene.waiting("asset-indexer", 2).await;
+    scene.waiting("^asset-indexer$", 2).await;
     standby.stop("the database is locked: standing by").await;
     writer.stop("the database is locked: writing").await;
     held.rollback().await.expect("it was only a lock");
@@ -370,11 +370,11 @@ async fn a_connection_may_break_in_the_midst_of_any_commit() {
         scene.play_through(last).await;
         let program = scene.program.clone();
         let daemon: &Daemon = daemon.get_or_insert_with(|| program.start());
-        scene.waiting("asset-indexer writer", 1).await;
+        scene.waiting("^asset-indexer writer", 1).await;
         let mark = daemon.mark();
         sqlx::query(
             "select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and application_name = 'asset-indexer writer'",
+             where datname = current_database() and application_name like 'asset-indexer writer%'",
         )
         .execute(&scene.pool)
         .await
@@ -728,7 +728,7 @@ async fn executing(
     let held = scene.hold(table).await;
     let line = scene.program.line(arguments);
     let command = tokio::spawn(line.run());
-    scene.waiting("asset-indexer writer", 1).await;
+    scene.waiting("^asset-indexer writer", 1).await;
     (held, command)
 }
 
@@ -747,6 +747,29 @@ async fn a_signal_ends_it_in_order_while_it_executes_and_the_next_one_finishes()
     let said = command.await.expect("the command ends").done();
     assert!(said.contains("folded again from"), "{said}");
     scene.assert_fresh("rebuilt by the second").await;
+}
+
+#[tokio::test]
+async fn a_writer_paused_inside_a_rebuild_blocks_nobody_for_long() {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Burn).await;
+    let first = scene.program.writer().await;
+    scene.caught_up().await;
+    let second = scene.program.standby().await;
+    let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
+    first.pause().await;
+    held.rollback().await.expect("it was only a lock");
+    let mark = first.mark();
+    second.said("lease taken").await;
+    scene.play_through(Step::Claims).await;
+    scene.caught_up().await;
+    let said = command.await.expect("the command ends").done();
+    assert!(said.contains("folded again from"), "{said}");
+    let before = scene.tables().await;
+    first.resume();
+    first.said_after(mark, "another process writes this chain").await;
+    assert_same(&scene.tables().await, &before, "the first one woke inside its rebuild");
+    scene.assert_fresh("rebuilt and followed by the second").await;
 }
 
 #[tokio::test]
@@ -781,7 +804,7 @@ async fn a_rewind_that_was_done_when_its_worker_died_is_done() {
     // The worker dies between the rewind's commit and the word that it is done.
     let held_too = scene.hold("ops.requests").await;
     held.rollback().await.expect("it was only a lock");
-    scene.waiting("asset-indexer", 1).await;
+    scene.waiting("^asset-indexer$", 1).await;
     assert_eq!(scene.checkpoint().await.expect("there").0.to_string(), to);
     first.kill().await;
     held_too.rollback().await.expect("it was only a lock");

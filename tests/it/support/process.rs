@@ -361,12 +361,12 @@ impl Scene {
         transaction
     }
 
-    /// Waits until so many connections of this name wait for a lock.
+    /// Waits until so many connections whose name matches a pattern wait for a lock.
     pub async fn waiting(&self, application: &str, connections: i64) {
         until(&format!("{application} waits for a lock"), async || {
             let waiting: i64 = sqlx::query_scalar(
                 "select count(*) from pg_stat_activity
-                 where datname = current_database() and application_name = $1 and wait_event_type = 'Lock'",
+                 where datname = current_database() and application_name ~ $1 and wait_event_type = 'Lock'",
             )
             .bind(application)
             .fetch_one(&self.pool)
@@ -382,7 +382,7 @@ impl Scene {
         until("the server finished the writer's statement", async || {
             let states: Vec<(String, Option<String>)> = sqlx::query_as(
                 "select state, wait_event from pg_stat_activity
-                 where datname = current_database() and application_name = 'asset-indexer writer'",
+                 where datname = current_database() and application_name like 'asset-indexer writer%'",
             )
             .fetch_all(&self.pool)
             .await
