@@ -47,8 +47,8 @@ impl PostgresStore {
             // Checked here and held at the end: a lock for so long would hide the signs of life from everybody.
             self.hold_lease(connection).await?;
             connection.execute("begin").await?;
-            // A rebuild may think longer between two statements than a commit.
-            connection.execute("set local idle_in_transaction_session_timeout = '1h'").await?;
+            // A rebuild may think longer between two statements than a commit; paused, it too must let go.
+            connection.execute("set local idle_in_transaction_session_timeout = '20s'").await?;
             match cause {
                 Cause::Rebuild => {}
                 Cause::Rewind(rollback) => self.cut_ground(connection, rollback).await?,
