@@ -142,6 +142,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// A row of the table holds another kind of value than its declaration says.
+    pub(crate) fn misfit(table: &TableDef) -> Self {
+        Self::Corrupt { table: table.name, reason: "a column has another type than declared".to_owned() }
+    }
+}
+
 /// The tables of one chain.
 pub trait Store: Send + Sync + 'static {
     /// How far the tables reach; `None` before the first block.

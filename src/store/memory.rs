@@ -146,7 +146,7 @@ impl Store for MemoryStore {
         let state = self.state();
         let Some(rows) = state.tables.get(AssetEvent::DEF.name) else { return Ok(Vec::new()) };
         rows.values()
-            .map(|row| AssetEvent::from_row(row.clone()).ok_or_else(corrupt))
+            .map(|row| AssetEvent::from_row(row.clone()).ok_or_else(|| StoreError::misfit(AssetEvent::DEF)))
             .filter(|event| event.as_ref().map_or(true, |event| range.contains(event.block_number)))
             .filter(|event| {
                 event
@@ -208,8 +208,4 @@ impl Store for MemoryStore {
 
 fn later(one: BlockId, other: BlockId) -> BlockId {
     if other.number > one.number { other } else { one }
-}
-
-fn corrupt() -> StoreError {
-    StoreError::Corrupt { table: AssetEvent::DEF.name, reason: "a column has another type".to_owned() }
 }

@@ -33,14 +33,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         push_rows(
             changes,
             false,
-            resolved.iter().map(|resolved| ContractRow {
-                chain_id,
-                address: resolved.contract.address,
-                role: resolved.contract.role.name().to_owned(),
-                announced_by: None,
-                announced_block: None,
-                announced_log: None,
-                announced_as: None,
+            resolved.iter().map(|resolved| {
+                let contract = &resolved.contract;
+                ContractRow::configured(chain_id, contract.address, contract.role.name().to_owned())
             }),
         );
         push_rows(
@@ -149,10 +144,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let load = Load { table: T::DEF, columns: vec![0], keys: vec![key] };
         let rows = self.store.load(&load).await?;
         let typed: Option<Vec<T>> = rows.into_iter().map(T::from_row).collect();
-        typed.ok_or_else(|| {
-            let reason = "a column has another type than declared".to_owned();
-            StoreError::Corrupt { table: T::DEF.name, reason }.into()
-        })
+        typed.ok_or_else(|| StoreError::misfit(T::DEF).into())
     }
 }
 

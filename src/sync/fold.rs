@@ -42,8 +42,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             for load in fold.loads() {
                 let rows = self.store.load(&load).await?;
                 if !fold.loaded(&load, rows) {
-                    let reason = "a column has another type than declared".to_owned();
-                    return Err(StoreError::Corrupt { table: load.table.name, reason }.into());
+                    return Err(StoreError::misfit(load.table).into());
                 }
             }
             let calls = fold.wanted_calls();

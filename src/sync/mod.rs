@@ -384,11 +384,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     fn settings(&self) -> Settings {
-        self.settings.clone().unwrap_or_else(|| Settings {
-            chain_id: self.config.chain_id,
-            claim_expiry: self.config.claim_expiry.clone(),
-            openings: Default::default(),
-        })
+        self.settings.clone().unwrap_or_else(|| self.settings_of(std::iter::empty()))
     }
 }
 

@@ -178,15 +178,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
         push_rows(
             &mut changes,
             false,
-            configured.iter().map(|row| ContractRow {
-                chain_id: row.chain_id,
-                address: row.address,
-                role: row.role.clone(),
-                announced_by: None,
-                announced_block: None,
-                announced_log: None,
-                announced_as: None,
-            }),
+            configured.iter().map(|row| ContractRow::configured(row.chain_id, row.address, row.role.clone())),
         );
         push_rows(
             &mut changes,

@@ -52,6 +52,21 @@ table! {
     }
 }
 
+impl Contract {
+    /// A contract that the configuration names: no log announced it.
+    pub(crate) fn configured(chain_id: u64, address: Address, role: String) -> Self {
+        Self {
+            chain_id,
+            address,
+            role,
+            announced_by: None,
+            announced_block: None,
+            announced_log: None,
+            announced_as: None,
+        }
+    }
+}
+
 impl Fold {
     /// Notes that a log announced a contract; the earliest announcement is the one that stays.
     pub(super) fn announced(&mut self, entry: &Entry, address: Address, role: Role) -> Result<(), Missing> {

@@ -340,10 +340,7 @@ impl Store for PostgresStore {
             .into_iter()
             .map(|row| AssetEvent::from_row(row).map(|event| event.log()))
             .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| StoreError::Corrupt {
-                table: AssetEvent::DEF.name,
-                reason: "a column has another type than declared".to_owned(),
-            })
+            .ok_or_else(|| StoreError::misfit(AssetEvent::DEF))
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
