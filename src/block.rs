@@ -1,7 +1,8 @@
 //! Blocks and logs as every part of the indexer speaks of them.
 //!
-//! Knows alloy's primitives and nothing else: no ABI, no SQL, no RPC, no clock.
+//! Knows alloy's primitives and consensus types and nothing else: no ABI, no SQL, no RPC, no clock.
 
+use alloy::consensus;
 use alloy::primitives::{Address, B256, Bytes};
 
 /// A block that can be named without doubt: its number and its hash.
@@ -22,6 +23,38 @@ pub struct Header {
     pub parent: B256,
     /// Seconds since the Unix epoch, as the chain says.
     pub timestamp: u64,
+}
+
+/// A header with everything that its hash commits to, as a node gave it. Nothing in it is checked yet: see
+/// [`crate::proof`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Number and hash as the node says them, parent and time.
+    pub header: Header,
+    /// All fields; `None` where the chain's header has another form than Ethereum's.
+    pub fields: Option<Box<consensus::Header>>,
+}
+
+/// How a transaction ended, as its receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Success or failure (EIP-658).
+    Status(bool),
+    /// The state's root, in receipts older than EIP-658.
+    StateRoot(B256),
+}
+
+/// A transaction's receipt as a node gave it, with all that the header's receipts root commits to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The transaction's type (EIP-2718); zero for a legacy one.
+    pub kind: u8,
+    /// How it ended.
+    pub ending: Ending,
+    /// Gas used in the block up to and with this transaction.
+    pub cumulative_gas: u64,
+    /// Its logs, in order.
+    pub logs: Vec<RawLog>,
 }
 
 /// A log as a node returned it, with every option resolved: a pending log cannot be written down here.

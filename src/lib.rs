@@ -13,6 +13,7 @@ pub mod execute;
 pub mod fact;
 pub mod id;
 pub mod observe;
+pub mod proof;
 pub mod retry;
 pub mod row;
 pub mod rpc;

@@ -1,0 +1,207 @@
+//! Against alloy's own receipts, and against every way of telling less or something else.
+
+use alloy::consensus::{self, Eip658Value, ReceiptEnvelope, TxType, proofs::calculate_receipt_root};
+use alloy::primitives::{U256, b256};
+
+use super::*;
+use crate::block::{BlockId, Header};
+
+fn log(transaction: u32, index: u32, data: usize) -> RawLog {
+    RawLog {
+        block: BlockId { number: 7, hash: B256::ZERO },
+        log_index: index,
+        transaction_hash: B256::with_last_byte(transaction as u8 + 1),
+        transaction_index: transaction,
+        address: Address::with_last_byte(transaction as u8),
+        topics: vec![B256::with_last_byte(9); data % 5],
+        data: vec![0xab; data].into(),
+        timestamp: None,
+    }
+}
+
+fn receipts() -> Vec<Receipt> {
+    let receipt = |kind, ending, cumulative_gas, logs| Receipt { kind, ending, cumulative_gas, logs };
+    vec![
+        receipt(0, Ending::Status(true), 21_000, vec![log(0, 0, 0), log(0, 1, 32)]),
+        receipt(2, Ending::Status(false), 90_000, vec![]),
+        receipt(3, Ending::Status(true), 900_000, vec![log(2, 2, 100)]),
+        receipt(0, Ending::StateRoot(B256::repeat_byte(1)), 950_000, vec![log(3, 3, 64)]),
+    ]
+}
+
+/// A sealed block over receipts, whose logs get its hash.
+fn sealed(mut receipts: Vec<Receipt>) -> (Sealed, Vec<Receipt>) {
+    let (receipts_root, logs_bloom) = commitments(&receipts);
+    let fields = Fields { number: 7, timestamp: 1_700_000_000, receipts_root, logs_bloom, ..Fields::default() };
+    let id = BlockId { number: 7, hash: fields.hash_slow() };
+    receipts.iter_mut().flat_map(|receipt| &mut receipt.logs).for_each(|log| log.block = id);
+    let header = Header { id, parent: fields.parent_hash, timestamp: fields.timestamp };
+    (Sealed { header, fields: Some(Box::new(fields)) }, receipts)
+}
+
+#[test]
+fn the_root_is_the_one_that_alloy_computes() {
+    let theirs: Vec<ReceiptEnvelope> = receipts()
+        .into_iter()
+        .map(|receipt| {
+            let status = match receipt.ending {
+                Ending::Status(status) => Eip658Value::Eip658(status),
+                Ending::StateRoot(root) => Eip658Value::PostState(root),
+            };
+            let logs = receipt.logs.iter().map(|log| Log {
+                address: log.address,
+                data: LogData::new_unchecked(log.topics.clone(), log.data.clone()),
+            });
+            let logs = logs.collect();
+            let inner = consensus::Receipt { status, cumulative_gas_used: receipt.cumulative_gas, logs };
+            let kind = TxType::try_from(receipt.kind).expect("a known type");
+            ReceiptEnvelope::from_typed(kind, inner)
+        })
+        .collect();
+    let (root, bloom) = commitments(&receipts());
+    assert_eq!(root, calculate_receipt_root(&theirs));
+    let expected = theirs.iter().fold(Bloom::ZERO, |all, one| all | *one.logs_bloom());
+    assert_eq!(bloom, expected);
+}
+
+#[test]
+fn a_block_without_transactions_has_the_empty_root() {
+    let (sealed, receipts) = sealed(Vec::new());
+    let proved = header(&sealed).expect("its own hash");
+    assert!(proved.is_empty());
+    assert_eq!(proved.logs(receipts).expect("under the root"), Vec::new());
+}
+
+#[test]
+fn logs_come_back_in_order_with_the_block_s_time() {
+    let (sealed, receipts) = sealed(receipts());
+    let logs = header(&sealed).expect("its own hash").logs(receipts).expect("under the root");
+    let places: Vec<_> = logs.iter().map(|log| (log.transaction_index, log.log_index)).collect();
+    assert_eq!(places, [(0, 0), (0, 1), (2, 2), (3, 3)]);
+    assert!(logs.iter().all(|log| log.timestamp == Some(1_700_000_000)));
+}
+
+#[test]
+fn whatever_is_left_out_added_or_altered_is_noticed() {
+    let (sealed, receipts) = sealed(receipts());
+    let proved = header(&sealed).expect("its own hash");
+    type Alter = fn(&mut Vec<Receipt>);
+    let alterations: [(&str, Alter); 12] = [
+        ("a log left out", |r| drop(r[0].logs.pop())),
+        ("a receipt left out", |r| drop(r.remove(1))),
+        ("the last receipt left out", |r| drop(r.pop())),
+        ("all left out", |r| r.clear()),
+        ("a log added", |r| {
+            let again = r[0].logs[0].clone();
+            r[1].logs.push(again);
+        }),
+        ("data altered", |r| r[2].logs[0].data = vec![1].into()),
+        ("address altered", |r| r[2].logs[0].address = Address::ZERO),
+        ("topic altered", |r| r[0].logs[1].topics[0] = B256::ZERO),
+        ("two receipts changed places", |r| r.swap(0, 2)),
+        ("two logs changed places", |r| r[0].logs.swap(0, 1)),
+        ("a log's index altered", |r| r[2].logs[0].log_index = 5),
+        ("another block", |r| r[2].logs[0].block.number = 8),
+    ];
+    for (what, alter) in alterations {
+        let mut altered = receipts.clone();
+        alter(&mut altered);
+        assert!(proved.logs(altered).is_err(), "{what} went unnoticed");
+    }
+    assert!(proved.logs(receipts).is_ok());
+}
+
+#[test]
+fn a_header_proves_nothing_under_another_hash() {
+    let (good, _) = sealed(receipts());
+    assert!(header(&good).is_ok());
+    type Alter = fn(&mut Sealed);
+    let alterations: [(&str, Alter); 6] = [
+        ("its hash", |s| s.header.id.hash = B256::repeat_byte(3)),
+        ("its number", |s| s.header.id.number = 8),
+        ("its parent", |s| s.header.parent = B256::repeat_byte(3)),
+        ("its time", |s| s.header.timestamp += 1),
+        ("a field", |s| s.fields.as_mut().expect("fields").gas_used += 1),
+        ("its fields", |s| s.fields = None),
+    ];
+    for (what, alter) in alterations {
+        let mut altered = good.clone();
+        alter(&mut altered);
+        assert_eq!(header(&altered).err(), Some(Flaw::Hash { number: altered.header.id.number }), "{what}");
+    }
+}
+
+#[test]
+fn a_bloom_that_does_not_hold_the_block_s_own_logs_is_told_apart() {
+    let (receipts_root, _) = commitments(&receipts());
+    let fields = Fields { number: 7, receipts_root, ..Fields::default() };
+    let id = BlockId { number: 7, hash: fields.hash_slow() };
+    let header_of = Header { id, parent: fields.parent_hash, timestamp: 0 };
+    let zero = Sealed { header: header_of, fields: Some(Box::new(fields)) };
+    let proved = header(&zero).expect("its own hash");
+    assert_eq!(proved.logs(receipts()).err(), Some(Flaw::Bloom { number: 7 }));
+}
+
+#[test]
+fn a_contract_in_the_bloom_is_found_and_an_absent_one_is_proved_absent() {
+    let (sealed, _) = sealed(receipts());
+    let proved = header(&sealed).expect("its own hash");
+    let emitter = Address::with_last_byte(2);
+    assert!(proved.may_have_logs(&[emitter].into_iter().collect()));
+    let absent: Vec<Address> = (0..200u64).map(|n| Address::from_word(U256::from(n + 1_000).into())).collect();
+    let bloom = sealed.fields.as_ref().expect("fields").logs_bloom;
+    for address in absent {
+        let expected = bloom.contains_input(BloomInput::Raw(address.as_slice()));
+        assert_eq!(proved.may_have_logs(&[address].into_iter().collect()), expected, "{address}");
+    }
+    assert!(!proved.may_have_logs(&Watched::default()));
+}
+
+/// A block of Ethereum's mainnet with its known hash: the form of headers is the network's, not only ours.
+#[test]
+fn the_genesis_of_mainnet_has_its_hash() {
+    let fields = Fields {
+        state_root: b256!("d7f8974fb5ac78d9ac099b9ad5018bedc2ce0a72dad1827a1709da30580f0544"),
+        difficulty: U256::from(17_179_869_184u64),
+        gas_limit: 5_000,
+        nonce: alloy::primitives::b64!("0000000000000042"),
+        extra_data: alloy::primitives::bytes!("11bbe8db4e347b4e8c937c1c8370e4b5ed33adb3db69cbdb7a38e1e50b1b82fa"),
+        ..Fields::default()
+    };
+    let hash = b256!("d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3");
+    let id = BlockId { number: 0, hash };
+    let genesis = Sealed {
+        header: Header { id, parent: B256::ZERO, timestamp: 0 },
+        fields: Some(Box::new(fields)),
+    };
+    assert!(header(&genesis).is_ok());
+}
+
+#[test]
+fn the_seals_and_the_round_of_a_qbft_header_are_not_hashed() {
+    let extra = |round: u8, seals: &[u8]| {
+        let mut body = Vec::new();
+        B256::repeat_byte(7).encode(&mut body); // vanity
+        vec![Address::with_last_byte(1)].encode(&mut body); // validators
+        body.push(0xc0); // no vote
+        round.encode(&mut body);
+        RlpHeader { list: true, payload_length: seals.len() }.encode(&mut body);
+        body.extend_from_slice(seals);
+        let mut list = Vec::new();
+        RlpHeader { list: true, payload_length: body.len() }.encode(&mut list);
+        list.extend_from_slice(&body);
+        Bytes::from(list)
+    };
+    let hashed = Fields { number: 7, extra_data: extra(0, &[]), ..Fields::default() };
+    let shown = Fields { extra_data: extra(3, &[0x83, 1, 2, 3]), ..hashed.clone() };
+    let id = BlockId { number: 7, hash: hashed.hash_slow() };
+    let at = |fields: Fields| Sealed {
+        header: Header { id, parent: B256::ZERO, timestamp: 0 },
+        fields: Some(Box::new(fields)),
+    };
+    assert!(header(&at(shown.clone())).is_ok());
+    let mut other = shown.clone();
+    other.extra_data = Bytes::from([&shown.extra_data[..], &[1]].concat());
+    other.gas_used = 1;
+    assert!(header(&at(other)).is_err());
+}
