@@ -79,6 +79,22 @@ pub struct RawLog {
 }
 
 impl RawLog {
+    /// Equality, but for a time that a node says with one answer and not with another.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let same_time = match (self.timestamp, other.timestamp) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        same_time
+            && self.block == other.block
+            && self.log_index == other.log_index
+            && self.transaction_hash == other.transaction_hash
+            && self.transaction_index == other.transaction_index
+            && self.address == other.address
+            && self.topics == other.topics
+            && self.data == other.data
+    }
+
     /// Where the log stands in the chain's order.
     pub fn position(&self) -> Position {
         Position { block_number: self.block.number, log_index: self.log_index }

@@ -109,7 +109,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Take every block above N back; the only way out of a halt.
+    /// Let a halted chain go on as it is, after the cause was looked into.
+    Resume {
+        /// Why; kept in the system's events.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Take every block above N back; the way out of a halt when the chain changed below finality.
     Rewind {
         /// The block that stays.
         #[arg(long, value_name = "BLOCK")]
@@ -198,7 +204,8 @@ impl From<crate::sync::SyncError> for Failure {
             E::Source(error) => error.into(),
             E::Store(error) => error.into(),
             E::Start(error) => Self::new(Self::CONFIG, error),
-            E::Contradiction(_) => Self::new(Self::HALTED, error),
+            E::Unprovable { .. } => Self::new(Self::TEMPORARY, error),
+            E::Contradiction(_) | E::Disproved { .. } => Self::new(Self::HALTED, error),
         }
     }
 }
@@ -245,6 +252,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Rebuild => operate::rebuild(config).await,
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,
+        Command::Resume { reason } => operate::resume(config, reason).await,
         Command::Migrate { .. } => setup::migrate(&config).await,
         Command::CheckConfig => {
             print!("{}", config.effective());

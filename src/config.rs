@@ -39,7 +39,7 @@ pub use source::{Environment, Overrides};
 
 use crate::fact::Role;
 use crate::rpc::{self, Finality, SecretUrl};
-use crate::sync::Contract;
+use crate::sync::{Contract, Proving};
 use effective::Effective;
 use nearest::hint;
 use raw::Raw;
@@ -64,6 +64,8 @@ pub struct Config {
     pub rpc: Option<rpc::Config>,
     /// The database.
     pub database: Database,
+    /// Completeness of logs.
+    pub proof: Proof,
     /// Health, status and metrics.
     pub http: Http,
     /// Logs.
@@ -92,6 +94,8 @@ pub struct Chain {
     pub range_blocks_max: u64,
     /// About how many logs one backfill transaction should hold.
     pub range_logs_target: usize,
+    /// Reorgs up to this depth, in blocks, are followed on one provider's word.
+    pub reorg_depth_trusted: u64,
 }
 
 /// `[database]`.
@@ -105,6 +109,17 @@ pub struct Database {
     pub state_dir: Option<PathBuf>,
     /// Directory of the programs of a private cluster; `None` to search for them.
     pub pg_bin: Option<PathBuf>,
+}
+
+/// `[proof]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// When logs are proved complete.
+    pub mode: Proving,
+    /// Most blocks of one step of the sweep behind the checkpoint.
+    pub sweep_blocks_max: u64,
+    /// Most requests a second of that sweep; zero for as many as the node answers.
+    pub requests_per_second: u64,
 }
 
 /// `[http]`.
@@ -176,6 +191,7 @@ impl Config {
         let chain = chain(&mut reader);
         let rpc = node(&mut reader, &chain);
         let database = database(&mut reader);
+        let proof = proof(&mut reader);
         let http = Http { listen: listen(&mut reader) };
         let format = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
         let format = reader.choice(key::LOG_FORMAT, &format);
@@ -188,7 +204,7 @@ impl Config {
         let abis = entries::abis(&raw.take(key::ABI), &mut effective, &mut errors);
         let claim_expiry = entries::claim_expiry(&raw.take(key::CLAIM_TOPIC), &mut effective, &mut errors);
         ConfigErrors::none_of(errors)?;
-        Ok(Self { chain, rpc, database, http, log, contracts, abis, claim_expiry, effective })
+        Ok(Self { chain, rpc, database, proof, http, log, contracts, abis, claim_expiry, effective })
     }
 }
 
@@ -203,6 +219,25 @@ fn chain(reader: &mut Reader) -> Chain {
         floor_block: reader.number(key::FLOOR_BLOCK, "", 0..=BLOCK_MAX, 0),
         range_blocks_max: reader.number(key::RANGE_BLOCKS_MAX, "blocks", 1..=1_000_000, 10_000),
         range_logs_target: reader.count(key::RANGE_LOGS_TARGET, "logs", 1..=1_000_000, 10_000),
+        reorg_depth_trusted: reader.number(key::REORG_DEPTH_TRUSTED, "blocks", 0..=DEPTH_MAX, 2),
+    }
+}
+
+fn proof(reader: &mut Reader) -> Proof {
+    let modes = [
+        ("background", Proving::Background),
+        ("before-commit", Proving::BeforeCommit),
+        ("off", Proving::Off),
+    ];
+    Proof {
+        mode: reader.choice(key::PROOF_MODE, &modes),
+        sweep_blocks_max: reader.number(key::SWEEP_BLOCKS_MAX, "blocks", 1..=100_000, 512),
+        requests_per_second: reader.number(
+            key::SWEEP_REQUESTS_PER_SECOND,
+            "requests a second",
+            0..=1_000_000,
+            50,
+        ),
     }
 }
 

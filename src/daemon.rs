@@ -38,6 +38,8 @@ pub struct Daemon<S> {
     pub decoder: Arc<Decoder>,
     /// What to follow.
     pub config: Config,
+    /// Most requests a second of the sweep that proves old blocks; zero for as many as the node answers.
+    pub sweep_requests_per_second: u64,
     /// Where to report.
     pub board: Arc<Board>,
     /// Who we are, for people.
@@ -181,9 +183,20 @@ impl<S: Source> Daemon<S> {
                 return Ok(End::Reached(at));
             }
             match stepped {
-                Outcome::Idle => {
+                Outcome::Idle | Outcome::Disputed { .. } => {
                     tokio::select! {
                         () = stop.cancelled() => break,
+                        () = self.source.wait_for_head() => {}
+                    }
+                }
+                Outcome::Verified { requests, .. } if self.sweep_requests_per_second > 0 => {
+                    let due =
+                        Duration::from_secs_f64(requests as f64 / self.sweep_requests_per_second as f64);
+                    let rest = due.saturating_sub(began.elapsed());
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        () = tokio::time::sleep(rest) => {}
+                        // The head comes first; what it takes is taken from the sweep.
                         () = self.source.wait_for_head() => {}
                     }
                 }
@@ -258,6 +271,10 @@ impl<S: Source> Daemon<S> {
         if let Some(position) = sync.position() {
             board.checkpoint(position.id.number, position.timestamp);
         }
+        if let Some(verified) = sync.verified() {
+            board.verified(verified);
+        }
+        board.disputed(matches!(outcome, Outcome::Disputed { .. }));
         let tally = sync.take_tally();
         tally.rows.iter().for_each(|(table, count)| board.rows(table, *count));
         tally.events.iter().for_each(|(role, count)| board.events(role, *count));
@@ -285,6 +302,26 @@ impl<S: Source> Daemon<S> {
                 board.committed("backfill", 0, took);
                 tracing::info!(through, joined, events, "late contracts caught up");
             }
+            Outcome::Verified { range, requests } => {
+                board.swept(range.len());
+                tracing::debug!(from = range.from, to = range.to, requests, "proved complete");
+            }
+            Outcome::Repaired { range, added, removed } => {
+                board.repaired();
+                let (from, to) = (range.from, range.to);
+                tracing::error!(
+                    from,
+                    to,
+                    added,
+                    removed,
+                    "a provider had withheld or altered logs: repaired"
+                );
+            }
+            Outcome::Unproved { reason } => {
+                board.unproved();
+                tracing::error!(reason, "evidence is collected anew");
+            }
+            Outcome::Disputed { reason } => tracing::warn!(reason, "a deep reorg waits"),
             Outcome::Idle => board.phase(Phase::Following),
             Outcome::Halted { reason } => {
                 if board.status().phase != Phase::Halted {

@@ -7,9 +7,9 @@ use serde_json::{Value as Json, json};
 use crate::block::{BlockRange, Header};
 use crate::decode::Decoder;
 use crate::source::{Source, SourceError};
-use crate::store::postgres::{Cause, PostgresStore, Request};
-use crate::store::{Checkpoint, Rollback, Store, StoreError};
-use crate::sync::{Config, Difference, Ground, Sync, SyncError};
+use crate::store::postgres::{PostgresStore, Request};
+use crate::store::{Cause, Checkpoint, Rollback, Store, StoreError};
+use crate::sync::{Config, Difference, Ground, Sync, SyncError, fold_ground};
 
 /// Blocks compared at once.
 const REREAD_BLOCKS: u64 = 2_000;
@@ -90,6 +90,10 @@ impl<S: Source> Executor<S> {
                 self.reread(BlockRange { from: *from, to: *to }, *repair, progress).await
             }
             Request::Rewind { to, reason } => self.rewind(*to, reason, progress).await,
+            Request::Resume { reason } => {
+                self.store.resume(reason).await?;
+                Ok(json!({ "resumed": true }))
+            }
             Request::Rebuild => {
                 let (checkpoint, headers) = self.present().await?;
                 let events = self.rebuild(&Cause::Rebuild, checkpoint, headers, progress).await?;
@@ -186,6 +190,7 @@ impl<S: Source> Executor<S> {
             let cut = Checkpoint {
                 block: ancestor,
                 finalized: if checkpoint.finalized.number > to { ancestor.id } else { checkpoint.finalized },
+                verified: checkpoint.verified,
                 status: checkpoint.status,
             };
             let headers = headers.into_iter().filter(|header| header.id.number <= to).collect();
@@ -202,21 +207,18 @@ impl<S: Source> Executor<S> {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<usize, ExecuteError> {
         self.refuse_catching_up().await?;
-        self.store.begin_rebuild(cause).await?;
-        let ground = Ground::new(self.node.clone(), self.store.clone(), self.config.chain_id);
-        let mut sync =
-            Sync::new(Arc::new(ground), self.store.clone(), self.decoder.clone(), self.config.clone());
-        let folded = sync.rebuild(&checkpoint, &headers, progress).await;
-        match folded {
-            Ok(events) => {
-                self.store.finish_rebuild(cause).await?;
-                Ok(events)
-            }
-            Err(error) => {
-                self.store.abort_rebuild().await;
-                Err(error.into())
-            }
-        }
+        let node = self.node.clone();
+        let folded = fold_ground(
+            node,
+            &self.store,
+            &self.decoder,
+            &self.config,
+            cause,
+            &checkpoint,
+            &headers,
+            progress,
+        );
+        Ok(folded.await?)
     }
 
     async fn refuse_catching_up(&self) -> Result<(), ExecuteError> {

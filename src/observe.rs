@@ -6,6 +6,8 @@
 //! become a restart storm here. Lag is exported as raw block times too, because a gauge computed in a loop that died
 //! stands still at "no lag".
 
+mod series;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +17,12 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+
+use series::*;
 
 /// A loop that has not turned for so long is dead.
 const TICK_MAX: Duration = Duration::from_secs(60);
@@ -54,6 +58,8 @@ pub struct Status {
     pub finalized: Option<u64>,
     /// The last block in the tables.
     pub checkpoint: Option<u64>,
+    /// Up to here every block's logs are proved complete.
+    pub verified: Option<u64>,
     /// Blocks between checkpoint and head.
     pub lag_blocks: Option<u64>,
     /// Seconds between the block times of checkpoint and head.
@@ -88,6 +94,7 @@ impl Board {
             head: None,
             finalized: None,
             checkpoint: None,
+            verified: None,
             lag_blocks: None,
             lag_seconds: None,
             problem: None,
@@ -114,6 +121,8 @@ impl Board {
             CONTRACTS,
             CATCHING_UP,
             FLAGGED_ASSETS,
+            VERIFIED_BLOCK,
+            DISPUTED,
         ] {
             gauge!(name, "chain" => self.chain.clone()).set(0);
         }
@@ -132,7 +141,9 @@ impl Board {
         for remedy in ["retry", "stop"] {
             counter!(ERRORS, "remedy" => remedy).absolute(0);
         }
-        counter!(REORGS, "chain" => self.chain.clone()).absolute(0);
+        for name in [REORGS, VERIFIED_BLOCKS, REPAIRS, UNPROVED] {
+            counter!(name, "chain" => self.chain.clone()).absolute(0);
+        }
         // Asking for a histogram is enough for its series to exist.
         drop(histogram!(REORG_DEPTH, "chain" => self.chain.clone()));
         for mode in ["backfill", "follow"] {
@@ -204,6 +215,32 @@ impl Board {
         gauge!(LAST_COMMIT, "chain" => self.chain.clone()).set(now.as_secs_f64());
     }
 
+    /// How far everything is proved complete.
+    pub fn verified(&self, number: u64) {
+        self.inner().status.verified = Some(number);
+        gauge!(VERIFIED_BLOCK, "chain" => self.chain.clone()).set(number as f64);
+    }
+
+    /// Blocks behind the checkpoint were proved.
+    pub fn swept(&self, blocks: u64) {
+        counter!(VERIFIED_BLOCKS, "chain" => self.chain.clone()).increment(blocks);
+    }
+
+    /// The tables were mended on a proof.
+    pub fn repaired(&self) {
+        counter!(REPAIRS, "chain" => self.chain.clone()).increment(1);
+    }
+
+    /// Evidence is collected anew.
+    pub fn unproved(&self) {
+        counter!(UNPROVED, "chain" => self.chain.clone()).increment(1);
+    }
+
+    /// Whether a deep reorg waits for a second word.
+    pub fn disputed(&self, disputed: bool) {
+        gauge!(DISPUTED, "chain" => self.chain.clone()).set(u8::from(disputed));
+    }
+
     /// Logs of a role were written.
     pub fn events(&self, role: &'static str, count: u64) {
         counter!(EVENTS, "chain" => self.chain.clone(), "role" => role).increment(count);
@@ -263,44 +300,6 @@ impl Board {
     }
 }
 
-macro_rules! names {
-    ($($constant:ident = $name:literal $kind:ident $unit:ident $help:literal;)+) => {
-        $(#[doc = $help] pub const $constant: &str = $name;)+
-
-        fn describe() {
-            $(names!(@ $kind $constant, $unit, $help);)+
-        }
-    };
-    (@ gauge $name:ident, $unit:ident, $help:literal) => { describe_gauge!($name, Unit::$unit, $help) };
-    (@ counter $name:ident, $unit:ident, $help:literal) => { describe_counter!($name, Unit::$unit, $help) };
-    (@ histogram $name:ident, $unit:ident, $help:literal) => { describe_histogram!($name, Unit::$unit, $help) };
-}
-
-names! {
-    BUILD_INFO = "asset_indexer_build_info" gauge Count "1, with the program's version.";
-    HEAD_BLOCK = "asset_indexer_head_block" gauge Count "The node's newest block.";
-    HEAD_TIMESTAMP = "asset_indexer_head_timestamp_seconds" gauge Seconds "Block time of the node's newest block.";
-    CHECKPOINT_BLOCK = "asset_indexer_checkpoint_block" gauge Count "The last block in the tables.";
-    CHECKPOINT_TIMESTAMP = "asset_indexer_checkpoint_timestamp_seconds" gauge Seconds "Block time of the last block in the tables.";
-    FINALIZED_BLOCK = "asset_indexer_finalized_block" gauge Count "The newest final block.";
-    LAG_BLOCKS = "asset_indexer_lag_blocks" gauge Count "Blocks between the tables and the head.";
-    LAG_SECONDS = "asset_indexer_lag_seconds" gauge Seconds "Seconds of chain time between the tables and the head.";
-    LAST_COMMIT = "asset_indexer_last_commit_timestamp_seconds" gauge Seconds "When rows were last committed, by this machine's clock.";
-    BLOCKS = "asset_indexer_blocks_total" counter Count "Blocks committed.";
-    EVENTS = "asset_indexer_events_total" counter Count "Logs written, by the role of their contract.";
-    UNDECODABLE = "asset_indexer_undecodable_logs_total" counter Count "Logs kept raw, by the reason.";
-    COMMIT_DURATION = "asset_indexer_commit_duration_seconds" histogram Seconds "How long a step with its commit took.";
-    ROWS_WRITTEN = "asset_indexer_rows_written_total" counter Count "Rows written, by table.";
-    REORGS = "asset_indexer_reorgs_total" counter Count "Reorgs followed.";
-    REORG_DEPTH = "asset_indexer_reorg_depth_blocks" histogram Count "How many blocks a reorg took back.";
-    HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
-    ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
-    LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";
-    CONTRACTS = "asset_indexer_contracts" gauge Count "Contracts watched.";
-    CATCHING_UP = "asset_indexer_catching_up_contracts" gauge Count "Contracts added later that are still behind.";
-    FLAGGED_ASSETS = "asset_indexer_flagged_assets" gauge Count "Assets with a flag: negative balance, sum beyond uint256, unreadable logs.";
-}
-
 /// The recorder could not be installed, or the address not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
@@ -333,7 +332,7 @@ pub fn record() -> Result<PrometheusHandle, ObserveError> {
         .map_err(failed)?
         .install_recorder()
         .map_err(failed)?;
-    describe();
+    series::describe();
     let revision = option_env!("ASSET_INDEXER_REVISION").unwrap_or("unknown");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "revision" => revision).set(1);
     Ok(handle)

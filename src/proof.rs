@@ -136,6 +136,11 @@ impl Proved<'_> {
         watched.any_in(&self.fields.logs_bloom)
     }
 
+    /// Whether no bit of the bloom is set.
+    pub fn has_empty_bloom(&self) -> bool {
+        self.fields.logs_bloom.is_zero()
+    }
+
     /// Whether the header commits to no receipt at all.
     pub fn is_empty(&self) -> bool {
         self.fields.receipts_root == alloy::consensus::EMPTY_ROOT_HASH
@@ -149,7 +154,8 @@ impl Proved<'_> {
         let number = self.sealed.header.id.number;
         let blooms: Vec<Bloom> = receipts.iter().map(bloom_of).collect();
         let items: Vec<(&Receipt, &Bloom)> = receipts.iter().zip(&blooms).collect();
-        let found = ordered_trie_root_with_encoder(&items, |(receipt, bloom), out| encode(receipt, bloom, out));
+        let found =
+            ordered_trie_root_with_encoder(&items, |(receipt, bloom), out| encode(receipt, bloom, out));
         let committed = self.fields.receipts_root;
         if found != committed {
             return Err(Flaw::Root { number, found, committed });
@@ -242,6 +248,13 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// All of them, in order.
+    pub fn addresses(&self) -> Vec<Address> {
+        let mut addresses: Vec<Address> = self.addresses.iter().copied().collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
     /// Whether the contract is watched.
     pub fn contains(&self, address: &Address) -> bool {
         self.addresses.contains(address)

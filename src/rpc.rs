@@ -32,7 +32,7 @@ pub use client::{REQUEST_DURATION, REQUESTS_TOTAL};
 pub use logs::RANGE_BLOCKS;
 pub use secret_url::{SecretUrl, SecretUrlError};
 
-use crate::block::{BlockId, BlockRange, Header, RawLog, Transaction};
+use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 use crate::retry::Policy;
 use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
 
@@ -168,6 +168,18 @@ impl Source for Rpc {
 
     async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
         self.code_at(address, number).await
+    }
+
+    async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
+        self.sealed_at(numbers).await
+    }
+
+    async fn receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
+        self.block_receipts(block).await
+    }
+
+    fn alias(&self) -> String {
+        self.client.alias().to_owned()
     }
 
     async fn wait_for_head(&self) {

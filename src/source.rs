@@ -10,7 +10,7 @@ use std::future::Future;
 
 use alloy::primitives::{Address, B256, Bytes};
 
-use crate::block::{BlockId, BlockRange, Header, RawLog, Transaction};
+use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 
 /// The newest block of a node and the newest it calls final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,26 @@ pub struct CallRequest {
     pub target: Address,
     /// Selector and arguments.
     pub input: Bytes,
+}
+
+/// What providers other than the one that is answering now say of a block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// How many have this block at its height.
+    pub agree: usize,
+    /// How many have another one there.
+    pub disagree: usize,
+    /// How many are configured beside the present one, asked or not.
+    pub others: usize,
+}
+
+/// Logs from a provider other than the one that is answering now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondOpinion {
+    /// Alias of that provider.
+    pub provider: String,
+    /// What it lists.
+    pub logs: Vec<RawLog>,
 }
 
 /// Why a node's answer could not be had or used.
@@ -147,6 +167,34 @@ pub trait Source: Send + Sync + 'static {
         address: Address,
         number: u64,
     ) -> impl Future<Output = Result<Option<bool>, SourceError>> + Send;
+
+    /// Headers with all that their hashes commit to, at these heights of the node's present chain, in the same order.
+    ///
+    /// Nothing in them is checked but number and form; a missing one is [`SourceError::BlockGone`].
+    fn sealed(&self, numbers: &[u64]) -> impl Future<Output = Result<Vec<Sealed>, SourceError>> + Send;
+
+    /// The receipts of one block, by its hash, in order. [`SourceError::Refused`] from a node that gives none.
+    fn receipts(&self, block: BlockId) -> impl Future<Output = Result<Vec<Receipt>, SourceError>> + Send;
+
+    /// Alias of the provider that answers now. It changes only with [`Source::view`]: one step, one provider.
+    fn alias(&self) -> String;
+
+    /// What the other providers say of a block; no others, no witnesses.
+    fn witnesses(&self, _: BlockId) -> impl Future<Output = Result<Witnesses, SourceError>> + Send {
+        std::future::ready(Ok(Witnesses::default()))
+    }
+
+    /// What another provider lists for a range, at the same hashes or not; `None` where there is no other.
+    fn second_opinion(
+        &self,
+        _: BlockRange,
+        _: &[Address],
+    ) -> impl Future<Output = Result<Option<SecondOpinion>, SourceError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// The present provider was caught giving a wrong answer: it should not be asked again for a while.
+    fn blame(&self, _: &str) {}
 
     /// Returns when a new head is likely, or after the polling interval: a doorbell, never data.
     fn wait_for_head(&self) -> impl Future<Output = ()> + Send;

@@ -13,8 +13,11 @@ use std::future::Future;
 
 use alloy::primitives::{Address, B256};
 
-use crate::block::{BlockId, BlockRange, Header, RawLog};
-use crate::row::{Row, TableDef};
+use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
+use crate::proof::Method;
+use crate::row::{Class, Row, Table, TableDef};
+use crate::table::contract::Coverage;
+use crate::table::event::AssetEvent;
 use crate::table::fold::{Changes, Load};
 
 /// Whether the indexer may go on.
@@ -22,7 +25,7 @@ use crate::table::fold::{Changes, Load};
 pub enum Status {
     /// It may.
     Running,
-    /// It stopped where truth could not be established; only an operator's `rewind` goes on from here.
+    /// It stopped where truth could not be established; only an operator's `rewind` or `resume` goes on from here.
     Halted {
         /// What was found, and what to do.
         reason: String,
@@ -36,6 +39,8 @@ pub struct Checkpoint {
     pub block: Header,
     /// The newest block known to be final; never moves down, may be above `block` during a backfill.
     pub finalized: BlockId,
+    /// Up to here every block's logs are proved complete, without a gap; never above `block`.
+    pub verified: BlockId,
     /// Whether the indexer may go on.
     pub status: Status,
 }
@@ -62,6 +67,61 @@ pub struct Section {
     pub changes: Changes,
 }
 
+/// That the logs of some blocks are complete, and how it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The blocks.
+    pub range: BlockRange,
+    /// Hash of the block below the first: stretches of evidence hang together by hashes.
+    pub parent: B256,
+    /// Hash of the last block.
+    pub hash: B256,
+    /// How.
+    pub method: Method,
+    /// Alias of the provider that gave what was checked; for a quorum both, with a `+` between.
+    pub provider: String,
+    /// Requests that it took.
+    pub requests: u64,
+}
+
+impl Evidence {
+    /// The last block.
+    pub fn last(&self) -> BlockId {
+        BlockId { number: self.range.to, hash: self.hash }
+    }
+
+    /// Whether `next` goes on where this ends, known in the same way from the same provider: one stretch then.
+    pub fn continues_with(&self, next: &Self) -> bool {
+        self.range.to + 1 == next.range.from
+            && self.hash == next.parent
+            && self.method == next.method
+            && self.provider == next.provider
+    }
+}
+
+/// Why derived tables are folded again, and what happens to ground first.
+#[derive(Debug)]
+pub enum Cause {
+    /// Ground stays as it is.
+    Rebuild,
+    /// Ground above a block goes; the block becomes checkpoint, and finality where that was above it.
+    Rewind(Rollback),
+    /// Events are put into ground, and others taken out of it.
+    Repair {
+        /// To put in.
+        add: Vec<AssetEvent>,
+        /// To take out.
+        remove: Vec<Position>,
+        /// Why, for the audit trail.
+        reason: String,
+    },
+}
+
+/// Whether a rebuild derives the table from ground.
+fn is_derived(table: &TableDef) -> bool {
+    matches!(table.class, Class::History | Class::State) || *table == *Coverage::DEF
+}
+
 /// One transaction.
 #[derive(Debug, Clone)]
 pub struct Commit {
@@ -73,6 +133,8 @@ pub struct Commit {
     pub finalized: BlockId,
     /// The rows, in the chain's order.
     pub sections: Vec<Section>,
+    /// What is proved now, of blocks up to `next`; moves [`Checkpoint::verified`] where it closes a gap.
+    pub evidence: Vec<Evidence>,
 }
 
 /// What a reorg replaced.
@@ -181,6 +243,28 @@ pub trait Store: Send + Sync + 'static {
 
     /// Stops the chain until an operator rewinds it.
     fn halt(&self, reason: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Lets a halted chain go on as it is, on an operator's word.
+    fn resume(&self, reason: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes blocks above finality back on an operator's word; also ends a halt.
+    fn rewind(&self, rollback: &Rollback) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Begins a rebuild: until [`Store::finish_rebuild`] all happens in one transaction, derived tables are empty, and
+    /// commits leave the checkpoint as it is.
+    fn begin_rebuild(&self, cause: &Cause) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends a rebuild: its tables become visible at once.
+    fn finish_rebuild(&self, cause: &Cause) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Gives a rebuild up: the tables are what they were.
+    fn abort_rebuild(&self) -> impl Future<Output = ()> + Send;
+
+    /// Forgets what was proved: the chain's headers do not hang together with it.
+    fn forget_evidence(&self, reason: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What is proved, in the order of blocks; stretches don't overlap.
+    fn evidence(&self) -> impl Future<Output = Result<Vec<Evidence>, StoreError>> + Send;
 
     /// All rows of a table in key order, for comparison.
     fn dump(&self, table: &'static TableDef) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;

@@ -31,6 +31,7 @@ pub(super) async fn daemon(
         pool: database.pool.clone(),
         decoder: setup::decoder(config),
         config: setup::sync_config(config, chain_id),
+        sweep_requests_per_second: config.proof.requests_per_second,
         board,
         holder: setup::holder(),
     })

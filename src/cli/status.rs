@@ -19,6 +19,8 @@ struct Report {
     halt_reason: Option<String>,
     head: Option<u64>,
     finalized: u64,
+    verified: u64,
+    late_histories: i64,
     checkpoint: u64,
     checkpoint_hash: String,
     lag_blocks: Option<u64>,
@@ -72,7 +74,9 @@ async fn read(config: &Config, pool: &PgPool) -> Result<Report, Failure> {
              (select count(*) from chain.identity_claims x where x.chain_id = c.chain_id and to_block is null),
              (select count(*) from chain.asset_events x where x.chain_id = c.chain_id),
              (select count(*) from chain.asset_events x where x.chain_id = c.chain_id and unreadable is not null),
-             (select count(*) from ops.requests x where x.chain_id = c.chain_id and status in ('waiting', 'running'))
+             (select count(*) from ops.requests x where x.chain_id = c.chain_id and status in ('waiting', 'running')),
+             c.verified_number,
+             (select count(*) from ops.late_history x where x.chain_id = c.chain_id and next_block <= through_block)
          from chain.checkpoints c where c.chain_id = $1",
     )
     .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
@@ -92,6 +96,8 @@ async fn read(config: &Config, pool: &PgPool) -> Result<Report, Failure> {
         halt_reason: row.get(1),
         head: head.map(|(number, _)| number),
         finalized: number(2),
+        verified: number(16),
+        late_histories: row.get(17),
         checkpoint,
         checkpoint_hash: row.get(4),
         lag_blocks: head.map(|(number, _)| number.saturating_sub(checkpoint)),
@@ -122,6 +128,13 @@ async fn head(config: &Config) -> Result<Option<(u64, u64)>, Failure> {
     Ok(Some((view.head.id.number, view.head.timestamp)))
 }
 
+fn verified(report: &Report) -> String {
+    match report.late_histories {
+        0 => format!("{}", report.verified),
+        late => format!("{}, but for the older history of {late} contracts", report.verified),
+    }
+}
+
 fn table(report: &Report) -> String {
     let unknown = || "unknown".to_owned();
     let lag = match (report.lag_blocks, report.lag_seconds) {
@@ -135,6 +148,7 @@ fn table(report: &Report) -> String {
         ("head", report.head.map_or_else(unknown, |head| head.to_string())),
         ("finalized", report.finalized.to_string()),
         ("checkpoint", format!("{} {}", report.checkpoint, report.checkpoint_hash)),
+        ("verified", verified(report)),
         ("lag", lag),
         ("checkpoint's age", format!("{} s", report.age_seconds)),
         ("contracts", format!("{} ({} catching up)", report.contracts, report.catching_up)),

@@ -57,6 +57,7 @@ pub(super) const FINALITY_DEPTH_BLOCKS: Key =
 pub(super) const FLOOR_BLOCK: Key = key("chain", "floor_block", "");
 pub(super) const RANGE_BLOCKS_MAX: Key = key("chain", "range_blocks_max", "");
 pub(super) const RANGE_LOGS_TARGET: Key = key("chain", "range_logs_target", "");
+pub(super) const REORG_DEPTH_TRUSTED: Key = key("chain", "reorg_depth_trusted", "");
 pub(super) const RPC_URL: Key = secret("rpc", "url", "no node");
 pub(super) const RPC_URL_FILE: Key = key("rpc", "url_file", "");
 pub(super) const RPC_ALIAS: Key = key("rpc", "alias", "the URL's host");
@@ -71,12 +72,15 @@ pub(super) const DATABASE_ADMIN_URL: Key = secret("database", "admin_url", "none
 pub(super) const DATABASE_ADMIN_URL_FILE: Key = key("database", "admin_url_file", "");
 pub(super) const STATE_DIR: Key = key("database", "state_dir", "the account's state directory");
 pub(super) const PG_BIN: Key = key("database", "pg_bin", "searched for");
+pub(super) const PROOF_MODE: Key = key("proof", "mode", "");
+pub(super) const SWEEP_BLOCKS_MAX: Key = key("proof", "sweep_blocks_max", "");
+pub(super) const SWEEP_REQUESTS_PER_SECOND: Key = key("proof", "requests_per_second", "");
 pub(super) const LISTEN: Key = key("http", "listen", "");
 pub(super) const LOG_FORMAT: Key = key("log", "format", "");
 pub(super) const LOG_LEVEL: Key = key("log", "level", "");
 
 /// Every key, in the order of the documentation.
-pub(super) const ALL: [Key; 24] = [
+pub(super) const ALL: [Key; 28] = [
     CHAIN_ID,
     CHAIN_NAME,
     FINALITY,
@@ -84,6 +88,7 @@ pub(super) const ALL: [Key; 24] = [
     FLOOR_BLOCK,
     RANGE_BLOCKS_MAX,
     RANGE_LOGS_TARGET,
+    REORG_DEPTH_TRUSTED,
     RPC_URL,
     RPC_URL_FILE,
     RPC_ALIAS,
@@ -98,6 +103,9 @@ pub(super) const ALL: [Key; 24] = [
     DATABASE_ADMIN_URL_FILE,
     STATE_DIR,
     PG_BIN,
+    PROOF_MODE,
+    SWEEP_BLOCKS_MAX,
+    SWEEP_REQUESTS_PER_SECOND,
     LISTEN,
     LOG_FORMAT,
     LOG_LEVEL,
@@ -117,7 +125,7 @@ pub(super) const SHARED_VARIABLES: [(&str, Key); 9] = [
 ];
 
 /// The sections that stand at most once.
-pub(super) const SECTIONS: [&str; 5] = ["chain", "rpc", "database", "http", "log"];
+pub(super) const SECTIONS: [&str; 6] = ["chain", "rpc", "database", "proof", "http", "log"];
 
 /// A section that may be repeated, with double brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

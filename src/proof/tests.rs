@@ -32,7 +32,8 @@ fn receipts() -> Vec<Receipt> {
 /// A sealed block over receipts, whose logs get its hash.
 fn sealed(mut receipts: Vec<Receipt>) -> (Sealed, Vec<Receipt>) {
     let (receipts_root, logs_bloom) = commitments(&receipts);
-    let fields = Fields { number: 7, timestamp: 1_700_000_000, receipts_root, logs_bloom, ..Fields::default() };
+    let fields =
+        Fields { number: 7, timestamp: 1_700_000_000, receipts_root, logs_bloom, ..Fields::default() };
     let id = BlockId { number: 7, hash: fields.hash_slow() };
     receipts.iter_mut().flat_map(|receipt| &mut receipt.logs).for_each(|log| log.block = id);
     let header = Header { id, parent: fields.parent_hash, timestamp: fields.timestamp };
@@ -148,7 +149,8 @@ fn a_contract_in_the_bloom_is_found_and_an_absent_one_is_proved_absent() {
     let proved = header(&sealed).expect("its own hash");
     let emitter = Address::with_last_byte(2);
     assert!(proved.may_have_logs(&[emitter].into_iter().collect()));
-    let absent: Vec<Address> = (0..200u64).map(|n| Address::from_word(U256::from(n + 1_000).into())).collect();
+    let absent: Vec<Address> =
+        (0..200u64).map(|n| Address::from_word(U256::from(n + 1_000).into())).collect();
     let bloom = sealed.fields.as_ref().expect("fields").logs_bloom;
     for address in absent {
         let expected = bloom.contains_input(BloomInput::Raw(address.as_slice()));
@@ -165,15 +167,15 @@ fn the_genesis_of_mainnet_has_its_hash() {
         difficulty: U256::from(17_179_869_184u64),
         gas_limit: 5_000,
         nonce: alloy::primitives::b64!("0000000000000042"),
-        extra_data: alloy::primitives::bytes!("11bbe8db4e347b4e8c937c1c8370e4b5ed33adb3db69cbdb7a38e1e50b1b82fa"),
+        extra_data: alloy::primitives::bytes!(
+            "11bbe8db4e347b4e8c937c1c8370e4b5ed33adb3db69cbdb7a38e1e50b1b82fa"
+        ),
         ..Fields::default()
     };
     let hash = b256!("d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3");
     let id = BlockId { number: 0, hash };
-    let genesis = Sealed {
-        header: Header { id, parent: B256::ZERO, timestamp: 0 },
-        fields: Some(Box::new(fields)),
-    };
+    let genesis =
+        Sealed { header: Header { id, parent: B256::ZERO, timestamp: 0 }, fields: Some(Box::new(fields)) };
     assert!(header(&genesis).is_ok());
 }
 

@@ -12,7 +12,7 @@ use super::client::Verdict;
 use super::exchange::{Answer, Call, Fault};
 use super::wire::{WireBlock, WireTransaction};
 use super::{Finality, Rpc};
-use crate::block::{BlockId, Header, Transaction};
+use crate::block::{BlockId, Header, Sealed, Transaction};
 use crate::source::{SourceError, View};
 
 pub(super) const BY_NUMBER: &str = "eth_getBlockByNumber";
@@ -100,6 +100,20 @@ impl Rpc {
             self.header_from(number, answer)?.ok_or(SourceError::BlockGone { number, hash: None })
         });
         headers.collect()
+    }
+
+    /// See [`crate::source::Source::sealed`].
+    pub(super) async fn sealed_at(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
+        let answers = self.client.each(numbers.iter().map(|&number| by_number(number)).collect()).await;
+        let sealed = numbers.iter().zip(answers).map(|(&number, answer)| {
+            let gone = SourceError::BlockGone { number, hash: None };
+            if matches!(&answer, Err(fault) if fault.kind == RpcFault::Missing) {
+                return Err(gone);
+            }
+            let raw: Option<Box<RawValue>> = self.decoded(BY_NUMBER, Some(number), answer)?;
+            self.consistent(BY_NUMBER, super::wire::sealed(&*raw.ok_or(gone)?, number))
+        });
+        sealed.collect()
     }
 
     fn header_from(&self, number: u64, answer: Answer) -> Result<Option<Header>, SourceError> {

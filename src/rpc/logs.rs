@@ -179,7 +179,7 @@ impl Rpc {
         for log in &whole {
             let found =
                 halves.binary_search_by_key(&log.position(), RawLog::position).map(|index| &halves[index]);
-            if !found.is_ok_and(|other| wire::same(log, other)) {
+            if !found.is_ok_and(|other| log.same_as(other)) {
                 let reason =
                     format!("a log at {:?} that is in a range's list is not in its half's", log.position());
                 return Err(self.client.inconsistent(GET_LOGS, reason));

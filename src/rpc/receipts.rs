@@ -1,4 +1,4 @@
-//! The logs of one block from its receipts: where `eth_getLogs` cannot give them.
+//! The receipts of one block: as evidence, and for its logs where `eth_getLogs` cannot give them.
 
 use alloy::primitives::{Address, B256};
 use serde_json::json;
@@ -9,12 +9,45 @@ use super::client::Verdict;
 use super::exchange::{Answer, Call, Fault};
 use super::logs::receipts_of;
 use super::wire::{WireBlock, WireLog, WireReceipt};
-use crate::block::RawLog;
+use crate::block::{BlockId, RawLog, Receipt};
 use crate::source::SourceError;
 
 const RECEIPTS: &str = "eth_getBlockReceipts";
+const RECEIPT: &str = "eth_getTransactionReceipt";
 
 impl Rpc {
+    /// See [`crate::source::Source::receipts`].
+    pub(super) async fn block_receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
+        let answer = self.client.one(Call { method: RECEIPTS, params: json!([block.hash]) }).await;
+        let gone = SourceError::BlockGone { number: block.number, hash: Some(block.hash) };
+        let mut receipts: Vec<WireReceipt> = match answer {
+            Err(fault) if fault.kind == RpcFault::Missing => return Err(gone),
+            Err(fault) if fault.kind == RpcFault::Unsupported => self.receipts_one_by_one(block).await?,
+            answer => {
+                let list = self.decoded::<Option<Vec<WireReceipt>>>(RECEIPTS, Some(block.number), answer)?;
+                list.ok_or(gone)?
+            }
+        };
+        receipts.sort_by_key(|receipt| receipt.transaction_index);
+        let resolved: Result<Vec<Receipt>, String> =
+            receipts.into_iter().map(|receipt| receipt.resolve(block)).collect();
+        self.consistent(RECEIPTS, resolved)
+    }
+
+    /// For nodes that know receipts by transaction only.
+    async fn receipts_one_by_one(&self, block: BlockId) -> Result<Vec<WireReceipt>, SourceError> {
+        let transactions = self.block_transactions(block).await?;
+        let calls =
+            transactions.iter().map(|one| Call { method: RECEIPT, params: json!([one.hash]) }).collect();
+        let mut receipts = Vec::with_capacity(transactions.len());
+        for answer in self.client.each(calls).await {
+            let receipt: Option<WireReceipt> = self.decoded(RECEIPT, Some(block.number), answer)?;
+            let gone = SourceError::BlockGone { number: block.number, hash: Some(block.hash) };
+            receipts.push(receipt.ok_or(gone)?);
+        }
+        Ok(receipts)
+    }
+
     /// The logs of a block's receipts, of these contracts (or all), after `eth_getLogs` failed with `first`.
     ///
     /// The block's header comes with them; there must be a receipt for every transaction and all must be of

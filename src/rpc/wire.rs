@@ -3,11 +3,12 @@
 //! Only the fields that the indexer uses are read, so that unknown kinds of transactions and chains' own
 //! header fields don't matter. Every number and hash that may be null on a pending object must be there.
 
+use alloy::consensus;
 use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::block::{BlockId, Header, RawLog, Transaction};
+use crate::block::{BlockId, Ending, Header, RawLog, Receipt, Sealed, Transaction};
 
 /// Most topics that the virtual machine can emit.
 const TOPICS_MAX: usize = 4;
@@ -101,12 +102,51 @@ impl WireLog {
     }
 }
 
-/// A receipt, as far as its logs go.
+/// A header with all its fields, out of a block's JSON; the reason why not, for a pending block.
+pub(super) fn sealed(raw: &RawValue, number: u64) -> Result<Sealed, String> {
+    let block: WireBlock = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+    let header = block.header_of(number, None)?;
+    // Another form of header, or one without a field: nothing can be proved with it, which is not an error here.
+    let fields = serde_json::from_str::<consensus::Header>(raw.get()).ok();
+    Ok(Sealed { header, fields: fields.map(Box::new) })
+}
+
+/// A receipt: its logs, and what the receipts root commits to beside them, where the node says it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireReceipt {
     pub block_hash: Option<B256>,
     pub logs: Vec<WireLog>,
+    #[serde(rename = "type", default)]
+    kind: Option<U64>,
+    #[serde(default)]
+    status: Option<U64>,
+    #[serde(default)]
+    root: Option<B256>,
+    #[serde(default)]
+    cumulative_gas_used: Option<U64>,
+    #[serde(default)]
+    pub transaction_index: Option<U64>,
+}
+
+impl WireReceipt {
+    /// The receipt, if it is of this block.
+    pub fn resolve(self, block: BlockId) -> Result<Receipt, String> {
+        if self.block_hash.is_some_and(|hash| hash != block.hash) {
+            return Err(format!("a receipt of another block than {block:?}"));
+        }
+        let ending = match (self.status, self.root) {
+            (Some(status), _) => Ending::Status(!status.is_zero()),
+            (None, Some(root)) => Ending::StateRoot(root),
+            (None, None) => return Err(format!("a receipt of block {} without status", block.number)),
+        };
+        let gas = self.cumulative_gas_used;
+        let gas = gas.ok_or_else(|| format!("a receipt of block {} without its gas", block.number))?;
+        let kind = self.kind.unwrap_or_default().to::<u64>();
+        let kind = u8::try_from(kind).map_err(|_| format!("a transaction of type {kind}"))?;
+        let logs = self.logs.into_iter().map(WireLog::resolve).collect::<Result<_, _>>()?;
+        Ok(Receipt { kind, ending, cumulative_gas: gas.to(), logs })
+    }
 }
 
 /// A transaction.
@@ -153,23 +193,12 @@ pub(super) fn in_order(mut logs: Vec<RawLog>) -> Result<Vec<RawLog>, String> {
                 one.block.number, one.block.hash, two.block.hash
             ));
         }
-        if one.position() == two.position() && !same(one, two) {
+        if one.position() == two.position() && !one.same_as(two) {
             return Err(format!("two different logs at block {} index {}", one.block.number, one.log_index));
         }
     }
     logs.dedup_by_key(|log| log.position());
     Ok(logs)
-}
-
-/// Equality without the timestamp, which a node may say with one answer and not with another.
-pub(super) fn same(one: &RawLog, two: &RawLog) -> bool {
-    one.block == two.block
-        && one.log_index == two.log_index
-        && one.transaction_hash == two.transaction_hash
-        && one.transaction_index == two.transaction_index
-        && one.address == two.address
-        && one.topics == two.topics
-        && one.data == two.data
 }
 
 #[cfg(test)]

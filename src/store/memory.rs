@@ -1,36 +1,31 @@
 //! A store in memory with the promises of the real one: for simulation by volume and for dry runs.
 //!
 //! Keeps whole images for undo, where PostgreSQL keeps before-images: the two mechanisms share nothing but the
-//! declaration, so that one checks the other.
+//! declaration, so that one checks the other. Tables are shared between images until one changes.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod images;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256};
 
-use super::{Checkpoint, Commit, Rollback, Section, Start, Status, Store, StoreError};
-use crate::block::{BlockId, BlockRange, Header, RawLog};
+use super::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Status, Store, StoreError};
+use crate::block::{BlockRange, Header, RawLog};
 use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
+use images::State;
 
-type Rows = BTreeMap<Vec<Value>, Row>;
-
-#[derive(Debug, Default, Clone)]
-struct State {
-    genesis: Option<B256>,
-    checkpoint: Option<Checkpoint>,
-    tables: BTreeMap<&'static str, Rows>,
-    headers: BTreeMap<u64, Header>,
-    /// The tables as they were just before each block above finality.
-    before: BTreeMap<u64, BTreeMap<&'static str, Rows>>,
-}
-
-/// See the module.
-#[derive(Debug, Default)]
+/// See the module. Cheap to copy: copies are handles on the same tables.
+#[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    epoch: u64,
 }
+
+/// Everything in a store at one instant.
+#[derive(Debug, Clone)]
+pub struct Snapshot(State);
 
 impl MemoryStore {
     /// An empty store.
@@ -38,104 +33,91 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// A new writer's handle on the same tables: every older handle changes nothing any more.
+    #[must_use]
+    pub fn taken_over(&self) -> Self {
+        let mut state = self.state();
+        state.epoch += 1;
+        // What the writer before had begun is gone with its connection.
+        state.rebuilding = None;
+        Self { state: self.state.clone(), epoch: state.epoch }
+    }
+
+    /// Everything, as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.state().clone())
+    }
+
+    /// Puts an older state back, as a failover to a standby that lost the last commits does; epochs stay.
+    pub fn restore(&self, snapshot: Snapshot) {
+        let mut state = self.state();
+        let epoch = state.epoch;
+        *state = snapshot.0;
+        state.epoch = epoch;
+        state.rebuilding = None;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is made on a copy or is a single assignment: a panicking writer leaves no half state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl State {
-    fn write(&mut self, section: &Section) -> Result<(), StoreError> {
-        if let Some(block) = section.undo_block {
-            let tables = self.tables.clone();
-            self.before.entry(block).or_insert(tables);
+    /// Makes a change on a copy and keeps it when it went well and the writer's epoch is still the newest.
+    fn change(&self, change: impl FnOnce(&mut State) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.epoch != self.epoch {
+            return Err(StoreError::NotTheWriter);
         }
-        for (table, rows) in &section.changes.inserts {
-            for row in rows {
-                let key = row[..table.key_len].to_vec();
-                let replaced = self.tables.entry(table.name).or_default().insert(key, row.clone());
-                if replaced.is_some() {
-                    return Err(StoreError::Refused {
-                        during: "commit",
-                        reason: format!("duplicate key in {}: {row:?}", table.name),
-                    });
-                }
-            }
-        }
-        for (table, rows) in &section.changes.upserts {
-            let stored = self.tables.entry(table.name).or_default();
-            for row in rows {
-                stored.insert(row[..table.key_len].to_vec(), row.clone());
-            }
-        }
+        let mut next = state.clone();
+        change(&mut next)?;
+        *state = next;
         Ok(())
     }
 
-    fn expect_checkpoint(&self, expected: BlockId) -> Result<Checkpoint, StoreError> {
-        self.checkpoint
-            .clone()
-            .filter(|checkpoint| checkpoint.block.id == expected)
-            .ok_or(StoreError::NotTheWriter)
-    }
-
-    fn prune(&mut self, finalized: u64) {
-        self.before.retain(|block, _| *block > finalized);
-        let base = self.headers.range(..=finalized).next_back().map_or(0, |(number, _)| *number);
-        self.headers.retain(|number, _| *number >= base);
+    /// What this writer sees: the tables of a rebuild under way, if there is one.
+    fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
+        let state = self.state();
+        match &state.rebuilding {
+            Some(rebuilding) if state.epoch == self.epoch => read(rebuilding),
+            _ => read(&state),
+        }
     }
 }
 
 impl Store for MemoryStore {
     async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
-        Ok(self.state().checkpoint.clone())
+        Ok(self.read(|state| state.checkpoint.clone()))
     }
 
     async fn start(&self, start: &Start) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if state.checkpoint.is_some() {
-            return Err(StoreError::NotTheWriter);
-        }
-        let mut next = state.clone();
-        next.write(&Section { undo_block: None, changes: start.changes.clone() })?;
-        next.genesis = Some(start.genesis);
-        next.headers.insert(start.block.id.number, start.block);
-        next.checkpoint =
-            Some(Checkpoint { block: start.block, finalized: start.finalized, status: Status::Running });
-        *state = next;
-        Ok(())
+        self.change(|state| {
+            if state.checkpoint.is_some() {
+                return Err(StoreError::NotTheWriter);
+            }
+            state.write(&Section { undo_block: None, changes: start.changes.clone() })?;
+            state.genesis = Some(start.genesis);
+            state.origin = Some(start.block.id);
+            state.headers.insert(start.block.id.number, start.block);
+            state.checkpoint = Some(Checkpoint {
+                block: start.block,
+                finalized: start.finalized,
+                verified: start.block.id,
+                status: Status::Running,
+            });
+            Ok(())
+        })
     }
 
     async fn genesis(&self) -> Result<Option<B256>, StoreError> {
-        Ok(self.state().genesis)
+        Ok(self.read(|state| state.genesis))
     }
 
     async fn load(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
-        let state = self.state();
-        let Some(rows) = state.tables.get(load.table.name) else { return Ok(Vec::new()) };
-        let open = load.table.column("to_block");
-        let is_open =
-            |row: &Row| load.table.thing_len.is_none() || open.is_none_or(|to| row[to] == Value::Null);
-        let is_prefix = load.columns.iter().enumerate().all(|(place, column)| place == *column);
-        let mut found = Vec::new();
-        for key in &load.keys {
-            if is_prefix {
-                let from = rows.range(key.clone()..);
-                found.extend(
-                    from.take_while(|(stored, _)| stored.starts_with(key))
-                        .filter(|(_, row)| is_open(row))
-                        .map(|(_, row)| row.clone()),
-                );
-            } else {
-                let equal =
-                    |row: &&Row| load.columns.iter().zip(key).all(|(column, value)| row[*column] == *value);
-                found.extend(rows.values().filter(equal).filter(|row| is_open(row)).cloned());
-            }
-        }
-        Ok(found)
+        Ok(self.read(|state| state.load(load)))
     }
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {
-        Ok(self.state().headers.values().copied().collect())
+        Ok(self.read(|state| state.headers.values().copied().collect()))
     }
 
     async fn ground_logs(
@@ -143,69 +125,104 @@ impl Store for MemoryStore {
         range: BlockRange,
         addresses: Option<&[Address]>,
     ) -> Result<Vec<RawLog>, StoreError> {
-        let state = self.state();
-        let Some(rows) = state.tables.get(AssetEvent::DEF.name) else { return Ok(Vec::new()) };
-        rows.values()
-            .map(|row| AssetEvent::from_row(row.clone()).ok_or_else(|| StoreError::misfit(AssetEvent::DEF)))
-            .filter(|event| event.as_ref().map_or(true, |event| range.contains(event.block_number)))
-            .filter(|event| {
-                event
-                    .as_ref()
-                    .map_or(true, |event| addresses.is_none_or(|wanted| wanted.contains(&event.address)))
-            })
-            .map(|event| event.map(|event| event.log()))
-            .collect()
+        self.read(|state| {
+            let Some(rows) = state.tables.get(AssetEvent::DEF.name) else { return Ok(Vec::new()) };
+            let (number, emitter) = (AssetEvent::DEF.column("block_number"), AssetEvent::DEF.column("address"));
+            let (Some(number), Some(emitter)) = (number, emitter) else {
+                return Err(StoreError::misfit(AssetEvent::DEF));
+            };
+            let is_wanted = |row: &&Row| {
+                let in_range =
+                    matches!(row[number], Value::Int(at) if u64::try_from(at).is_ok_and(|at| range.contains(at)));
+                let is_of = |wanted: &[Address]| {
+                    matches!(&row[emitter], Value::Bytes(of) if wanted.iter().any(|address| address == of.as_slice()))
+                };
+                in_range && addresses.is_none_or(is_of)
+            };
+            rows.values()
+                .filter(is_wanted)
+                .map(|row| {
+                    let event = AssetEvent::from_row(row.clone());
+                    event.map(|event| event.log()).ok_or_else(|| StoreError::misfit(AssetEvent::DEF))
+                })
+                .collect()
+        })
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let checkpoint = state.expect_checkpoint(commit.expected)?;
-        let mut next = state.clone();
-        for section in &commit.sections {
-            next.write(section)?;
-        }
-        if let Some(block) = commit.sections.iter().filter_map(|section| section.undo_block).max()
-            && block > commit.next.id.number
-        {
-            return Err(StoreError::NotTheWriter);
-        }
-        next.headers.insert(commit.next.id.number, commit.next);
-        let finalized = later(checkpoint.finalized, commit.finalized);
-        next.checkpoint = Some(Checkpoint { block: commit.next, finalized, ..checkpoint });
-        next.prune(finalized.number);
-        *state = next;
-        Ok(())
+        self.change(|state| match &mut state.rebuilding {
+            Some(rebuilding) => commit.sections.iter().try_for_each(|section| rebuilding.write(section)),
+            None => state.commit(commit),
+        })
     }
 
     async fn rollback(&self, rollback: &Rollback) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let checkpoint = state.expect_checkpoint(rollback.expected)?;
-        let ancestor = rollback.ancestor.id.number;
-        let mut next = state.clone();
-        if let Some((_, tables)) = next.before.range(ancestor + 1..).next() {
-            next.tables = tables.clone();
-        }
-        next.before.retain(|block, _| *block <= ancestor);
-        next.headers.retain(|number, _| *number <= ancestor);
-        next.checkpoint = Some(Checkpoint { block: rollback.ancestor, ..checkpoint });
-        *state = next;
-        Ok(())
+        self.change(|state| state.take_back(rollback))
     }
 
     async fn halt(&self, reason: &str) -> Result<(), StoreError> {
+        self.change(|state| {
+            state.set_status(Status::Halted { reason: reason.to_owned() });
+            Ok(())
+        })
+    }
+
+    async fn resume(&self, _: &str) -> Result<(), StoreError> {
+        self.change(|state| {
+            state.set_status(Status::Running);
+            Ok(())
+        })
+    }
+
+    async fn rewind(&self, rollback: &Rollback) -> Result<(), StoreError> {
+        self.change(|state| {
+            state.set_status(Status::Running);
+            state.take_back(rollback)
+        })
+    }
+
+    async fn begin_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.change(|state| {
+            let mut rebuilding = state.clone();
+            rebuilding.prepare(cause)?;
+            state.rebuilding = Some(Box::new(rebuilding));
+            Ok(())
+        })
+    }
+
+    async fn finish_rebuild(&self, _: &Cause) -> Result<(), StoreError> {
+        self.change(|state| {
+            let Some(mut rebuilt) = state.rebuilding.take() else {
+                let reason = "the transaction of the rebuild is gone".to_owned();
+                return Err(StoreError::Unavailable { during: "finishing a rebuild", reason });
+            };
+            rebuilt.drop_strangers();
+            *state = *rebuilt;
+            Ok(())
+        })
+    }
+
+    async fn abort_rebuild(&self) {
         let mut state = self.state();
-        if let Some(checkpoint) = &mut state.checkpoint {
-            checkpoint.status = Status::Halted { reason: reason.to_owned() };
+        if state.epoch == self.epoch {
+            state.rebuilding = None;
         }
-        Ok(())
+    }
+
+    async fn forget_evidence(&self, _: &str) -> Result<(), StoreError> {
+        self.change(|state| {
+            state.forget_evidence();
+            Ok(())
+        })
+    }
+
+    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
+        Ok(self.read(|state| state.evidence.clone()))
     }
 
     async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {
-        let state = self.state();
-        Ok(state.tables.get(table.name).map(|rows| rows.values().cloned().collect()).unwrap_or_default())
+        Ok(self.read(|state| {
+            state.tables.get(table.name).map(|rows| rows.values().cloned().collect()).unwrap_or_default()
+        }))
     }
-}
-
-fn later(one: BlockId, other: BlockId) -> BlockId {
-    if other.number > one.number { other } else { one }
 }

@@ -56,9 +56,9 @@ impl<S: Source, D: Store> Sync<S, D> {
                 found.into_iter().partition(|(_, found)| found.from_block >= range.from);
             let addresses =
                 |list: Vec<(Address, Found)>| list.into_iter().map(|(a, _)| a).collect::<Vec<_>>();
-            unread = self.source.logs_in_range(range, &addresses(new)).await?;
+            unread = self.range_logs(range, &addresses(new)).await?;
             let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
-            unread.extend(self.source.logs_in_range(since, &addresses(old)).await?);
+            unread.extend(self.range_logs(since, &addresses(old)).await?);
         }
     }
 
@@ -77,7 +77,6 @@ impl<S: Source, D: Store> Sync<S, D> {
             logs.iter().filter(|log| wanted.contains(&log.address)).cloned().collect()
         };
         let mut unread = of(logs, &watched);
-        let mut window: Option<Vec<RawLog>> = None;
         loop {
             self.read(&mut assembly, unread).await?;
             let found = self.announced(&mut assembly);
@@ -97,23 +96,25 @@ impl<S: Source, D: Store> Sync<S, D> {
             let top = finalized.number.min(block.id.number - 1);
             if self.config.floor_block <= top {
                 let since = BlockRange { from: self.config.floor_block, to: top };
-                unread.extend(self.source.logs_in_range(since, &old).await?);
-            }
-            if window.is_none() {
-                window = Some(self.window(top, block.id.number).await?);
+                unread.extend(self.range_logs(since, &old).await?);
             }
             let old: HashSet<Address> = old.into_iter().collect();
-            unread.extend(of(window.as_deref().unwrap_or_default(), &old));
+            unread.extend(of(&self.window(top, block.id.number, &old).await?, &old));
         }
     }
 
-    /// All logs of our blocks between finality and `below`, each by its hash: a range by number could answer from
-    /// another fork.
-    pub(super) async fn window(&self, finalized: u64, below: u64) -> Result<Vec<RawLog>, SyncError> {
+    /// The logs of these contracts in our blocks between finality and `below`, each block by its hash: a range by number
+    /// could answer from another fork.
+    async fn window(
+        &self,
+        finalized: u64,
+        below: u64,
+        addresses: &HashSet<Address>,
+    ) -> Result<Vec<RawLog>, SyncError> {
         let mut logs = Vec::new();
         for header in self.store.headers().await? {
             if header.id.number > finalized && header.id.number < below {
-                logs.extend(self.source.logs_of_block(header.id).await?);
+                logs.extend(self.block_logs(header.id, addresses).await?.0);
             }
         }
         Ok(logs)

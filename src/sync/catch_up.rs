@@ -13,7 +13,7 @@ use super::{Outcome, Sync, SyncError, push_rows};
 use crate::block::{BlockRange, RawLog};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Section, Store};
-use crate::table::contract::Coverage;
+use crate::table::contract::{Coverage, LateHistory};
 use crate::table::fold::Fold;
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -33,7 +33,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         if from <= to {
             let range = BlockRange { from, to };
             let addresses: Vec<Address> = behind.keys().copied().collect();
-            let mut logs = self.source.logs_in_range(range, &addresses).await?;
+            let mut logs = self.range_logs(range, &addresses).await?;
             logs.retain(|log| is_unread(&behind, log));
             assembled = self.assemble_range(range, logs).await?;
         }
@@ -42,7 +42,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
+        self.note_late_history(&mut changes, &assembled, checkpoint).await?;
         push_rows(&mut changes, false, self.covered(&behind, through).await?);
+        if reaches {
+            let joined = self.joined_history(&behind, checkpoint).await?;
+            push_rows(&mut changes, false, joined);
+        }
         let mut sections = vec![Section { undo_block: None, changes }];
         let mut events = assembled.entries.len();
         if reaches {
@@ -54,6 +59,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             next: checkpoint.block,
             finalized: view.finalized,
             sections,
+            evidence: Vec::new(),
         })
         .await?;
         // Whoever runs to a bound asks at once whether anybody is still behind.
@@ -80,8 +86,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             if block.id.number <= view.finalized.number || block.id.number > at {
                 continue;
             }
-            let logs = self.source.logs_of_block(block.id).await?;
             let known = found.keys().copied().collect::<HashSet<_>>();
+            let (logs, _) = self.block_logs(block.id, &watched.union(&known).copied().collect()).await?;
             let assembly = Assembly::with(std::mem::take(&mut found));
             let mut assembled =
                 self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly).await?;
@@ -91,9 +97,21 @@ impl<S: Source, D: Store> Sync<S, D> {
             assembled.found.retain(|address, _| !known.contains(address));
             let mut changes = fold.take();
             self.cover(&mut changes, &assembled, None);
+            self.note_late_history(&mut changes, &assembled, checkpoint).await?;
             sections.push(Section { undo_block: Some(block.id.number), changes });
         }
         Ok(events)
+    }
+
+    /// What of the contracts that join now was not proved with the blocks that are proved already.
+    async fn joined_history(
+        &self,
+        behind: &HashMap<Address, u64>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Vec<LateHistory>, SyncError> {
+        let rows: Vec<Coverage> = self.rows().await?;
+        let joining = rows.into_iter().filter(|row| behind.contains_key(&row.address));
+        self.late_history(joining.map(|row| (row.address, row.from_block)), checkpoint).await
     }
 
     async fn covered(

@@ -103,8 +103,13 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
         }
         let sections = vec![Section { undo_block: None, changes }];
-        let commit =
-            Commit { expected: at, next: checkpoint.block, finalized: checkpoint.finalized, sections };
+        let commit = Commit {
+            expected: at,
+            next: checkpoint.block,
+            finalized: checkpoint.finalized,
+            sections,
+            evidence: Vec::new(),
+        };
         for resolved in resolved {
             let contract = &resolved.contract;
             tracing::info!(address = %contract.address, role = contract.role.name(), from = resolved.start_block,

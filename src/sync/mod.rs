@@ -8,31 +8,37 @@
 mod assemble;
 mod catch_up;
 mod configure;
+mod error;
 mod fold;
+mod forward;
 mod plan;
 mod preview;
+mod prove;
 mod rebuild;
 mod reread;
 mod rollback;
 mod start;
+mod sweep;
 mod tally;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 
 use crate::block::{BlockId, BlockRange, Header};
 use crate::decode::Decoder;
 use crate::fact::Role;
 use crate::source::{Source, SourceError, View};
-use crate::store::{Checkpoint, Commit, Section, Status, Store, StoreError};
+use crate::store::{Commit, Status, Store};
 use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
+pub use error::{Remedy, SyncError};
 pub use plan::{Step, plan};
 pub use preview::Preview;
-pub use rebuild::Ground;
+pub use rebuild::{Ground, fold_ground};
 pub use reread::{Comparison, Difference};
 pub use start::{Contract, StartError};
 pub use tally::Tally;
@@ -55,6 +61,23 @@ pub struct Config {
     pub range_blocks_max: u64,
     /// About how many logs one backfill transaction should hold.
     pub range_logs_target: usize,
+    /// When logs are proved complete.
+    pub proving: Proving,
+    /// Most blocks of one step of the sweep behind the checkpoint.
+    pub sweep_blocks_max: u64,
+    /// Reorgs up to this depth, in blocks, are followed on one provider's word.
+    pub reorg_depth_trusted: u64,
+}
+
+/// When logs are proved complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proving {
+    /// Never: what a node says is taken.
+    Off,
+    /// At the head with each block where the chain allows it; of older blocks behind the checkpoint.
+    Background,
+    /// Before anything is visible.
+    BeforeCommit,
 }
 
 /// What a step did.
@@ -92,6 +115,32 @@ pub enum Outcome {
         /// Logs written.
         events: usize,
     },
+    /// The logs of blocks behind the checkpoint were proved complete.
+    Verified {
+        /// The blocks.
+        range: BlockRange,
+        /// Requests that it took.
+        requests: u64,
+    },
+    /// Blocks behind the checkpoint were proved to hold other logs than the tables, and the tables were mended.
+    Repaired {
+        /// The blocks.
+        range: BlockRange,
+        /// Logs put in.
+        added: usize,
+        /// Logs taken out.
+        removed: usize,
+    },
+    /// What was proved does not hang together with the chain, and is proved again.
+    Unproved {
+        /// What was found.
+        reason: String,
+    },
+    /// A reorg that is too deep to be followed on one provider's word waits for another word.
+    Disputed {
+        /// What is waited for.
+        reason: String,
+    },
     /// Nothing to do until the chain grows.
     Idle,
     /// Stopped; only an operator goes on from here.
@@ -99,57 +148,6 @@ pub enum Outcome {
         /// What was found.
         reason: String,
     },
-}
-
-/// Why a step could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum SyncError {
-    /// The node's part.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The database's part.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The configuration cannot be followed.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// An answer of the node contradicts what is stored.
-    #[error("the node's answer contradicts the tables: {0}")]
-    Contradiction(String),
-}
-
-/// What the supervisor does about an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
-    /// Ask again after a delay: it may pass.
-    Retry,
-    /// End the process: another writer is at work, or the set-up is wrong and only people can mend it.
-    Stop,
-}
-
-impl SyncError {
-    /// See [`Remedy`].
-    pub fn remedy(&self) -> Remedy {
-        match self {
-            SyncError::Source(
-                SourceError::Unavailable { .. }
-                | SourceError::BlockGone { .. }
-                | SourceError::Inconsistent { .. }
-                | SourceError::Refused { .. },
-            )
-            | SyncError::Store(StoreError::Unavailable { .. })
-            | SyncError::Contradiction(_) => Remedy::Retry,
-            SyncError::Source(SourceError::Pruned { .. })
-            | SyncError::Store(
-                StoreError::Refused { .. }
-                | StoreError::NotTheWriter
-                | StoreError::OtherChain { .. }
-                | StoreError::OtherSchema { .. }
-                | StoreError::Corrupt { .. },
-            )
-            | SyncError::Start(_) => Remedy::Stop,
-        }
-    }
 }
 
 /// The watched contracts as of one checkpoint.
@@ -175,7 +173,12 @@ pub struct Sync<S, D> {
     caught_up_last: bool,
     view: Option<View>,
     position: Option<Header>,
+    verified: Option<u64>,
     tally: Tally,
+    /// Whether a block was seen whose bloom holds its logs: on such a chain an empty bloom proves absence.
+    blooms_are_filled: AtomicBool,
+    /// A deep reorg, by the block that it puts in place of ours, and how often it was seen.
+    disputed: Option<(B256, u32)>,
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -194,7 +197,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             caught_up_last: false,
             view: None,
             position: None,
+            verified: None,
             tally: Tally::default(),
+            blooms_are_filled: AtomicBool::new(false),
+            disputed: None,
         }
     }
 
@@ -216,6 +222,11 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The checkpoint after the last step.
     pub fn position(&self) -> Option<Header> {
         self.position
+    }
+
+    /// Up to which block everything was proved before the last step.
+    pub fn verified(&self) -> Option<u64> {
+        self.verified
     }
 
     /// What was written since it was last asked.
@@ -246,6 +257,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             return self.start().await;
         };
         self.position = Some(checkpoint.block);
+        self.verified = Some(checkpoint.verified.number);
         if let Status::Halted { reason } = checkpoint.status {
             return Ok(Outcome::Halted { reason });
         }
@@ -269,79 +281,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             Step::Follow(number) => self.follow(&checkpoint, &view, number).await,
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
+                Outcome::Idle => self.sweep(&checkpoint).await,
                 checked => Ok(checked),
             },
         }
-    }
-
-    /// Nothing is above the checkpoint: is what is below still the chain's?
-    async fn check(&mut self, checkpoint: &Checkpoint, number: u64) -> Result<Outcome, SyncError> {
-        let ours = if number == checkpoint.block.id.number {
-            Some(checkpoint.block)
-        } else {
-            self.store.headers().await?.into_iter().find(|header| header.id.number == number)
-        };
-        let theirs = self.source.header(number).await?;
-        match (ours, theirs) {
-            (Some(ours), Some(theirs)) if ours.id != theirs.id => self.roll_back(checkpoint).await,
-            _ => Ok(Outcome::Idle),
-        }
-    }
-
-    async fn backfill(
-        &mut self,
-        checkpoint: &Checkpoint,
-        view: &View,
-        range: BlockRange,
-    ) -> Result<Outcome, SyncError> {
-        let below = self.source.header(checkpoint.block.id.number).await?;
-        if below.map(|header| header.id) != Some(checkpoint.block.id) {
-            return self.roll_back(checkpoint).await;
-        }
-        let end = self.header_at(range.to).await?;
-        let watched = self.watched();
-        let logs = self.source.logs_in_range(range, &watched).await?;
-        let assembled = self.assemble_range(range, logs).await?;
-        let events = assembled.entries.len();
-        self.adapt_range(range, events);
-        let changes = self.fold(&assembled).await?;
-        self.commit(Commit {
-            expected: checkpoint.block.id,
-            next: end,
-            finalized: view.finalized,
-            sections: vec![Section { undo_block: None, changes }],
-        })
-        .await?;
-        self.adopt(end.id, &assembled);
-        Ok(Outcome::Backfilled { range, events })
-    }
-
-    async fn follow(
-        &mut self,
-        checkpoint: &Checkpoint,
-        view: &View,
-        number: u64,
-    ) -> Result<Outcome, SyncError> {
-        let Some(block) = self.source.header(number).await? else { return Ok(Outcome::Idle) };
-        if block.parent != checkpoint.block.id.hash {
-            return self.roll_back(checkpoint).await;
-        }
-        let logs = self.source.logs_of_block(block.id).await?;
-        let watched = self.watched().into_iter().collect();
-        let assembled =
-            self.assemble_block(block, view.finalized, &logs, watched, Default::default()).await?;
-        let events = assembled.entries.len();
-        let changes = self.fold(&assembled).await?;
-        let undo_block = (number > view.finalized.number).then_some(number);
-        self.commit(Commit {
-            expected: checkpoint.block.id,
-            next: block,
-            finalized: view.finalized,
-            sections: vec![Section { undo_block, changes }],
-        })
-        .await?;
-        self.adopt(block.id, &assembled);
-        Ok(Outcome::Followed { block: block.id, events })
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<(), SyncError> {

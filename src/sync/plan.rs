@@ -51,7 +51,12 @@ mod tests {
     fn step(at: u64, finalized: u64, head: u64, until: Option<u64>) -> Step {
         let header =
             |number| Header { id: id(number), parent: id(number.saturating_sub(1)).hash, timestamp: 0 };
-        let checkpoint = Checkpoint { block: header(at), finalized: id(finalized), status: Status::Running };
+        let checkpoint = Checkpoint {
+            block: header(at),
+            finalized: id(finalized),
+            verified: id(0),
+            status: Status::Running,
+        };
         plan(&checkpoint, &View { head: header(head), finalized: id(finalized) }, until, 10)
     }
 

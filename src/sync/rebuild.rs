@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use alloy::primitives::Address;
 
-use super::{Sync, SyncError, push_rows};
-use crate::block::{BlockId, BlockRange, Header, RawLog, Transaction};
+use super::{Config, Proving, Sync, SyncError, push_rows};
+use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
+use crate::decode::Decoder;
 use crate::row::Table;
 use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
-use crate::store::{Checkpoint, Commit, Section, Store};
+use crate::store::{Cause, Checkpoint, Commit, Section, Store};
 use crate::table::contract::{Contract as ContractRow, Coverage};
 use crate::table::event::{AssetEvent, ConfiguredContract};
 use crate::table::fold::Changes;
@@ -101,7 +102,77 @@ impl<S: Source, D: Store> Source for Ground<S, D> {
         Ok(None)
     }
 
+    async fn sealed(&self, _: &[u64]) -> Result<Vec<Sealed>, SourceError> {
+        Err(Self::not_kept("sealed headers"))
+    }
+
+    async fn receipts(&self, _: BlockId) -> Result<Vec<Receipt>, SourceError> {
+        Err(Self::not_kept("receipts"))
+    }
+
+    fn alias(&self) -> String {
+        "ground".to_owned()
+    }
+
     async fn wait_for_head(&self) {}
+}
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// Derives all tables anew in one transaction, after ground was cut or mended as the cause says; a call or an input
+    /// that ground does not hold is asked of this worker's node. Returns how many logs were folded.
+    ///
+    /// # Errors
+    /// The node's and the database's; the tables are then what they were.
+    pub(super) async fn refold(
+        &mut self,
+        cause: &Cause,
+        checkpoint: &Checkpoint,
+        headers: &[Header],
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<usize, SyncError> {
+        let node = Some(self.source.clone());
+        let events =
+            fold_ground(node, &self.store, &self.decoder, &self.config, cause, checkpoint, headers, progress);
+        let events = events.await?;
+        self.forget();
+        Ok(events)
+    }
+}
+
+/// Derives all tables anew in one transaction, after ground was cut or mended as the cause says; returns how many logs
+/// were folded.
+///
+/// # Errors
+/// The database's, and that ground does not hold what the fold asks for; the tables are then what they were.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a worker, which a command without a node has not whole"
+)]
+pub async fn fold_ground<S: Source, D: Store>(
+    node: Option<Arc<S>>,
+    store: &Arc<D>,
+    decoder: &Arc<Decoder>,
+    config: &Config,
+    cause: &Cause,
+    checkpoint: &Checkpoint,
+    headers: &[Header],
+    progress: &mut (dyn FnMut(u64) + Send),
+) -> Result<usize, SyncError> {
+    store.begin_rebuild(cause).await?;
+    let ground = Ground::new(node, store.clone(), config.chain_id);
+    // Ground was proved, or not, when it was read.
+    let config = Config { proving: Proving::Off, ..config.clone() };
+    let mut sync = Sync::new(Arc::new(ground), store.clone(), decoder.clone(), config);
+    match sync.rebuild(checkpoint, headers, progress).await {
+        Ok(events) => {
+            store.finish_rebuild(cause).await?;
+            Ok(events)
+        }
+        Err(error) => {
+            store.abort_rebuild().await;
+            Err(error)
+        }
+    }
 }
 
 impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
@@ -110,7 +181,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
     ///
     /// # Errors
     /// The database's; or that ground does not hold what the fold asks for.
-    pub async fn rebuild(
+    async fn rebuild(
         &mut self,
         checkpoint: &Checkpoint,
         headers: &[Header],
@@ -164,6 +235,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             next: checkpoint.block,
             finalized: checkpoint.finalized,
             sections: vec![Section { undo_block, changes }],
+            evidence: Vec::new(),
         };
         Ok(self.store.commit(&commit).await?)
     }

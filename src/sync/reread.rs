@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use alloy::primitives::Address;
 use serde::Serialize;
 
-use super::{Sync, SyncError};
+use super::{Assembled, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
-use crate::fact::{Entry, Role};
+use crate::fact::Role;
 use crate::source::Source;
-use crate::store::Store;
+use crate::store::{Checkpoint, Store};
 use crate::table::contract::Coverage;
 use crate::table::event::AssetEvent;
 
@@ -33,7 +33,9 @@ pub struct Comparison {
     pub logs: usize,
     /// Where node and tables disagree, in chain order.
     pub differences: Vec<Difference>,
-    /// The events to put into the tables.
+    /// Logs that the tables lack, or hold otherwise.
+    pub missing: Vec<RawLog>,
+    /// The events to put into the tables: the missing logs, and those of every contract that they announce.
     pub add: Vec<AssetEvent>,
     /// The events to take out of them.
     pub remove: Vec<Position>,
@@ -55,48 +57,25 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut theirs = self.source.logs_in_range(range, &self.watched()).await?;
         theirs.retain(|log| starts.get(&log.address).is_none_or(|from| log.block.number >= *from));
         let ours = self.store.ground_logs(range, None).await?;
-        let by_place = |logs: Vec<RawLog>| -> BTreeMap<Position, RawLog> {
-            logs.into_iter().map(|log| (log.position(), log)).collect()
-        };
-        let (ours, theirs) = (by_place(ours), by_place(theirs));
-        let mut comparison = Comparison { logs: theirs.len(), ..Comparison::default() };
-        let difference = |kind, log: &RawLog| Difference {
-            kind,
-            block: log.block.number,
-            log_index: log.log_index,
-            address: log.address,
-        };
-        let mut add = Vec::new();
-        for (place, log) in &theirs {
-            match ours.get(place) {
-                None => {
-                    comparison.differences.push(difference("missing", log));
-                    add.push(log.clone());
-                }
-                Some(stored) if !same_log(stored, log) => {
-                    comparison.differences.push(difference("different", log));
-                    comparison.remove.push(*place);
-                    add.push(log.clone());
-                }
-                Some(_) => {}
-            }
-        }
-        for (place, log) in ours.iter().filter(|(place, _)| !theirs.contains_key(place)) {
-            comparison.differences.push(difference("extra", log));
-            comparison.remove.push(*place);
-        }
-        comparison.differences.sort_by_key(|difference| (difference.block, difference.log_index));
-        let entries = self.entries_to_add(range, add).await?;
-        comparison.add = entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
+        let mut comparison = compare_logs(ours, theirs);
+        let missing = std::mem::take(&mut comparison.missing);
+        let found = self.assemble_additions(&checkpoint, range.from, missing).await?;
+        comparison.add =
+            found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
         Ok(comparison)
     }
 
-    /// The missing logs, and those of every contract that they announce.
-    async fn entries_to_add(&self, range: BlockRange, logs: Vec<RawLog>) -> Result<Vec<Entry>, SyncError> {
-        if logs.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(self.assemble_range(range, logs).await?.entries)
+    /// The missing logs, and those of every contract that they announce, up to the last final block: what is above is
+    /// found by the sweep once it is final.
+    pub(super) async fn assemble_additions(
+        &self,
+        checkpoint: &Checkpoint,
+        from: u64,
+        missing: Vec<RawLog>,
+    ) -> Result<Assembled, SyncError> {
+        let Some(last) = missing.last().map(|log| log.block.number) else { return Ok(Assembled::default()) };
+        let to = checkpoint.finalized.number.min(checkpoint.block.id.number).max(last);
+        self.assemble_range(BlockRange { from, to }, missing).await
     }
 
     /// The watched contracts and what they are.
@@ -116,9 +95,37 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 }
 
-/// Whether two readings are of the same log; where one lacks the block's time, the rest decides.
-fn same_log(one: &RawLog, other: &RawLog) -> bool {
-    let timestamp = one.timestamp.or(other.timestamp);
-    RawLog { timestamp, ..one.clone() }
-        == RawLog { timestamp: other.timestamp.or(timestamp), ..other.clone() }
+/// Compares logs of the tables with those that should be there.
+pub(super) fn compare_logs(ours: Vec<RawLog>, theirs: Vec<RawLog>) -> Comparison {
+    let by_place = |logs: Vec<RawLog>| -> BTreeMap<Position, RawLog> {
+        logs.into_iter().map(|log| (log.position(), log)).collect()
+    };
+    let (ours, theirs) = (by_place(ours), by_place(theirs));
+    let mut comparison = Comparison { logs: theirs.len(), ..Comparison::default() };
+    let difference = |kind, log: &RawLog| Difference {
+        kind,
+        block: log.block.number,
+        log_index: log.log_index,
+        address: log.address,
+    };
+    for (place, log) in &theirs {
+        match ours.get(place) {
+            None => {
+                comparison.differences.push(difference("missing", log));
+                comparison.missing.push(log.clone());
+            }
+            Some(stored) if !stored.same_as(log) => {
+                comparison.differences.push(difference("different", log));
+                comparison.remove.push(*place);
+                comparison.missing.push(log.clone());
+            }
+            Some(_) => {}
+        }
+    }
+    for (place, log) in ours.iter().filter(|(place, _)| !theirs.contains_key(place)) {
+        comparison.differences.push(difference("extra", log));
+        comparison.remove.push(*place);
+    }
+    comparison.differences.sort_by_key(|difference| (difference.block, difference.log_index));
+    comparison
 }

@@ -9,6 +9,9 @@ use crate::block::{BlockId, Header};
 use crate::source::Source;
 use crate::store::{Checkpoint, Rollback, Store};
 
+/// How often a provider that is alone must tell the same of a deep reorg.
+const LOOKS: u32 = 3;
+
 impl<S: Source, D: Store> Sync<S, D> {
     /// The node's chain no longer holds our checkpoint.
     pub(super) async fn roll_back(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
@@ -20,6 +23,9 @@ impl<S: Source, D: Store> Sync<S, D> {
                 Some(theirs) if theirs.id == header.id => {
                     if header.id == checkpoint.block.id {
                         return Ok(Outcome::Idle); // the chain came back to us between two questions
+                    }
+                    if let Some(outcome) = self.dispute(checkpoint, header, replaced_by).await? {
+                        return Ok(outcome);
                     }
                     return self.take_back(checkpoint, header, replaced_by).await;
                 }
@@ -34,6 +40,52 @@ impl<S: Source, D: Store> Sync<S, D> {
             "no header is stored at or below the finalized block {}: the table of headers was changed by hand",
             checkpoint.finalized.number
         )))
+    }
+
+    /// A deep reorg is followed when an independent provider tells of it too; with one provider alone, when it says the
+    /// same at [`LOOKS`] looks. `None` to follow it.
+    async fn dispute(
+        &mut self,
+        checkpoint: &Checkpoint,
+        ancestor: Header,
+        replaced_by: B256,
+    ) -> Result<Option<Outcome>, SyncError> {
+        let depth = checkpoint.block.id.number - ancestor.id.number;
+        if depth <= self.config.reorg_depth_trusted || replaced_by.is_zero() {
+            self.disputed = None;
+            return Ok(None);
+        }
+        let replacing = BlockId { number: ancestor.id.number + 1, hash: replaced_by };
+        let witnesses = self.source.witnesses(replacing).await?;
+        if witnesses.agree > 0 {
+            self.disputed = None;
+            return Ok(None);
+        }
+        if witnesses.disagree > 0 {
+            self.source.blame("no other provider knows its deep reorg");
+            return Err(SyncError::Contradiction(format!(
+                "{} tells of a reorg of {depth} blocks down to {}, and {} other providers do not: it is not followed",
+                self.source.alias(),
+                ancestor.id.number,
+                witnesses.disagree
+            )));
+        }
+        let looks = match self.disputed {
+            Some((seen, looks)) if seen == replaced_by => looks + 1,
+            _ => 1,
+        };
+        self.disputed = Some((replaced_by, looks));
+        if witnesses.others == 0 && looks >= LOOKS {
+            self.disputed = None;
+            return Ok(None);
+        }
+        let reason = match witnesses.others {
+            0 => format!("a reorg of {depth} blocks was seen {looks} times of {LOOKS}"),
+            others => {
+                format!("a reorg of {depth} blocks waits for the word of one of {others} other providers")
+            }
+        };
+        Ok(Some(Outcome::Disputed { reason }))
     }
 
     async fn take_back(
@@ -57,10 +109,24 @@ impl<S: Source, D: Store> Sync<S, D> {
             // A node that does not have the block yet says nothing about it.
             return Ok(Outcome::Idle);
         };
+        let witnesses = self.source.witnesses(ours.id).await?;
+        if witnesses.agree > 0 {
+            self.source.blame("it contradicts a final block that other providers have");
+            return Err(SyncError::Contradiction(format!(
+                "{} has another final block {number} than the tables and other providers",
+                self.source.alias()
+            )));
+        }
+        if witnesses.others > 0 && witnesses.disagree == 0 {
+            return Err(SyncError::Contradiction(format!(
+                "{} has another final block {number} than the tables, and no other provider can be asked about it now",
+                self.source.alias()
+            )));
+        }
         let reason = format!(
             "final block {number} is {hash} in the tables and {} on the node: a reorg crossed finality, or the node \
              is on another chain; check the node, and if the chain really changed, run \
-             `asset-indexer rewind --to {} --reason \"…\"`",
+             `asset-indexer rewind --to {} --reason \"…\"`; if the node was wrong, `asset-indexer resume --reason \"…\"`",
             theirs.id.hash,
             number.saturating_sub(1)
         );

@@ -39,6 +39,19 @@ table! {
 }
 
 table! {
+    #[doc = "Contracts found after blocks below were proved without them: what of their history is still to be proved."]
+    LateHistory, LateHistoryKey: Operation "late_history"
+    key {
+        chain_id: u64 = "The chain.",
+        address: Address = "The contract.",
+    }
+    columns {
+        next_block: u64 = "First block not proved for it.",
+        through_block: u64 = "Last block to be proved for it; done when next_block is above.",
+    }
+}
+
+table! {
     #[doc = "Pointers between contracts, by version: a token's registry, a registry's storage, a compliance's modules."]
     ContractLink, ContractLinkKey: versioned "contract_links"
     key {

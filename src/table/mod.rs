@@ -19,13 +19,14 @@ pub mod rows;
 use crate::row::{Table, TableDef};
 
 /// Every declared table, in an order in which they can be written.
-pub const ALL: [&TableDef; 21] = [
+pub const ALL: [&TableDef; 22] = [
     event::ConfiguredContract::DEF,
     event::AssetEvent::DEF,
     event::Observation::DEF,
     event::TransactionInput::DEF,
     contract::Contract::DEF,
     contract::Coverage::DEF,
+    contract::LateHistory::DEF,
     contract::ContractLink::DEF,
     asset::Asset::DEF,
     holder::AssetHolder::DEF,

@@ -213,6 +213,7 @@ async fn a_writer_that_lost_its_lease_changes_nothing() {
         next: checkpoint.block,
         finalized: checkpoint.finalized,
         sections: vec![Section { undo_block: None, changes: Default::default() }],
+        evidence: Vec::new(),
     };
     let refused = followed.store().commit(&late).await;
     assert!(matches!(refused, Err(StoreError::NotTheWriter)), "{refused:?}");

@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 use crate::block::{BlockId, Header};
 use crate::store::{Checkpoint, Status};
 
-fn unsigned(row: &PgRow, place: usize) -> Result<u64, sqlx::Error> {
+pub(super) fn unsigned(row: &PgRow, place: usize) -> Result<u64, sqlx::Error> {
     u64::try_from(row.try_get::<i64, _>(place)?).map_err(|e| sqlx::Error::Decode(e.into()))
 }
 
@@ -25,15 +25,16 @@ pub(super) fn header_of(row: &PgRow) -> Result<Header, sqlx::Error> {
 }
 
 pub(super) fn checkpoint_of(row: &PgRow) -> Result<Checkpoint, sqlx::Error> {
-    let status = match row.try_get::<String, _>(6)?.as_str() {
+    let status = match row.try_get::<String, _>(8)?.as_str() {
         "running" => Status::Running,
         _ => Status::Halted {
-            reason: row.try_get::<Option<String>, _>(7)?.unwrap_or_else(|| "unknown".to_owned()),
+            reason: row.try_get::<Option<String>, _>(9)?.unwrap_or_else(|| "unknown".to_owned()),
         },
     };
     Ok(Checkpoint {
         block: header_of(row)?,
         finalized: BlockId { number: unsigned(row, 4)?, hash: hash(row, 5)? },
+        verified: BlockId { number: unsigned(row, 6)?, hash: hash(row, 7)? },
         status,
     })
 }

@@ -9,6 +9,8 @@
 
 mod bulk;
 mod checkpoint;
+mod commit;
+mod evidence;
 mod lease;
 mod rebuild;
 mod requests;
@@ -24,15 +26,14 @@ use sqlx::{ConnectOptions, Connection, Executor};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{Checkpoint, Commit, Rollback, Section, Start, Store, StoreError};
-use crate::block::{BlockId, BlockRange, Header, RawLog};
-use crate::row::{Field, Row, Table, TableDef, Value};
+use super::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Store, StoreError};
+use crate::block::{BlockRange, Header, RawLog};
+use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 use checkpoint::{checkpoint_of, hash, header_of};
 
 pub use lease::Lease;
-pub use rebuild::Cause;
 pub use requests::{Request, RequestState, Requests};
 pub use schema::{Migrated, check_schema, check_version, migrate, role_sql};
 
@@ -112,145 +113,6 @@ impl PostgresStore {
             Err(error) => Err(failed(during, &error)),
         }
     }
-
-    /// Takes the lease's row and moves its expiry; no row means that another writer has it.
-    async fn hold_lease(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        lease::extend(connection, self.chain_id, self.epoch).await
-    }
-
-    /// Moves the checkpoint by compare-and-set.
-    async fn move_checkpoint(
-        &self,
-        connection: &mut PgConnection,
-        expected: BlockId,
-        next: Header,
-        finalized: Option<BlockId>,
-    ) -> Result<(), sqlx::Error> {
-        let moved = sqlx::query(
-            "update chain.checkpoints set block_number = $4, block_hash = $5, parent_hash = $6,
-                 block_timestamp = to_timestamp($7),
-                 finalized_hash = case when $8 > finalized_number then $9 else finalized_hash end,
-                 finalized_number = greatest(finalized_number, $8)
-             where chain_id = $1 and block_number = $2 and block_hash = $3 and status = 'running'
-             returning 1",
-        )
-        .bind(int(self.chain_id))
-        .bind(int(expected.number))
-        .bind(expected.hash.as_slice())
-        .bind(int(next.id.number))
-        .bind(next.id.hash.as_slice())
-        .bind(next.parent.as_slice())
-        .bind(next.timestamp as f64)
-        .bind(finalized.map_or(-1, |block| int(block.number)))
-        .bind(finalized.map_or(B256::ZERO, |block| block.hash).as_slice());
-        moved.fetch_one(connection).await.map(drop)
-    }
-
-    async fn keep_header(&self, connection: &mut PgConnection, header: Header) -> Result<(), sqlx::Error> {
-        let kept = sqlx::query(
-            "insert into ops.headers (chain_id, block_number, block_hash, parent_hash, block_timestamp)
-             values ($1, $2, $3, $4, $5) on conflict (chain_id, block_number) do update
-             set block_hash = excluded.block_hash, parent_hash = excluded.parent_hash,
-                 block_timestamp = excluded.block_timestamp",
-        )
-        .bind(int(self.chain_id))
-        .bind(int(header.id.number))
-        .bind(header.id.hash.as_slice())
-        .bind(header.parent.as_slice())
-        .bind(int(header.timestamp));
-        kept.execute(connection).await.map(drop)
-    }
-
-    async fn write(
-        &self,
-        connection: &mut PgConnection,
-        inner: &mut Inner,
-        section: &Section,
-    ) -> Result<(), sqlx::Error> {
-        for (table, rows) in &section.changes.inserts {
-            self.make_partitions(connection, inner, table, rows).await?;
-            bulk::insert(connection, table, rows).await?;
-            if let Some(block) = section.undo_block {
-                bulk::journal_late(connection, table, rows, self.chain_id, block).await?;
-            }
-        }
-        for (table, rows) in &section.changes.upserts {
-            if inner.staged.insert(table.name) {
-                bulk::create_stage(connection, table).await?;
-            }
-            bulk::upsert(connection, table, rows, self.chain_id, section.undo_block).await?;
-        }
-        Ok(())
-    }
-
-    async fn make_partitions(
-        &self,
-        connection: &mut PgConnection,
-        inner: &mut Inner,
-        table: &TableDef,
-        rows: &[Row],
-    ) -> Result<(), sqlx::Error> {
-        if !rows::is_partitioned_by_block(table) {
-            return Ok(());
-        }
-        let Some(place) = table.column("block_number") else { return Ok(()) };
-        let slots: HashSet<u64> = rows
-            .iter()
-            .filter_map(|row| u64::from_value(row[place].clone()))
-            .map(|number| number / PARTITION_BLOCKS)
-            .filter(|slot| !inner.partitions.contains(slot))
-            .collect();
-        for slot in slots {
-            sqlx::query("select ops.ensure_partitions($1, $2)")
-                .bind(int(self.chain_id))
-                .bind(int(slot * PARTITION_BLOCKS))
-                .execute(&mut *connection)
-                .await?;
-            inner.partitions.insert(slot);
-        }
-        Ok(())
-    }
-
-    async fn prune(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        for sql in [
-            "delete from ops.undo where chain_id = $1 and block_number <=
-                 (select finalized_number from chain.checkpoints where chain_id = $1)",
-            "delete from ops.headers where chain_id = $1 and block_number <
-                 (select max(h.block_number) from ops.headers h join chain.checkpoints c using (chain_id)
-                  where h.chain_id = $1 and h.block_number <= c.finalized_number)",
-        ] {
-            sqlx::query(sql).bind(int(self.chain_id)).execute(&mut *connection).await?;
-        }
-        Ok(())
-    }
-
-    async fn try_commit(
-        &self,
-        connection: &mut PgConnection,
-        inner: &mut Inner,
-        commit: &Commit,
-    ) -> Result<(), sqlx::Error> {
-        if inner.rebuilding {
-            for section in &commit.sections {
-                self.write(connection, inner, section).await?;
-            }
-            return Ok(());
-        }
-        connection.execute("begin").await?;
-        self.hold_lease(connection).await?;
-        self.move_checkpoint(connection, commit.expected, commit.next, Some(commit.finalized)).await?;
-        for section in &commit.sections {
-            self.write(connection, inner, section).await?;
-        }
-        self.keep_header(connection, commit.next).await?;
-        self.prune(connection).await?;
-        sqlx::query("select pg_notify('asset_indexer', $1)")
-            .bind(format!("{}:{}", self.chain_id, commit.next.id.number))
-            .execute(&mut *connection)
-            .await?;
-        self.hold_lease(connection).await?;
-        connection.execute("commit").await.map(drop)
-    }
 }
 
 impl Store for PostgresStore {
@@ -258,7 +120,7 @@ impl Store for PostgresStore {
         self.with("reading the checkpoint", async |connection, _| {
             let row = sqlx::query(
                 "select block_number, block_hash, parent_hash, extract(epoch from block_timestamp)::bigint,
-                     finalized_number, finalized_hash, status, halt_reason
+                     finalized_number, finalized_hash, verified_number, verified_hash, status, halt_reason
                  from chain.checkpoints where chain_id = $1",
             )
             .bind(int(self.chain_id))
@@ -275,8 +137,9 @@ impl Store for PostgresStore {
             self.hold_lease(connection).await?;
             sqlx::query(
                 "insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash,
-                     block_timestamp, finalized_number, finalized_hash, status)
-                 values ($1, $2, $3, $4, $5, to_timestamp($6), $7, $8, 'running')",
+                     block_timestamp, finalized_number, finalized_hash, verified_number, verified_hash, origin_number,
+                     origin_hash, status)
+                 values ($1, $2, $3, $4, $5, to_timestamp($6), $7, $8, $3, $4, $3, $4, 'running')",
             )
             .bind(int(self.chain_id))
             .bind(start.genesis.as_slice())
@@ -375,6 +238,49 @@ impl Store for PostgresStore {
             connection.execute("commit").await.map(drop)
         })
         .await
+    }
+
+    async fn resume(&self, reason: &str) -> Result<(), StoreError> {
+        self.with("resuming", async |connection, _| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            self.set_running(connection).await?;
+            rollback::system_event(connection, self.chain_id, "resume", "warning", reason).await?;
+            connection.execute("commit").await.map(drop)
+        })
+        .await
+    }
+
+    async fn rewind(&self, rollback: &Rollback) -> Result<(), StoreError> {
+        self.take_back(rollback).await
+    }
+
+    async fn begin_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.begin(cause).await
+    }
+
+    async fn finish_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.finish(cause).await
+    }
+
+    async fn abort_rebuild(&self) {
+        self.abort().await;
+    }
+
+    async fn forget_evidence(&self, reason: &str) -> Result<(), StoreError> {
+        self.with("forgetting evidence", async |connection, _| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            evidence::forget(connection, self.chain_id).await?;
+            rollback::system_event(connection, self.chain_id, "unproved", "critical", reason).await?;
+            connection.execute("commit").await.map(drop)
+        })
+        .await
+    }
+
+    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
+        self.with("reading evidence", async |connection, _| evidence::all(connection, self.chain_id).await)
+            .await
     }
 
     async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {

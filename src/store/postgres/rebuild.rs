@@ -6,43 +6,15 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::{PostgresStore, bulk, int, rollback, rows};
+use super::{PostgresStore, bulk, evidence, int, rollback, rows};
 use crate::block::Position;
-use crate::row::{Class, Table, TableDef};
-use crate::store::{Rollback, StoreError};
+use crate::row::{Class, Table};
+use crate::store::{Cause, Rollback, StoreError, is_derived};
 use crate::table;
 use crate::table::event::AssetEvent;
 
-/// Why derived tables are folded again, and what happens to ground first.
-#[derive(Debug)]
-pub enum Cause {
-    /// Ground stays as it is.
-    Rebuild,
-    /// Ground above a block goes; the block becomes checkpoint, and finality where that was above it.
-    Rewind(Rollback),
-    /// Events are put into ground, and others taken out of it.
-    Repair {
-        /// To put in.
-        add: Vec<AssetEvent>,
-        /// To take out.
-        remove: Vec<Position>,
-        /// Why, for the audit trail.
-        reason: String,
-    },
-}
-
-/// Whether a rebuild derives the table from ground.
-pub(super) fn is_derived(table: &TableDef) -> bool {
-    matches!(table.class, Class::History | Class::State) || *table == *table::contract::Coverage::DEF
-}
-
 impl PostgresStore {
-    /// Begins a rebuild: until [`PostgresStore::finish_rebuild`] all happens in one transaction, derived tables are
-    /// empty, and commits leave the checkpoint as it is.
-    ///
-    /// # Errors
-    /// [`StoreError::NotTheWriter`] without the lease, or when the checkpoint is not where it was thought to be.
-    pub async fn begin_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+    pub(super) async fn begin(&self, cause: &Cause) -> Result<(), StoreError> {
         self.with("beginning a rebuild", async |connection, inner| {
             // Checked here and held at the end: a lock for so long would hide the signs of life from everybody.
             self.hold_lease(connection).await?;
@@ -72,11 +44,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Ends a rebuild: its tables become visible at once.
-    ///
-    /// # Errors
-    /// The commit's.
-    pub async fn finish_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+    pub(super) async fn finish(&self, cause: &Cause) -> Result<(), StoreError> {
         let finished = self
             .with("finishing a rebuild", async |connection, _| {
                 // What a contract that is no longer in the graph had brought is not ground any more.
@@ -107,22 +75,17 @@ impl PostgresStore {
         finished
     }
 
-    /// Gives a rebuild up: the tables are what they were.
-    pub async fn abort_rebuild(&self) {
+    pub(super) async fn abort(&self) {
         let mut inner = self.inner.lock().await;
         inner.connection = None;
         inner.rebuilding = false;
     }
 
-    /// Takes blocks above finality back on an operator's word; also ends a halt.
-    ///
-    /// # Errors
-    /// [`StoreError::NotTheWriter`] when the checkpoint is not where it was thought to be.
-    pub async fn rewind(&self, rollback: &Rollback) -> Result<(), StoreError> {
+    pub(super) async fn take_back(&self, rollback: &Rollback) -> Result<(), StoreError> {
         self.with("rewinding", async |connection, _| {
             connection.execute("begin").await?;
             self.hold_lease(connection).await?;
-            self.resume(connection).await?;
+            self.set_running(connection).await?;
             self.move_checkpoint(connection, rollback.expected, rollback.ancestor, None).await?;
             rollback::take_back(connection, self.chain_id, rollback).await?;
             self.hold_lease(connection).await?;
@@ -131,7 +94,7 @@ impl PostgresStore {
         .await
     }
 
-    async fn resume(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub(super) async fn set_running(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query("update chain.checkpoints set status = 'running', halt_reason = null where chain_id = $1")
             .bind(int(self.chain_id))
             .execute(connection)
@@ -145,7 +108,7 @@ impl PostgresStore {
         rollback: &Rollback,
     ) -> Result<(), sqlx::Error> {
         connection.execute("set local asset_indexer.rewind = 'on'").await?;
-        self.resume(connection).await?;
+        self.set_running(connection).await?;
         self.move_checkpoint(connection, rollback.expected, rollback.ancestor, None).await?;
         sqlx::query(
             "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash
@@ -163,6 +126,7 @@ impl PostgresStore {
         for table in ["ops.undo", "ops.headers"] {
             rollback::delete_above(connection, self.chain_id, rollback, table).await?;
         }
+        evidence::unprove_above(connection, self.chain_id, rollback.ancestor.id).await?;
         self.keep_header(connection, rollback.ancestor).await
     }
 

@@ -28,6 +28,11 @@ pub enum Request {
         /// Why, for the audit trail.
         reason: String,
     },
+    /// Let a halted chain go on as it is.
+    Resume {
+        /// Why, for the system's events.
+        reason: String,
+    },
     /// Derive all tables anew from ground.
     Rebuild,
 }

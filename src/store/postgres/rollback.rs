@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
 use super::bulk::{into, key_json, on_conflict, same_key};
-use super::{int, rows};
+use super::{evidence, int, rows};
 use crate::row::TableDef;
 use crate::store::Rollback;
 use crate::table;
@@ -38,6 +38,7 @@ pub(super) async fn take_back(
     for table in ["ops.undo", "ops.headers"] {
         delete_above(connection, chain_id, rollback, table).await?;
     }
+    evidence::unprove_above(connection, chain_id, rollback.ancestor.id).await?;
     let kind = if rollback.reason == "reorg" { "reorg" } else { "rewind" };
     system_event(connection, chain_id, kind, "warning", &message).await
 }

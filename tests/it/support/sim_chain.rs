@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
+use alloy::consensus::Header as Fields;
 use alloy::primitives::{Address, B256, Bytes, keccak256};
-use asset_indexer::block::{BlockId, BlockRange, Header, RawLog, Transaction};
+use asset_indexer::block::{BlockId, BlockRange, Ending, Header, RawLog, Receipt, Sealed, Transaction};
+use asset_indexer::proof::commitments;
 use asset_indexer::source::{CallAnswer, CallRequest, Source, SourceError, View};
 
 /// A log before it stands in a block.
@@ -30,6 +32,8 @@ pub struct NewTransaction {
 #[derive(Debug, Clone)]
 struct Block {
     header: Header,
+    fields: Fields,
+    receipts: Vec<Receipt>,
     logs: Vec<RawLog>,
     transactions: Vec<Transaction>,
 }
@@ -123,21 +127,20 @@ impl Block {
 }
 
 impl State {
-    fn push(&mut self, transactions: Vec<NewTransaction>) -> BlockId {
+    fn push(&mut self, transactions_in: Vec<NewTransaction>) -> BlockId {
         let number = self.canonical.len() as u64;
         let parent = self.canonical.last().map_or(B256::ZERO, |block| block.header.id.hash);
-        let seed = [parent.as_slice(), &number.to_be_bytes(), &self.forks.to_be_bytes()].concat();
-        let id = BlockId { number, hash: keccak256(seed) };
         let timestamp = 1_700_000_000 + 12 * number;
-        let mut block =
-            Block { header: Header { id, parent, timestamp }, logs: Vec::new(), transactions: Vec::new() };
-        for (index, new) in transactions.into_iter().enumerate() {
+        let nowhere = BlockId { number, hash: B256::ZERO };
+        let (mut receipts, mut transactions, mut count) = (Vec::new(), Vec::new(), 0);
+        for (index, new) in transactions_in.into_iter().enumerate() {
             let hash = keccak256(format!("{:?} {number} {index}", new));
+            let mut logs = Vec::new();
             for log in &new.logs {
                 self.created.entry(log.address).or_insert(number);
-                block.logs.push(RawLog {
-                    block: id,
-                    log_index: block.logs.len() as u32,
+                logs.push(RawLog {
+                    block: nowhere,
+                    log_index: count,
                     transaction_hash: hash,
                     transaction_index: index as u32,
                     address: log.address,
@@ -145,16 +148,30 @@ impl State {
                     data: log.data.clone(),
                     timestamp: (!number.is_multiple_of(3)).then_some(timestamp),
                 });
+                count += 1;
             }
-            block.transactions.push(Transaction {
-                block: id,
-                hash,
-                index: index as u32,
-                from: new.from,
-                to: new.to,
-                input: new.input,
-            });
+            let (kind, cumulative_gas) = ((index % 4) as u8, 21_000 * (index as u64 + 1));
+            receipts.push(Receipt { kind, ending: Ending::Status(true), cumulative_gas, logs });
+            let (index, from, to, input) = (index as u32, new.from, new.to, new.input);
+            transactions.push(Transaction { block: nowhere, hash, index, from, to, input });
         }
+        let (receipts_root, logs_bloom) = commitments(&receipts);
+        let fields = Fields {
+            parent_hash: parent,
+            number,
+            timestamp,
+            receipts_root,
+            logs_bloom,
+            // Two forks with the same transactions are two blocks.
+            extra_data: self.forks.to_be_bytes().to_vec().into(),
+            ..Fields::default()
+        };
+        let id = BlockId { number, hash: fields.hash_slow() };
+        receipts.iter_mut().flat_map(|receipt| &mut receipt.logs).for_each(|log| log.block = id);
+        transactions.iter_mut().for_each(|transaction| transaction.block = id);
+        let logs = receipts.iter().flat_map(|receipt| receipt.logs.clone()).collect();
+        let header = Header { id, parent, timestamp };
+        let block = Block { header, fields, receipts, logs, transactions };
         self.canonical.push(block);
         id
     }
@@ -229,6 +246,24 @@ impl Source for SimChain {
 
     async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
         Ok(Some(self.state().created.get(&address).is_some_and(|created| *created <= number)))
+    }
+
+    async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
+        let state = self.state();
+        let sealed = numbers.iter().map(|number| {
+            let block = state.canonical.get(*number as usize);
+            let block = block.ok_or(SourceError::BlockGone { number: *number, hash: None })?;
+            Ok(Sealed { header: block.header, fields: Some(Box::new(block.fields.clone())) })
+        });
+        sealed.collect()
+    }
+
+    async fn receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
+        Ok(self.state().by_hash(block)?.receipts.clone())
+    }
+
+    fn alias(&self) -> String {
+        "simulated".to_owned()
     }
 
     async fn wait_for_head(&self) {

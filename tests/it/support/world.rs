@@ -10,7 +10,7 @@ use asset_indexer::row::{Class, Row};
 use asset_indexer::source::Source;
 use asset_indexer::store::postgres::{Lease, PostgresStore, migrate};
 use asset_indexer::store::{Store, memory::MemoryStore};
-use asset_indexer::sync::{Config, Contract, Outcome, Sync};
+use asset_indexer::sync::{Config, Contract, Outcome, Proving, Sync};
 use asset_indexer::table;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPool};
@@ -84,6 +84,9 @@ pub fn config(contracts: &[(Role, Address)]) -> Config {
         floor_block: 0,
         range_blocks_max: 50,
         range_logs_target: 1_000,
+        proving: Proving::Background,
+        sweep_blocks_max: 16,
+        reorg_depth_trusted: 1_000,
     }
 }
 

@@ -1,0 +1,47 @@
+//! The names, kinds and meanings of every series that the worker itself keeps.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+macro_rules! names {
+    ($($constant:ident = $name:literal $kind:ident $unit:ident $help:literal;)+) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)+
+
+        /// Tells the recorder what every series means.
+        pub(super) fn describe() {
+            $(names!(@ $kind $constant, $unit, $help);)+
+        }
+    };
+    (@ gauge $name:ident, $unit:ident, $help:literal) => { describe_gauge!($name, Unit::$unit, $help) };
+    (@ counter $name:ident, $unit:ident, $help:literal) => { describe_counter!($name, Unit::$unit, $help) };
+    (@ histogram $name:ident, $unit:ident, $help:literal) => { describe_histogram!($name, Unit::$unit, $help) };
+}
+
+names! {
+    BUILD_INFO = "asset_indexer_build_info" gauge Count "1, with the program's version.";
+    HEAD_BLOCK = "asset_indexer_head_block" gauge Count "The node's newest block.";
+    HEAD_TIMESTAMP = "asset_indexer_head_timestamp_seconds" gauge Seconds "Block time of the node's newest block.";
+    CHECKPOINT_BLOCK = "asset_indexer_checkpoint_block" gauge Count "The last block in the tables.";
+    CHECKPOINT_TIMESTAMP = "asset_indexer_checkpoint_timestamp_seconds" gauge Seconds "Block time of the last block in the tables.";
+    FINALIZED_BLOCK = "asset_indexer_finalized_block" gauge Count "The newest final block.";
+    LAG_BLOCKS = "asset_indexer_lag_blocks" gauge Count "Blocks between the tables and the head.";
+    LAG_SECONDS = "asset_indexer_lag_seconds" gauge Seconds "Seconds of chain time between the tables and the head.";
+    LAST_COMMIT = "asset_indexer_last_commit_timestamp_seconds" gauge Seconds "When rows were last committed, by this machine's clock.";
+    BLOCKS = "asset_indexer_blocks_total" counter Count "Blocks committed.";
+    EVENTS = "asset_indexer_events_total" counter Count "Logs written, by the role of their contract.";
+    UNDECODABLE = "asset_indexer_undecodable_logs_total" counter Count "Logs kept raw, by the reason.";
+    COMMIT_DURATION = "asset_indexer_commit_duration_seconds" histogram Seconds "How long a step with its commit took.";
+    ROWS_WRITTEN = "asset_indexer_rows_written_total" counter Count "Rows written, by table.";
+    REORGS = "asset_indexer_reorgs_total" counter Count "Reorgs followed.";
+    REORG_DEPTH = "asset_indexer_reorg_depth_blocks" histogram Count "How many blocks a reorg took back.";
+    VERIFIED_BLOCK = "asset_indexer_verified_block" gauge Count "Up to here every block's logs are proved complete.";
+    VERIFIED_BLOCKS = "asset_indexer_verified_blocks_total" counter Count "Blocks proved complete behind the checkpoint.";
+    REPAIRS = "asset_indexer_repairs_total" counter Count "Repairs that a proof ordered: a provider had withheld or altered logs.";
+    UNPROVED = "asset_indexer_evidence_lost_total" counter Count "Times that evidence did not hang together and was collected anew.";
+    DISPUTED = "asset_indexer_disputed_reorg" gauge Count "1 while a deep reorg waits for a second word.";
+    HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
+    ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
+    LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";
+    CONTRACTS = "asset_indexer_contracts" gauge Count "Contracts watched.";
+    CATCHING_UP = "asset_indexer_catching_up_contracts" gauge Count "Contracts added later that are still behind.";
+    FLAGGED_ASSETS = "asset_indexer_flagged_assets" gauge Count "Assets with a flag: negative balance, sum beyond uint256, unreadable logs.";
+}

@@ -1,0 +1,279 @@
+//! What the store in memory holds, and every change to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use alloy::primitives::B256;
+
+use crate::block::{BlockId, Header, Position};
+use crate::row::{Class, Row, Table, TableDef, Value};
+use crate::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Status, StoreError, is_derived};
+use crate::table::contract::Contract;
+use crate::table::event::{AssetEvent, Observation, TransactionInput};
+use crate::table::fold::Load;
+use crate::table::{self};
+
+type Rows = BTreeMap<Vec<Value>, Row>;
+type Tables = BTreeMap<&'static str, Arc<Rows>>;
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct State {
+    pub(super) genesis: Option<B256>,
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) tables: Tables,
+    pub(super) headers: BTreeMap<u64, Header>,
+    pub(super) evidence: Vec<Evidence>,
+    /// The tables as they were just before each block above finality.
+    before: BTreeMap<u64, Tables>,
+    /// The newest writer.
+    pub(super) epoch: u64,
+    /// The tables of a rebuild that nobody else sees yet.
+    pub(super) rebuilding: Option<Box<State>>,
+    /// The block where evidence begins: the one below the first that is read.
+    pub(super) origin: Option<BlockId>,
+    /// Inside a rebuild: blocks whose images have their derived tables again.
+    refolded: Option<BTreeSet<u64>>,
+}
+
+impl State {
+    pub(super) fn write(&mut self, section: &Section) -> Result<(), StoreError> {
+        if let Some(block) = section.undo_block {
+            let tables = self.tables.clone();
+            match self.refolded.as_mut() {
+                // Ground keeps its image: late logs of a contract found above finality go with its discovery.
+                Some(refolded) => {
+                    if refolded.insert(block) {
+                        let derived = tables
+                            .into_iter()
+                            .filter(|(name, _)| table::by_name(name).is_some_and(is_derived));
+                        self.before.entry(block).or_default().extend(derived);
+                    }
+                }
+                None => drop(self.before.entry(block).or_insert(tables)),
+            }
+        }
+        for (table, rows) in &section.changes.inserts {
+            let stored = Arc::make_mut(self.tables.entry(table.name).or_default());
+            for row in rows {
+                let replaced = stored.insert(row[..table.key_len].to_vec(), row.clone());
+                if replaced.is_some() {
+                    return Err(StoreError::Refused {
+                        during: "commit",
+                        reason: format!("duplicate key in {}: {row:?}", table.name),
+                    });
+                }
+            }
+        }
+        for (table, rows) in &section.changes.upserts {
+            let stored = Arc::make_mut(self.tables.entry(table.name).or_default());
+            for row in rows {
+                stored.insert(row[..table.key_len].to_vec(), row.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn expect_checkpoint(&self, expected: BlockId) -> Result<Checkpoint, StoreError> {
+        self.checkpoint
+            .clone()
+            .filter(|checkpoint| checkpoint.block.id == expected && checkpoint.status == Status::Running)
+            .ok_or(StoreError::NotTheWriter)
+    }
+
+    pub(super) fn set_status(&mut self, status: Status) {
+        if let Some(checkpoint) = &mut self.checkpoint {
+            checkpoint.status = status;
+        }
+    }
+
+    pub(super) fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let checkpoint = self.expect_checkpoint(commit.expected)?;
+        for section in &commit.sections {
+            self.write(section)?;
+        }
+        if let Some(block) = commit.sections.iter().filter_map(|section| section.undo_block).max()
+            && block > commit.next.id.number
+        {
+            return Err(StoreError::NotTheWriter);
+        }
+        self.headers.insert(commit.next.id.number, commit.next);
+        let finalized = later(checkpoint.finalized, commit.finalized);
+        self.checkpoint = Some(Checkpoint { block: commit.next, finalized, ..checkpoint });
+        for evidence in &commit.evidence {
+            self.prove(evidence);
+        }
+        self.prune(finalized.number);
+        Ok(())
+    }
+
+    fn prove(&mut self, new: &Evidence) {
+        match self.evidence.iter_mut().find(|known| known.continues_with(new)) {
+            Some(known) => {
+                known.range.to = new.range.to;
+                known.hash = new.hash;
+                known.requests += new.requests;
+            }
+            None => self.evidence.push(new.clone()),
+        }
+        self.evidence.sort_by_key(|known| known.range.from);
+        let Some(checkpoint) = &mut self.checkpoint else { return };
+        for known in &self.evidence {
+            let verified = checkpoint.verified;
+            let next = verified.number + 1;
+            let goes_on = known.range.from < next || known.parent == verified.hash;
+            if known.range.contains(next) && goes_on {
+                checkpoint.verified = known.last();
+            }
+        }
+    }
+
+    /// Nothing is proved above a block.
+    fn unprove_above(&mut self, block: BlockId) {
+        self.evidence.retain(|known| known.range.from <= block.number);
+        for known in &mut self.evidence {
+            if known.range.to > block.number {
+                known.range.to = block.number;
+                known.hash = block.hash;
+            }
+        }
+        if let Some(checkpoint) = &mut self.checkpoint
+            && checkpoint.verified.number > block.number
+        {
+            checkpoint.verified = block;
+        }
+    }
+
+    pub(super) fn forget_evidence(&mut self) {
+        self.evidence.clear();
+        if let (Some(checkpoint), Some(origin)) = (&mut self.checkpoint, self.origin) {
+            checkpoint.verified = origin;
+        }
+    }
+
+    fn prune(&mut self, finalized: u64) {
+        self.before.retain(|block, _| *block > finalized);
+        let base = self.headers.range(..=finalized).next_back().map_or(0, |(number, _)| *number);
+        self.headers.retain(|number, _| *number >= base);
+    }
+
+    pub(super) fn take_back(&mut self, rollback: &Rollback) -> Result<(), StoreError> {
+        let checkpoint = self.expect_checkpoint(rollback.expected)?;
+        let ancestor = rollback.ancestor.id;
+        if let Some((_, tables)) = self.before.range(ancestor.number + 1..).next() {
+            self.tables = tables.clone();
+        }
+        self.before.retain(|block, _| *block <= ancestor.number);
+        self.headers.retain(|number, _| *number <= ancestor.number);
+        self.checkpoint = Some(Checkpoint { block: rollback.ancestor, ..checkpoint });
+        self.unprove_above(ancestor);
+        Ok(())
+    }
+
+    /// The rows that answer a question.
+    pub(super) fn load(&self, load: &Load) -> Vec<Row> {
+        let Some(rows) = self.tables.get(load.table.name) else { return Vec::new() };
+        let open = load.table.column("to_block");
+        let is_open =
+            |row: &Row| load.table.thing_len.is_none() || open.is_none_or(|to| row[to] == Value::Null);
+        let is_prefix = load.columns.iter().enumerate().all(|(place, column)| place == *column);
+        let mut found = Vec::new();
+        for key in &load.keys {
+            if is_prefix {
+                let from = rows.range(key.clone()..);
+                found.extend(
+                    from.take_while(|(stored, _)| stored.starts_with(key))
+                        .filter(|(_, row)| is_open(row))
+                        .map(|(_, row)| row.clone()),
+                );
+            } else {
+                let equal =
+                    |row: &&Row| load.columns.iter().zip(key).all(|(column, value)| row[*column] == *value);
+                found.extend(rows.values().filter(equal).filter(|row| is_open(row)).cloned());
+            }
+        }
+        found
+    }
+
+    /// Cuts or mends ground and empties what is derived from it.
+    pub(super) fn prepare(&mut self, cause: &Cause) -> Result<(), StoreError> {
+        match cause {
+            Cause::Rebuild => {}
+            Cause::Rewind(rollback) => self.cut(rollback)?,
+            Cause::Repair { add, remove, .. } => {
+                let events = Arc::make_mut(self.tables.entry(AssetEvent::DEF.name).or_default());
+                let place = |row: &Row| -> Option<Position> {
+                    let event = AssetEvent::from_row(row.clone())?;
+                    Some(Position { block_number: event.block_number, log_index: event.log_index })
+                };
+                events.retain(|_, row| !place(row).is_some_and(|at| remove.contains(&at)));
+                for row in add.iter().map(Table::to_row) {
+                    events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row);
+                }
+            }
+        }
+        for tables in self.before.values_mut().chain([&mut self.tables]) {
+            tables.retain(|name, _| table::by_name(name).is_some_and(|table| !is_derived(table)));
+        }
+        self.refolded = Some(BTreeSet::new());
+        self.rebuilding = None;
+        Ok(())
+    }
+
+    fn cut(&mut self, rollback: &Rollback) -> Result<(), StoreError> {
+        self.set_status(Status::Running);
+        let checkpoint = self.expect_checkpoint(rollback.expected)?;
+        let ancestor = rollback.ancestor;
+        let above = |table: &TableDef, row: &Row| {
+            let number = table.column("block_number").map(|place| row[place].clone());
+            matches!(number, Some(Value::Int(at)) if u64::try_from(at).is_ok_and(|at| at > ancestor.id.number))
+        };
+        for table in
+            table::ALL.into_iter().filter(|table| table.is_append_only() && table.class == Class::Ground)
+        {
+            if let Some(rows) = self.tables.get_mut(table.name) {
+                Arc::make_mut(rows).retain(|_, row| !above(table, row));
+            }
+        }
+        self.before.retain(|block, _| *block <= ancestor.id.number);
+        self.headers.retain(|number, _| *number <= ancestor.id.number);
+        self.headers.insert(ancestor.id.number, ancestor);
+        let finalized =
+            if checkpoint.finalized.number > ancestor.id.number { ancestor.id } else { checkpoint.finalized };
+        self.checkpoint = Some(Checkpoint { block: ancestor, finalized, ..checkpoint });
+        self.unprove_above(ancestor.id);
+        Ok(())
+    }
+
+    /// After a rebuild: ground of contracts that are not in the graph any more goes.
+    pub(super) fn drop_strangers(&mut self) {
+        self.refolded = None;
+        let column =
+            |row: &Row, table: &TableDef, name: &str| table.column(name).map(|place| row[place].clone());
+        let known: Vec<Value> = self
+            .tables
+            .get(Contract::DEF.name)
+            .map(|rows| rows.values().filter_map(|row| column(row, Contract::DEF, "address")).collect())
+            .unwrap_or_default();
+        for (table, name) in [(AssetEvent::DEF, "address"), (Observation::DEF, "target")] {
+            if let Some(rows) = self.tables.get_mut(table.name) {
+                Arc::make_mut(rows)
+                    .retain(|_, row| column(row, table, name).is_some_and(|of| known.contains(&of)));
+            }
+        }
+        let place = |row: &Row, table: &TableDef| {
+            (column(row, table, "block_number"), column(row, table, "transaction_index"))
+        };
+        let used: Vec<_> = self
+            .tables
+            .get(AssetEvent::DEF.name)
+            .map(|rows| rows.values().map(|row| place(row, AssetEvent::DEF)).collect())
+            .unwrap_or_default();
+        if let Some(rows) = self.tables.get_mut(TransactionInput::DEF.name) {
+            Arc::make_mut(rows).retain(|_, row| used.contains(&place(row, TransactionInput::DEF)));
+        }
+    }
+}
+
+fn later(one: BlockId, other: BlockId) -> BlockId {
+    if other.number > one.number { other } else { one }
+}

@@ -1,0 +1,160 @@
+//! A commit: lease, checkpoint, rows with their undo, evidence, pruning, and the lease again, in one transaction.
+
+use std::collections::HashSet;
+
+use alloy::primitives::B256;
+use sqlx::Executor;
+use sqlx::postgres::PgConnection;
+
+use super::{Inner, PARTITION_BLOCKS, PostgresStore, bulk, evidence, int, lease, rows};
+use crate::block::{BlockId, Header};
+use crate::row::{Field, Row, TableDef};
+use crate::store::{Commit, Section};
+
+impl PostgresStore {
+    /// Takes the lease's row and moves its expiry; no row means that another writer has it.
+    pub(super) async fn hold_lease(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        lease::extend(connection, self.chain_id, self.epoch).await
+    }
+
+    /// Moves the checkpoint by compare-and-set.
+    pub(super) async fn move_checkpoint(
+        &self,
+        connection: &mut PgConnection,
+        expected: BlockId,
+        next: Header,
+        finalized: Option<BlockId>,
+    ) -> Result<(), sqlx::Error> {
+        let moved = sqlx::query(
+            "update chain.checkpoints set block_number = $4, block_hash = $5, parent_hash = $6,
+                 block_timestamp = to_timestamp($7),
+                 finalized_hash = case when $8 > finalized_number then $9 else finalized_hash end,
+                 finalized_number = greatest(finalized_number, $8)
+             where chain_id = $1 and block_number = $2 and block_hash = $3 and status = 'running'
+             returning 1",
+        )
+        .bind(int(self.chain_id))
+        .bind(int(expected.number))
+        .bind(expected.hash.as_slice())
+        .bind(int(next.id.number))
+        .bind(next.id.hash.as_slice())
+        .bind(next.parent.as_slice())
+        .bind(next.timestamp as f64)
+        .bind(finalized.map_or(-1, |block| int(block.number)))
+        .bind(finalized.map_or(B256::ZERO, |block| block.hash).as_slice());
+        moved.fetch_one(connection).await.map(drop)
+    }
+
+    pub(super) async fn keep_header(
+        &self,
+        connection: &mut PgConnection,
+        header: Header,
+    ) -> Result<(), sqlx::Error> {
+        let kept = sqlx::query(
+            "insert into ops.headers (chain_id, block_number, block_hash, parent_hash, block_timestamp)
+             values ($1, $2, $3, $4, $5) on conflict (chain_id, block_number) do update
+             set block_hash = excluded.block_hash, parent_hash = excluded.parent_hash,
+                 block_timestamp = excluded.block_timestamp",
+        )
+        .bind(int(self.chain_id))
+        .bind(int(header.id.number))
+        .bind(header.id.hash.as_slice())
+        .bind(header.parent.as_slice())
+        .bind(int(header.timestamp));
+        kept.execute(connection).await.map(drop)
+    }
+
+    pub(super) async fn write(
+        &self,
+        connection: &mut PgConnection,
+        inner: &mut Inner,
+        section: &Section,
+    ) -> Result<(), sqlx::Error> {
+        for (table, rows) in &section.changes.inserts {
+            self.make_partitions(connection, inner, table, rows).await?;
+            bulk::insert(connection, table, rows).await?;
+            if let Some(block) = section.undo_block {
+                bulk::journal_late(connection, table, rows, self.chain_id, block).await?;
+            }
+        }
+        for (table, rows) in &section.changes.upserts {
+            if inner.staged.insert(table.name) {
+                bulk::create_stage(connection, table).await?;
+            }
+            bulk::upsert(connection, table, rows, self.chain_id, section.undo_block).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn make_partitions(
+        &self,
+        connection: &mut PgConnection,
+        inner: &mut Inner,
+        table: &TableDef,
+        rows: &[Row],
+    ) -> Result<(), sqlx::Error> {
+        if !rows::is_partitioned_by_block(table) {
+            return Ok(());
+        }
+        let Some(place) = table.column("block_number") else { return Ok(()) };
+        let slots: HashSet<u64> = rows
+            .iter()
+            .filter_map(|row| u64::from_value(row[place].clone()))
+            .map(|number| number / PARTITION_BLOCKS)
+            .filter(|slot| !inner.partitions.contains(slot))
+            .collect();
+        for slot in slots {
+            sqlx::query("select ops.ensure_partitions($1, $2)")
+                .bind(int(self.chain_id))
+                .bind(int(slot * PARTITION_BLOCKS))
+                .execute(&mut *connection)
+                .await?;
+            inner.partitions.insert(slot);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn prune(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        for sql in [
+            "delete from ops.undo where chain_id = $1 and block_number <=
+                 (select finalized_number from chain.checkpoints where chain_id = $1)",
+            "delete from ops.headers where chain_id = $1 and block_number <
+                 (select max(h.block_number) from ops.headers h join chain.checkpoints c using (chain_id)
+                  where h.chain_id = $1 and h.block_number <= c.finalized_number)",
+        ] {
+            sqlx::query(sql).bind(int(self.chain_id)).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn try_commit(
+        &self,
+        connection: &mut PgConnection,
+        inner: &mut Inner,
+        commit: &Commit,
+    ) -> Result<(), sqlx::Error> {
+        if inner.rebuilding {
+            for section in &commit.sections {
+                self.write(connection, inner, section).await?;
+            }
+            return Ok(());
+        }
+        connection.execute("begin").await?;
+        self.hold_lease(connection).await?;
+        self.move_checkpoint(connection, commit.expected, commit.next, Some(commit.finalized)).await?;
+        for section in &commit.sections {
+            self.write(connection, inner, section).await?;
+        }
+        self.keep_header(connection, commit.next).await?;
+        for evidence in &commit.evidence {
+            evidence::prove(connection, self.chain_id, evidence).await?;
+        }
+        self.prune(connection).await?;
+        sqlx::query("select pg_notify('asset_indexer', $1)")
+            .bind(format!("{}:{}", self.chain_id, commit.next.id.number))
+            .execute(&mut *connection)
+            .await?;
+        self.hold_lease(connection).await?;
+        connection.execute("commit").await.map(drop)
+    }
+}

@@ -1,0 +1,160 @@
+//! The steps that move the checkpoint up: a range of final blocks, or one block above finality; and the look at what is
+//! held when there is nothing above.
+
+use std::collections::HashSet;
+
+use alloy::primitives::Address;
+
+use super::{Assembled, Outcome, Proving, Sync, SyncError};
+use crate::block::{BlockId, BlockRange, Header, RawLog};
+use crate::proof::{Method, Watched};
+use crate::source::{Source, View};
+use crate::store::{Checkpoint, Commit, Evidence, Section, Store};
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// Nothing is above the checkpoint: is what is below still the chain's?
+    pub(super) async fn check(&mut self, checkpoint: &Checkpoint, number: u64) -> Result<Outcome, SyncError> {
+        let ours = if number == checkpoint.block.id.number {
+            Some(checkpoint.block)
+        } else {
+            self.store.headers().await?.into_iter().find(|header| header.id.number == number)
+        };
+        let theirs = self.source.header(number).await?;
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) if ours.id != theirs.id => self.roll_back(checkpoint).await,
+            _ => Ok(Outcome::Idle),
+        }
+    }
+
+    pub(super) async fn backfill(
+        &mut self,
+        checkpoint: &Checkpoint,
+        view: &View,
+        range: BlockRange,
+    ) -> Result<Outcome, SyncError> {
+        let below = self.source.header(checkpoint.block.id.number).await?;
+        if below.map(|header| header.id) != Some(checkpoint.block.id) {
+            return self.roll_back(checkpoint).await;
+        }
+        let end = self.header_at(range.to).await?;
+        let (logs, evidence) = self.logs_to_backfill(checkpoint, range, end).await?;
+        let assembled = self.assemble_range(range, logs).await?;
+        let events = assembled.entries.len();
+        self.adapt_range(range, events);
+        let mut changes = self.fold(&assembled).await?;
+        self.note_late_history(&mut changes, &assembled, checkpoint).await?;
+        self.commit(Commit {
+            expected: checkpoint.block.id,
+            next: end,
+            finalized: view.finalized,
+            sections: vec![Section { undo_block: None, changes }],
+            evidence,
+        })
+        .await?;
+        self.adopt(end.id, &assembled);
+        Ok(Outcome::Backfilled { range, events })
+    }
+
+    async fn logs_to_backfill(
+        &self,
+        checkpoint: &Checkpoint,
+        range: BlockRange,
+        end: Header,
+    ) -> Result<(Vec<RawLog>, Vec<Evidence>), SyncError> {
+        let watched = self.watched();
+        if self.config.proving != Proving::BeforeCommit {
+            return Ok((self.source.logs_in_range(range, &watched).await?, Vec::new()));
+        }
+        let proved = self.prove_range(range, &watched.into_iter().collect()).await?;
+        let ends =
+            proved.evidence.first().map(|first| first.parent).zip(proved.evidence.last().map(Evidence::last));
+        if ends != Some((checkpoint.block.id.hash, end.id)) {
+            return Err(SyncError::Contradiction(format!(
+                "the headers of blocks {} to {} do not lead from the checkpoint to the block above",
+                range.from, range.to
+            )));
+        }
+        Ok((proved.logs, proved.evidence))
+    }
+
+    pub(super) async fn follow(
+        &mut self,
+        checkpoint: &Checkpoint,
+        view: &View,
+        number: u64,
+    ) -> Result<Outcome, SyncError> {
+        let Some(block) = self.source.header(number).await? else { return Ok(Outcome::Idle) };
+        if block.parent != checkpoint.block.id.hash {
+            return self.roll_back(checkpoint).await;
+        }
+        let watched: HashSet<Address> = self.watched().into_iter().collect();
+        let (assembled, evidence) = self.assemble_proved(block, view.finalized, watched).await?;
+        let events = assembled.entries.len();
+        let mut changes = self.fold(&assembled).await?;
+        self.note_late_history(&mut changes, &assembled, checkpoint).await?;
+        let undo_block = (number > view.finalized.number).then_some(number);
+        self.commit(Commit {
+            expected: checkpoint.block.id,
+            next: block,
+            finalized: view.finalized,
+            sections: vec![Section { undo_block, changes }],
+            evidence,
+        })
+        .await?;
+        self.adopt(block.id, &assembled);
+        Ok(Outcome::Followed { block: block.id, events })
+    }
+
+    /// One block's entries, with the proof of its logs where there is one.
+    async fn assemble_proved(
+        &self,
+        block: Header,
+        finalized: BlockId,
+        watched: HashSet<Address>,
+    ) -> Result<(Assembled, Vec<Evidence>), SyncError> {
+        let mut compared = watched.clone();
+        loop {
+            let (logs, evidence) = self.block_logs(block.id, &compared).await?;
+            let assembled =
+                self.assemble_block(block, finalized, &logs, watched.clone(), Default::default()).await?;
+            // Receipts hold every contract's logs; two providers were compared on some contracts only.
+            let is_quorum = evidence.iter().any(|stretch| stretch.method == Method::Quorum);
+            if !is_quorum || assembled.found.keys().all(|found| compared.contains(found)) {
+                return Ok((assembled, evidence));
+            }
+            compared.extend(assembled.found.keys());
+        }
+    }
+
+    /// The logs of one block above finality: proved, or as the node lists them where nothing can prove them and nothing
+    /// must.
+    pub(super) async fn block_logs(
+        &self,
+        block: BlockId,
+        watched: &HashSet<Address>,
+    ) -> Result<(Vec<RawLog>, Vec<Evidence>), SyncError> {
+        if self.config.proving == Proving::Off {
+            return Ok((self.source.logs_of_block(block).await?, Vec::new()));
+        }
+        let watched: Watched = watched.iter().copied().collect();
+        match self.prove_block(block, &watched).await {
+            Ok(proved) => Ok((proved.logs, proved.evidence)),
+            Err(SyncError::Unprovable { .. }) if self.config.proving == Proving::Background => {
+                Ok((self.source.logs_of_block(block).await?, Vec::new()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The logs of some contracts in final blocks; proved where nothing unproved may be seen.
+    pub(super) async fn range_logs(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> Result<Vec<RawLog>, SyncError> {
+        if self.config.proving == Proving::BeforeCommit && !addresses.is_empty() {
+            return Ok(self.prove_range(range, &addresses.iter().copied().collect()).await?.logs);
+        }
+        Ok(self.source.logs_in_range(range, addresses).await?)
+    }
+}

@@ -1,0 +1,221 @@
+//! Proves that the logs of some contracts in a stretch of blocks are complete.
+//!
+//! Every header's hash is computed and hangs on the one below. A contract that is not in the bloom logged nothing;
+//! else the block's receipts must have the root that the header commits to, and the logs in them are all there are.
+//! Where a chain's headers cannot be recomputed or receipts cannot be had, an independent provider must list the same
+//! logs. What none of these proves is not proved, and is never said to be.
+
+use std::sync::atomic::Ordering;
+
+use alloy::primitives::{Address, B256};
+
+use super::{Sync, SyncError};
+use crate::block::{BlockId, BlockRange, RawLog, Sealed};
+use crate::proof::{self, Flaw, Method, Watched};
+use crate::source::{Source, SourceError};
+use crate::store::{Evidence, Store};
+
+/// Headers asked for and held at once; each has a bloom of 256 bytes.
+const HEADERS_AT_ONCE: u64 = 256;
+
+/// Logs that are proved complete.
+#[derive(Debug, Default)]
+pub(super) struct ProvedLogs {
+    /// Of the contracts that were asked for, in chain order.
+    pub(super) logs: Vec<RawLog>,
+    /// How it is known, in the order of blocks.
+    pub(super) evidence: Vec<Evidence>,
+}
+
+/// What was found at one block.
+struct Judged {
+    method: Method,
+    logs: Vec<RawLog>,
+    requests: u64,
+}
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// All logs of these contracts in a range of the provider's chain, with the proof.
+    ///
+    /// # Errors
+    /// [`SyncError::Unprovable`] where neither this provider nor a comparison with others can prove it;
+    /// [`SyncError::Disproved`] where what was given is wrong.
+    pub(super) async fn prove_range(
+        &self,
+        range: BlockRange,
+        watched: &Watched,
+    ) -> Result<ProvedLogs, SyncError> {
+        let mut proved = ProvedLogs::default();
+        let mut parent = None;
+        let mut from = range.from;
+        while from <= range.to {
+            let to = range.to.min(from.saturating_add(HEADERS_AT_ONCE - 1));
+            let numbers: Vec<u64> = (from..=to).collect();
+            let headers = self.source.sealed(&numbers).await?;
+            for sealed in &headers {
+                self.hangs_on(parent, sealed)?;
+                parent = Some(sealed.header.id.hash);
+            }
+            self.prove_headers(&headers, watched, &mut proved).await?;
+            from = to + 1;
+        }
+        proved.logs.retain(|log| watched.contains(&log.address));
+        Ok(proved)
+    }
+
+    /// All logs of one block with the proof, the block's hash being known; only those of `watched` where two providers
+    /// had to be compared.
+    pub(super) async fn prove_block(
+        &self,
+        block: BlockId,
+        watched: &Watched,
+    ) -> Result<ProvedLogs, SyncError> {
+        let headers = self.source.sealed(&[block.number]).await?;
+        if headers.first().map(|sealed| sealed.header.id) != Some(block) {
+            return Err(SourceError::BlockGone { number: block.number, hash: Some(block.hash) }.into());
+        }
+        let mut proved = ProvedLogs::default();
+        self.prove_headers(&headers, watched, &mut proved).await?;
+        Ok(proved)
+    }
+
+    fn hangs_on(&self, parent: Option<B256>, sealed: &Sealed) -> Result<(), SyncError> {
+        let header = sealed.header;
+        if parent.is_none_or(|parent| parent == header.parent) {
+            return Ok(());
+        }
+        let number = header.id.number;
+        self.source.blame("its headers do not hang together");
+        Err(SyncError::Contradiction(format!(
+            "block {number} ({}) does not hang on the block that {} gave at height {}",
+            header.id.hash,
+            self.source.alias(),
+            number.saturating_sub(1)
+        )))
+    }
+
+    async fn prove_headers(
+        &self,
+        headers: &[Sealed],
+        watched: &Watched,
+        proved: &mut ProvedLogs,
+    ) -> Result<(), SyncError> {
+        let mut unproved: Vec<&Sealed> = Vec::new();
+        for sealed in headers {
+            match self.judge(sealed, watched).await? {
+                Some(judged) => {
+                    self.compare_elsewhere(&unproved, watched, proved).await?;
+                    unproved.clear();
+                    self.note(proved, &[sealed], self.source.alias(), judged);
+                }
+                None => unproved.push(sealed),
+            }
+        }
+        self.compare_elsewhere(&unproved, watched, proved).await
+    }
+
+    /// By bloom, else by receipts; `None` where this chain or provider has no such proof.
+    async fn judge(&self, sealed: &Sealed, watched: &Watched) -> Result<Option<Judged>, SyncError> {
+        let block = sealed.header.id;
+        let Ok(header) = proof::header(sealed) else { return Ok(None) };
+        // A chain that fills no blooms commits to receipts all the same: an empty bloom proves nothing there.
+        let filled = self.blooms_are_filled.load(Ordering::Relaxed);
+        let bloom_counts = header.is_empty() || !header.has_empty_bloom() || filled;
+        if !header.may_have_logs(watched) && bloom_counts {
+            return Ok(Some(Judged { method: Method::Bloom, logs: Vec::new(), requests: 1 }));
+        }
+        let receipts = match self.source.receipts(block).await {
+            Ok(receipts) => receipts,
+            Err(SourceError::Refused { method, reason, .. }) => {
+                tracing::debug!(
+                    block = block.number,
+                    method,
+                    reason,
+                    "no receipts: a second provider must prove it"
+                );
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match header.logs(receipts) {
+            Ok(logs) => {
+                self.blooms_are_filled.fetch_or(!header.has_empty_bloom(), Ordering::Relaxed);
+                Ok(Some(Judged { method: Method::Receipts, logs, requests: 2 }))
+            }
+            Err(flaw @ Flaw::Root { .. } | flaw @ Flaw::Places { .. }) => {
+                self.source.blame("its receipts are not those of the block");
+                Err(SyncError::Disproved { block: block.number, reason: flaw.to_string() })
+            }
+            Err(flaw) => {
+                tracing::debug!(block = block.number, %flaw, "no proof by receipts");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Blocks that nothing here proves: two providers must list the same.
+    async fn compare_elsewhere(
+        &self,
+        headers: &[&Sealed],
+        watched: &Watched,
+        proved: &mut ProvedLogs,
+    ) -> Result<(), SyncError> {
+        let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return Ok(()) };
+        let (from, to) = (first.header.id.number, last.header.id.number);
+        let range = BlockRange { from, to };
+        let addresses: Vec<Address> = watched.addresses();
+        let unprovable = |reason: String| SyncError::Unprovable { block: from, reason };
+        let Some(other) = self.source.second_opinion(range, &addresses).await? else {
+            return Err(unprovable(format!(
+                "neither headers nor receipts of {} prove its logs, and there is no second provider to compare with",
+                self.source.alias()
+            )));
+        };
+        let ours = self.source.logs_in_range(range, &addresses).await?;
+        if !same_logs(&ours, &other.logs) {
+            let reason = format!(
+                "{} lists {} logs of blocks {from} to {to}, and {} lists {}: one of them is wrong",
+                self.source.alias(),
+                ours.len(),
+                other.provider,
+                other.logs.len()
+            );
+            return Err(SyncError::Disproved { block: from, reason });
+        }
+        let witnesses = self.source.witnesses(last.header.id).await?;
+        if witnesses.agree == 0 {
+            return Err(unprovable(format!("no other provider knows block {:?}", last.header.id)));
+        }
+        let provider = format!("{}+{}", self.source.alias(), other.provider);
+        let judged = Judged { method: Method::Quorum, logs: ours, requests: 3 };
+        self.note(proved, headers, provider, judged);
+        Ok(())
+    }
+
+    /// Adds what is proved of blocks in a row; neighbours that are known in one way are one stretch.
+    fn note(&self, proved: &mut ProvedLogs, headers: &[&Sealed], provider: String, judged: Judged) {
+        let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return };
+        proved.logs.extend(judged.logs);
+        let next = Evidence {
+            range: BlockRange { from: first.header.id.number, to: last.header.id.number },
+            parent: first.header.parent,
+            hash: last.header.id.hash,
+            method: judged.method,
+            provider,
+            requests: judged.requests,
+        };
+        match proved.evidence.last_mut().filter(|known| known.continues_with(&next)) {
+            Some(known) => {
+                known.range.to = next.range.to;
+                known.hash = next.hash;
+                known.requests += next.requests;
+            }
+            None => proved.evidence.push(next),
+        }
+    }
+}
+
+/// Equality where one provider may say a block's time with its logs and the other not.
+fn same_logs(one: &[RawLog], other: &[RawLog]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.same_as(other))
+}

@@ -1,0 +1,239 @@
+//! The sweep behind the checkpoint: proves blocks that were read without proof, mends what a proof shows was missed, and
+//! moves the watermark of what is proved without a gap.
+//!
+//! Runs when there is nothing above the checkpoint, one stretch a step, and only below finality.
+
+use alloy::primitives::Address;
+
+use super::prove::ProvedLogs;
+use super::reread::compare_logs;
+use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
+use crate::block::{BlockId, BlockRange};
+use crate::proof::{Method, Watched};
+use crate::source::Source;
+use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
+use crate::table::contract::LateHistory;
+use crate::table::event::AssetEvent;
+use crate::table::fold::Changes;
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// Proves the next stretch that is not proved, if there is one.
+    pub(super) async fn sweep(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
+        let (_, catching_up) = self.contract_counts();
+        if self.config.proving == Proving::Off || catching_up > 0 {
+            return Ok(Outcome::Idle);
+        }
+        let top = checkpoint.finalized.number.min(checkpoint.block.id.number);
+        if checkpoint.verified.number < top {
+            return self.sweep_gap(checkpoint, top).await;
+        }
+        self.sweep_late_history(checkpoint).await
+    }
+
+    /// The blocks above the watermark, up to the next that are proved already.
+    async fn sweep_gap(&mut self, checkpoint: &Checkpoint, top: u64) -> Result<Outcome, SyncError> {
+        let verified = checkpoint.verified;
+        let from = verified.number + 1;
+        let known = self.store.evidence().await?.into_iter().find(|stretch| stretch.range.to >= from);
+        if known.as_ref().is_some_and(|known| known.range.from <= from) {
+            // It reaches the watermark and does not go on from it: they are of two chains.
+            return self.start_over(verified, "the block above it is proved to hang on another").await;
+        }
+        let top = known.as_ref().map_or(top, |known| known.range.from - 1).min(top);
+        let to = top.min(from.saturating_add(self.config.sweep_blocks_max.max(1) - 1));
+        let range = BlockRange { from, to };
+        let watched: Watched = self.watched().into_iter().collect();
+        let proved = self.prove_range(range, &watched).await?;
+        if proved.evidence.first().is_none_or(|first| first.parent != verified.hash) {
+            return self.start_over(verified, "the provider's block above it hangs on another").await;
+        }
+        if let Some(last) = proved.evidence.last().map(Evidence::last) {
+            let meets = if to == checkpoint.block.id.number {
+                last == checkpoint.block.id
+            } else {
+                known.is_none_or(|known| known.range.from != to + 1 || known.parent == last.hash)
+            };
+            if !meets {
+                return self.start_over(last, "it does not lead to the checkpoint").await;
+            }
+            self.refuse_outvoted(last).await?;
+        }
+        if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
+            return Ok(repaired);
+        }
+        let requests = proved.evidence.iter().map(|stretch| stretch.requests).sum();
+        self.write_evidence(checkpoint, Changes::default(), proved.evidence).await?;
+        Ok(Outcome::Verified { range, requests })
+    }
+
+    /// Blocks that are proved for all contracts but those that were found later.
+    async fn sweep_late_history(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
+        let roles = self.known.as_ref().map(|known| &known.roles);
+        let late: Vec<LateHistory> = self.rows().await?;
+        let late: Vec<LateHistory> = late
+            .into_iter()
+            .filter(|row| row.next_block <= row.through_block)
+            .filter(|row| roles.is_some_and(|roles| roles.contains_key(&row.address)))
+            .collect();
+        let Some(from) = late.iter().map(|row| row.next_block).min() else { return Ok(Outcome::Idle) };
+        let top = late.iter().map(|row| row.through_block).max().unwrap_or(from);
+        let to = top
+            .min(from.saturating_add(self.config.sweep_blocks_max.max(1) - 1))
+            .min(checkpoint.verified.number)
+            .min(checkpoint.finalized.number);
+        if to < from {
+            return Ok(Outcome::Idle);
+        }
+        let range = BlockRange { from, to };
+        let watched: Watched = late.iter().map(|row| row.address).collect();
+        let proved = self.prove_range(range, &watched).await?;
+        if let Some(last) = proved.evidence.last().map(Evidence::last) {
+            if last.number == checkpoint.verified.number && last != checkpoint.verified {
+                return self.start_over(checkpoint.verified, "the provider has another block there").await;
+            }
+            self.refuse_outvoted(last).await?;
+        }
+        if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
+            return Ok(repaired);
+        }
+        let done = late.into_iter().map(|row| LateHistory { next_block: row.next_block.max(to + 1), ..row });
+        let mut changes = Changes::default();
+        push_rows(&mut changes, false, done);
+        let requests = proved.evidence.iter().map(|stretch| stretch.requests).sum();
+        self.write_evidence(checkpoint, changes, Vec::new()).await?;
+        Ok(Outcome::Verified { range, requests })
+    }
+
+    async fn write_evidence(
+        &mut self,
+        checkpoint: &Checkpoint,
+        changes: Changes,
+        evidence: Vec<Evidence>,
+    ) -> Result<(), SyncError> {
+        self.commit(Commit {
+            expected: checkpoint.block.id,
+            next: checkpoint.block,
+            finalized: checkpoint.finalized,
+            sections: vec![Section { undo_block: None, changes }],
+            evidence,
+        })
+        .await
+    }
+
+    /// The provider's headers are consistent, and the other providers have another block there.
+    async fn refuse_outvoted(&self, block: BlockId) -> Result<(), SyncError> {
+        let witnesses = self.source.witnesses(block).await?;
+        if witnesses.disagree == 0 || witnesses.agree > 0 {
+            return Ok(());
+        }
+        self.source.blame("no other provider knows its final block");
+        let reason = format!(
+            "{} gives {} there, and {} other providers give another block",
+            self.source.alias(),
+            block.hash,
+            witnesses.disagree
+        );
+        Err(SyncError::Disproved { block: block.number, reason })
+    }
+
+    /// What is proved does not hang together with the chain.
+    async fn start_over(&mut self, block: BlockId, what: &str) -> Result<Outcome, SyncError> {
+        let witnesses = self.source.witnesses(block).await?;
+        if witnesses.agree > 0 {
+            self.source.blame("its headers do not hang together with what is proved");
+            return Err(SyncError::Contradiction(format!(
+                "{} does not have block {} ({}), which other providers have",
+                self.source.alias(),
+                block.number,
+                block.hash
+            )));
+        }
+        let reason = format!(
+            "block {} ({}) was proved, and {what}; everything is proved again from the first block on",
+            block.number, block.hash
+        );
+        self.store.forget_evidence(&reason).await?;
+        Ok(Outcome::Unproved { reason })
+    }
+
+    /// Compares what is proved with the tables, and mends them where they differ.
+    async fn mend(
+        &mut self,
+        checkpoint: &Checkpoint,
+        range: BlockRange,
+        watched: &Watched,
+        proved: &ProvedLogs,
+    ) -> Result<Option<Outcome>, SyncError> {
+        let ours = self.store.ground_logs(range, None).await?;
+        let ours = ours.into_iter().filter(|log| watched.contains(&log.address)).collect();
+        let comparison = compare_logs(ours, proved.logs.clone());
+        if comparison.differences.is_empty() {
+            return Ok(None);
+        }
+        let (first, count) = (&comparison.differences[0], comparison.differences.len());
+        if proved.evidence.iter().any(|stretch| stretch.method == Method::Quorum) {
+            return Err(SyncError::Disproved {
+                block: first.block,
+                reason: format!(
+                    "two providers agree on logs that differ from the tables in {count} places, and no header proves \
+                     it; look into it, then run `asset-indexer backfill --from {} --to {} --repair`",
+                    range.from, range.to
+                ),
+            });
+        }
+        let reason = format!(
+            "blocks {} to {} are proved to differ from the tables in {count} places, first at block {} log {} of {} \
+             ({}); proved with answers of {}",
+            range.from,
+            range.to,
+            first.block,
+            first.log_index,
+            first.address,
+            first.kind,
+            self.source.alias()
+        );
+        tracing::error!(reason, "repairing");
+        let found = self.assemble_additions(checkpoint, range.from, comparison.missing).await?;
+        let mut changes = Changes::default();
+        self.note_late_history(&mut changes, &found, checkpoint).await?;
+        // Before the repair: of a contract that nobody watches yet such a row means nothing.
+        self.write_evidence(checkpoint, changes, Vec::new()).await?;
+        let add: Vec<AssetEvent> =
+            found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
+        let (added, removed) = (add.len(), comparison.remove.len());
+        let cause = Cause::Repair { add, remove: comparison.remove, reason };
+        let headers = self.store.headers().await?;
+        self.refold(&cause, checkpoint, &headers, &mut |_| {}).await?;
+        Ok(Some(Outcome::Repaired { range, added, removed }))
+    }
+
+    /// What of these contracts' history lies in blocks that were proved without them: rows to be proved later.
+    pub(super) async fn late_history(
+        &self,
+        contracts: impl Iterator<Item = (Address, u64)>,
+        checkpoint: &Checkpoint,
+    ) -> Result<Vec<LateHistory>, SyncError> {
+        let at = checkpoint.block.id.number;
+        let older: Vec<(Address, u64)> = contracts.filter(|(_, from_block)| *from_block <= at).collect();
+        if older.is_empty() || self.config.proving != Proving::Background {
+            return Ok(Vec::new());
+        }
+        let known = self.store.evidence().await?;
+        let through_block = known.last().map_or(0, |last| last.range.to).max(checkpoint.verified.number);
+        let chain_id = self.config.chain_id;
+        let row = |(address, next_block)| LateHistory { chain_id, address, next_block, through_block };
+        Ok(older.into_iter().map(row).filter(|row| row.next_block <= row.through_block).collect())
+    }
+
+    /// The same for every contract that a batch found.
+    pub(super) async fn note_late_history(
+        &self,
+        changes: &mut Changes,
+        assembled: &Assembled,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), SyncError> {
+        let found = assembled.found.iter().map(|(address, found)| (*address, found.from_block));
+        push_rows(changes, false, self.late_history(found, checkpoint).await?);
+        Ok(())
+    }
+}
