@@ -25,6 +25,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::block::RawLog;
 use crate::fact::{Fact, Reading, Role, Unreadable};
+use crate::mutant::{Mutant, is};
 
 /// An ABI file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +113,12 @@ impl Decoder {
         let Some(topic0) = log.topics.first() else {
             return Reading::Unreadable(Unreadable::Anonymous);
         };
-        let Some(event) = self.events.get(&(role, *topic0, log.topics.len())) else {
+        let mut topics = log.topics.len();
+        if is(Mutant::TopicConfusion) {
+            topics =
+                (1..=4).find(|count| self.events.contains_key(&(role, *topic0, *count))).unwrap_or(topics);
+        }
+        let Some(event) = self.events.get(&(role, *topic0, topics)) else {
             let known = (1..=4).any(|topics| self.events.contains_key(&(role, *topic0, topics)));
             return Reading::Unreadable(if known {
                 Unreadable::OtherTopicCount

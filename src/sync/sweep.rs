@@ -9,6 +9,7 @@ use super::prove::ProvedLogs;
 use super::reread::compare_logs;
 use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange};
+use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
 use crate::source::Source;
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
@@ -44,7 +45,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let range = BlockRange { from, to };
         let watched: Watched = self.watched().into_iter().collect();
         let proved = self.prove_range(range, &watched).await?;
-        if proved.evidence.first().is_none_or(|first| first.parent != verified.hash) {
+        let hangs = proved.evidence.first().is_some_and(|first| first.parent == verified.hash);
+        if !hangs && !is(Mutant::LinksUnchecked) {
             return self.start_over(verified, "the provider's block above it hangs on another").await;
         }
         if let Some(last) = proved.evidence.last().map(Evidence::last) {
@@ -53,7 +55,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             } else {
                 known.is_none_or(|known| known.range.from != to + 1 || known.parent == last.hash)
             };
-            if !meets {
+            if !meets && !is(Mutant::LinksUnchecked) {
                 return self.start_over(last, "it does not lead to the checkpoint").await;
             }
             self.refuse_outvoted(last).await?;
@@ -167,7 +169,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let ours = self.store.ground_logs(range, None).await?;
         let ours = ours.into_iter().filter(|log| watched.contains(&log.address)).collect();
         let comparison = compare_logs(ours, proved.logs.clone());
-        if comparison.differences.is_empty() {
+        if comparison.differences.is_empty() || is(Mutant::VerifiedUnseen) {
             return Ok(None);
         }
         let (first, count) = (&comparison.differences[0], comparison.differences.len());
@@ -215,7 +217,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Vec<LateHistory>, SyncError> {
         let at = checkpoint.block.id.number;
         let older: Vec<(Address, u64)> = contracts.filter(|(_, from_block)| *from_block <= at).collect();
-        if older.is_empty() || self.config.proving != Proving::Background {
+        if older.is_empty() || is(Mutant::LateHistoryForgotten) || self.config.proving != Proving::Background
+        {
             return Ok(Vec::new());
         }
         let known = self.store.evidence().await?;

@@ -13,6 +13,7 @@ use crate::amount::Amount;
 use crate::decode::text;
 use crate::fact::{Claim, Entry};
 use crate::id::{fact_id, identity_id};
+use crate::mutant::{Mutant, is};
 use crate::row::{Table, Time, Versioned};
 use crate::table;
 
@@ -206,7 +207,9 @@ impl Fold {
 
     /// A claim was made; an open version of the same id ends.
     pub(super) fn claim_set(&mut self, entry: &Entry, claim: &Claim) -> Result<(), Missing> {
-        self.claim_ended(entry, claim.claim_id, "changed")?;
+        if !is(Mutant::ReplacedClaimStaysOpen) {
+            self.claim_ended(entry, claim.claim_id, "changed")?;
+        }
         let (identity, at, block) = (entry.log.address, entry.position(), entry.log.block);
         let signer_key = signer(identity, claim).map(|signer| keccak256(signer.abi_encode()));
         self.claims.put(IdentityClaim {

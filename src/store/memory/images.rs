@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 
 use crate::block::{BlockId, Header, Position};
+use crate::mutant::{Mutant, is};
 use crate::row::{Class, Row, Table, TableDef, Value};
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Status, StoreError, is_derived};
 use crate::table::contract::Contract;
@@ -76,7 +77,10 @@ impl State {
     fn expect_checkpoint(&self, expected: BlockId) -> Result<Checkpoint, StoreError> {
         self.checkpoint
             .clone()
-            .filter(|checkpoint| checkpoint.block.id == expected && checkpoint.status == Status::Running)
+            .filter(|checkpoint| {
+                let number = checkpoint.block.id.number == expected.number && is(Mutant::CheckpointByNumber);
+                (checkpoint.block.id == expected || number) && checkpoint.status == Status::Running
+            })
             .ok_or(StoreError::NotTheWriter)
     }
 
@@ -129,6 +133,9 @@ impl State {
 
     /// Nothing is proved above a block.
     fn unprove_above(&mut self, block: BlockId) {
+        if is(Mutant::EvidenceOutlivesRollback) {
+            return;
+        }
         self.evidence.retain(|known| known.range.from <= block.number);
         for known in &mut self.evidence {
             if known.range.to > block.number {
@@ -159,7 +166,10 @@ impl State {
     pub(super) fn take_back(&mut self, rollback: &Rollback) -> Result<(), StoreError> {
         let checkpoint = self.expect_checkpoint(rollback.expected)?;
         let ancestor = rollback.ancestor.id;
-        if let Some((_, tables)) = self.before.range(ancestor.number + 1..).next() {
+        let kept = u64::from(is(Mutant::RollbackKeepsOne));
+        let mut images = self.before.range(ancestor.number + 1 + kept..);
+        let image = if is(Mutant::NewestImage) { images.next_back() } else { images.next() };
+        if let Some((_, tables)) = image {
             self.tables = tables.clone();
         }
         self.before.retain(|block, _| *block <= ancestor.number);
