@@ -191,6 +191,10 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn kept(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        Ok(self.read(|state| state.kept(load)))
+    }
+
     async fn finish_rebuild(&self, _: &Cause) -> Result<(), StoreError> {
         self.change(|state| {
             let Some(mut rebuilt) = state.rebuilding.take() else {

@@ -84,7 +84,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             wanted.entry(block).or_default().push(index);
         }
         for (block, indices) in wanted {
-            let transactions = self.source.transactions(block).await?;
+            let transactions = self.source.transactions_at(block, &indices).await?;
             for index in indices {
                 let found = transactions.iter().find(|transaction| transaction.index == index);
                 let found = found.ok_or_else(|| {

@@ -17,7 +17,7 @@ use crate::source::{Source, SourceError};
 use crate::store::{Evidence, Store};
 
 /// Headers asked for and held at once; each has a bloom of 256 bytes.
-const HEADERS_AT_ONCE: u64 = 256;
+pub(super) const HEADERS_AT_ONCE: u64 = 256;
 
 /// Logs that are proved complete.
 #[derive(Debug, Default)]

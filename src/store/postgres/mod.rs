@@ -259,6 +259,13 @@ impl Store for PostgresStore {
         self.begin(cause).await
     }
 
+    async fn kept(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.with("reading what a rebuild set aside", async |connection, _| {
+            rows::load_kept(connection, load).await
+        })
+        .await
+    }
+
     async fn finish_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
         self.finish(cause).await
     }
