@@ -77,7 +77,6 @@ pub struct Config {
 /// A node.
 pub struct Rpc {
     client: client::Client,
-    url: SecretUrl,
     size: page::PageSize,
     finality: Finality,
     poll_interval: Duration,
@@ -114,8 +113,7 @@ impl Rpc {
     fn over(link: exchange::Link, config: Config) -> Self {
         let Config { url, alias, requests_in_flight: in_flight, batch_size_max: batch, .. } = config;
         Self {
-            client: client::Client::new(link, alias, Policy::REQUEST, in_flight, batch),
-            url,
+            client: client::Client::new(link, (alias, url), Policy::REQUEST, in_flight, batch),
             size: page::PageSize::new(config.range_blocks_max),
             finality: config.finality,
             poll_interval: config.poll_interval,
@@ -139,7 +137,10 @@ impl Rpc {
 
 impl fmt::Debug for Rpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rpc").field("alias", &self.alias()).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Rpc")
+            .field("alias", &self.alias())
+            .field("url", self.client.url())
+            .finish_non_exhaustive()
     }
 }
 

@@ -81,7 +81,7 @@ fn check(decoder: &Decoder, role: Role, topics: Vec<B256>, data: Vec<u8>) {
     };
     let reading = decoder.read(role, &log);
     if let Reading::Event { name, .. } = &reading {
-        assert!(!name.contains('\0') && name.len() <= 1024, "a name of {} bytes", name.len());
+        assert!(!name.contains('\0'), "{name:?}");
     }
     let entry = Entry { log, time: Time(0), role, asset_id: None, reading };
     assert_round_trip(&AssetEvent::of(1, &entry));

@@ -32,7 +32,7 @@ use crate::safe::assert_storable;
 
 const CHAIN_ID: u64 = 1;
 /// More logs than this say nothing new.
-const LOGS_MAX: usize = 60;
+const LOGS_MAX: usize = 24;
 /// More rounds of loading than any chain of needs is long.
 const ROUNDS_MAX: usize = 64;
 
