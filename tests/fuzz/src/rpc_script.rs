@@ -68,7 +68,7 @@ pub fn rpc(
         response_bytes_max: 1 << 16,
     };
     // No wait at all: the tries count, not the time between them.
-    let policy = Policy { first: Duration::ZERO, longest: Duration::ZERO, limit: Limit::Attempts(3) };
+    let policy = Policy { first: Duration::ZERO, longest: Duration::ZERO, limit: Limit::Attempts(2) };
     (Rpc::scripted(config, Arc::new(script)).with_retry(policy), requests)
 }
 
