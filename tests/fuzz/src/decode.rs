@@ -23,8 +23,11 @@ const TOPICS_MAX: usize = 4;
 
 pub(crate) static DECODER: LazyLock<Decoder> = LazyLock::new(|| Decoder::new(&[]));
 
-/// First topic and number of topics of each event of a role.
-pub(crate) static EVENTS: LazyLock<BTreeMap<Role, Vec<(String, B256, usize)>>> = LazyLock::new(|| {
+/// An event's signature, first topic and number of topics.
+type Known = (String, B256, usize);
+
+/// The events of each role.
+pub(crate) static EVENTS: LazyLock<BTreeMap<Role, Vec<Known>>> = LazyLock::new(|| {
     let events = |role: Role| {
         let known = DECODER.events_of(role).into_iter();
         known.map(|(signature, topics)| (signature.clone(), keccak256(signature), topics)).collect()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::Target;
 
 /// Largest input that is made.
-const BYTES_MAX: usize = 16 * 1024;
+const BYTES_MAX: usize = 8 * 1024;
 
 /// 32-byte words at which decoders of the ABI go wrong.
 const WORDS: [[u8; 4]; 8] = [

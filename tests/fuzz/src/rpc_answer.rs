@@ -137,7 +137,8 @@ fn range(logs: &[RawLog], bodies: &[String], requests: &Requests) {
     if let [asked] = requests.all().as_slice()
         && let Ok(Value::Array(answers)) = serde_json::from_str(&filled(&bodies[0], asked))
     {
-        let is_ours = |answer: &&Value| answer["id"] == asked[0].2 || answer["id"] == asked[0].2.to_string();
+        let (id, text) = (asked[0].2, asked[0].2.to_string());
+        let is_ours = |answer: &&Value| answer["id"] == id || answer["id"] == text;
         let Some(Value::Array(listed)) = answers.iter().find(is_ours).map(|answer| &answer["result"]) else {
             return;
         };

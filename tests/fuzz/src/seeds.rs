@@ -165,8 +165,11 @@ fn logs() -> Vec<(String, Vec<u8>)> {
     found
 }
 
+/// A log of a story: flags, the contract's place, its role, the event, codes of topics and of data.
+type Told<'a> = (u8, u8, Role, &'a str, &'a [u8], &'a [u8]);
+
 /// Input of `fold`: contracts by their place, words by their codes.
-fn story(logs: &[(u8, u8, Role, &str, &[u8], &[u8])]) -> Vec<u8> {
+fn story(logs: &[Told<'_>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (flags, place, role, event, topics, data) in logs {
         bytes.extend_from_slice(&[*flags, *place, event_byte(*role, event), 255]);
