@@ -158,10 +158,14 @@ fn parameters(event: &Event, log: &RawLog) -> Option<Json> {
     let mut named = Map::new();
     for (place, input) in event.inputs.iter().enumerate() {
         let value = if input.indexed { indexed.next() } else { body.next() }?;
-        let name = match input.name.trim_start_matches('_') {
+        let mut name = match input.name.trim_start_matches('_') {
             "" => format!("parameter{place}"),
             name => name.to_owned(),
         };
+        // `_amount` beside `amount`: neither may hide the other.
+        while named.contains_key(&name) {
+            name.push('_');
+        }
         named.insert(name, json::parameter(value));
     }
     Some(Json::Object(named))

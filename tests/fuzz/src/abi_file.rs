@@ -1,5 +1,7 @@
 //! Any file of extra events.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{Address, B256, keccak256};
 use asset_indexer::block::{BlockId, RawLog};
 use asset_indexer::decode::{Decoder, parse_abi};
@@ -47,6 +49,8 @@ pub fn abi_file(bytes: &[u8]) {
     };
     let role = Role::Erc20;
     let own = Decoder::new(&[]).events_of(role);
+    let parameters: BTreeMap<String, usize> =
+        abi.events().map(|event| (event.signature(), event.inputs.len())).collect();
     let decoder = Decoder::new(&[(role, abi)]);
     let events = decoder.events_of(role);
     assert!(own.iter().all(|event| events.contains(event)), "an event of ours was replaced");
@@ -63,12 +67,16 @@ pub fn abi_file(bytes: &[u8]) {
             }
             let mut all = vec![keccak256(&signature)];
             all.extend((1..topics).map(|_| B256::repeat_byte(fill)));
-            check(&decoder, role, all, data);
+            let reading = check(&decoder, role, all, data);
+            if let Reading::Event { data, .. } = reading {
+                let shown = data.as_object().map_or(0, |shown| shown.len());
+                assert_eq!(shown, parameters[&signature], "a parameter was dropped: {data}");
+            }
         }
     }
 }
 
-fn check(decoder: &Decoder, role: Role, topics: Vec<B256>, data: Vec<u8>) {
+fn check(decoder: &Decoder, role: Role, topics: Vec<B256>, data: Vec<u8>) -> Reading {
     let log = RawLog {
         block: BlockId { number: 1, hash: B256::ZERO },
         log_index: 0,
@@ -85,4 +93,5 @@ fn check(decoder: &Decoder, role: Role, topics: Vec<B256>, data: Vec<u8>) {
     }
     let entry = Entry { log, time: Time(0), role, asset_id: None, reading };
     assert_round_trip(&AssetEvent::of(1, &entry));
+    entry.reading
 }

@@ -46,13 +46,13 @@ pub struct Target {
 
 /// Every target.
 pub const TARGETS: [Target; 7] = [
-    Target { name: "decode", run: decode, words: &[], inputs: 4_000 },
-    Target { name: "fold", run: fold, words: &[], inputs: 400 },
-    Target { name: "rpc_answer", run: rpc_answer, words: rpc_answer::WORDS, inputs: 800 },
-    Target { name: "rpc_error_text", run: rpc_error_text, words: rpc_error_text::WORDS, inputs: 600 },
-    Target { name: "config", run: config, words: config::WORDS, inputs: 2_000 },
-    Target { name: "environment", run: environment, words: environment::WORDS, inputs: 3_000 },
-    Target { name: "abi_file", run: abi_file, words: abi_file::WORDS, inputs: 2_000 },
+    Target { name: "decode", run: decode, words: &[], inputs: 20_000 },
+    Target { name: "fold", run: fold, words: &[], inputs: 800 },
+    Target { name: "rpc_answer", run: rpc_answer, words: rpc_answer::WORDS, inputs: 3_000 },
+    Target { name: "rpc_error_text", run: rpc_error_text, words: rpc_error_text::WORDS, inputs: 4_000 },
+    Target { name: "config", run: config, words: config::WORDS, inputs: 10_000 },
+    Target { name: "environment", run: environment, words: environment::WORDS, inputs: 8_000 },
+    Target { name: "abi_file", run: abi_file, words: abi_file::WORDS, inputs: 6_000 },
 ];
 
 /// The target of that name.
