@@ -83,7 +83,8 @@ impl FromStr for DatabaseUrl {
             text.trim().parse().map_err(|_| malformed("a part of it or a parameter's value does not fit"))?;
         // A directory with a socket stands percent-encoded in the host's place.
         let host = url.host_str().filter(|host| !host.contains('%')).unwrap_or_default();
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        // A socket's port names a file, and without a host no port can be read back.
+        let port = url.port().filter(|_| !host.is_empty()).map(|port| format!(":{port}")).unwrap_or_default();
         Ok(Self { shown: format!("{}://{host}{port}", url.scheme()), options })
     }
 }
@@ -122,7 +123,11 @@ mod tests {
 
     #[test]
     fn takes_a_socket_and_shows_no_directory() {
-        for text in ["postgresql:///canary?host=/run/canary", "postgresql://canary@%2Frun%2Fcanary/canary"] {
+        for text in [
+            "postgresql:///canary?host=/run/canary",
+            "postgresql://canary@%2Frun%2Fcanary/canary",
+            "postgresql://canary@%2Frun%2Fcanary:5433/canary",
+        ] {
             let url: DatabaseUrl = text.parse().expect("a sound URL");
             assert_eq!(url.to_string(), "postgresql://");
             let socket = url.connect_options().get_socket().map(|path| path.display().to_string());

@@ -44,12 +44,24 @@ pub struct AbiError {
 /// # Errors
 /// [`AbiError`] when the text is no JSON ABI or declares no event.
 pub fn parse_abi(file: &str, text: &str) -> Result<JsonAbi, AbiError> {
-    let error = |reason: String| AbiError { file: file.to_owned(), reason };
+    let error = |reason: String| AbiError { file: file.to_owned(), reason: shortened(reason) };
     let abi: JsonAbi = serde_json::from_str(text).map_err(|e| error(e.to_string()))?;
     if abi.events.is_empty() {
         return Err(error("it declares no event".to_owned()));
     }
     Ok(abi)
+}
+
+/// A parser's words, which quote the file; the place stands at their end.
+fn shortened(reason: String) -> String {
+    const SHOWN_MAX: usize = 400;
+    const END: usize = 100;
+    if reason.len() <= SHOWN_MAX {
+        return reason;
+    }
+    let (start, end) =
+        (reason.floor_char_boundary(SHOWN_MAX - END), reason.ceil_char_boundary(reason.len() - END));
+    format!("{} … {}", &reason[..start], &reason[end..])
 }
 
 macro_rules! abi_files {
@@ -152,10 +164,14 @@ fn parameters(event: &Event, log: &RawLog) -> Option<Json> {
     let mut named = Map::new();
     for (place, input) in event.inputs.iter().enumerate() {
         let value = if input.indexed { indexed.next() } else { body.next() }?;
-        let name = match input.name.trim_start_matches('_') {
+        let mut name = match input.name.trim_start_matches('_') {
             "" => format!("parameter{place}"),
             name => name.to_owned(),
         };
+        // `_amount` beside `amount`: neither may hide the other.
+        while named.contains_key(&name) {
+            name.push('_');
+        }
         named.insert(name, json::parameter(value));
     }
     Some(Json::Object(named))

@@ -7,6 +7,7 @@ mod hostile;
 mod input;
 mod operate;
 mod processes;
+mod properties;
 mod prove;
 mod queries;
 mod reorg;
