@@ -25,6 +25,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(2);
 /// How often assets with flags are counted.
 const COUNT_FLAGS: Duration = Duration::from_secs(30);
+/// How long that may take; a register may be large, and the connection may be lost.
+const COUNTING: Duration = Duration::from_secs(10);
 
 /// What a worker works with.
 pub struct Daemon<S> {
@@ -317,14 +319,13 @@ impl<S: Source> Daemon<S> {
     }
 
     async fn count_flags(&self) {
-        let counted = sqlx::query_scalar::<_, i64>(
+        let counting = sqlx::query_scalar::<_, i64>(
             "select count(*) from chain.assets
              where chain_id = $1 and (negative_balance or exceeds_uint256 or unreadable_logs > 0)",
         )
         .bind(i64::try_from(self.config.chain_id).unwrap_or(i64::MAX))
-        .fetch_one(&self.pool)
-        .await;
-        if let Ok(count) = counted {
+        .fetch_one(&self.pool);
+        if let Ok(Ok(count)) = tokio::time::timeout(COUNTING, counting).await {
             self.board.flagged_assets(u64::try_from(count).unwrap_or_default());
         }
     }

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::{failed, int};
+use super::{int, silence};
 use crate::store::StoreError;
 
 /// How long a lease lasts without a sign of life.
@@ -49,15 +49,17 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn acquire(&self) -> Result<bool, StoreError> {
-        match self.try_acquire().await {
-            Ok(taken) => Ok(taken),
-            // The holder's transaction is under way. A living holder ends it and goes on; a paused one has to be ended.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
-                self.end_paused_writer().await.map_err(|e| failed("taking the lease", &e))?;
-                Ok(false)
+        let acquiring = async {
+            match self.try_acquire().await {
+                // The holder's transaction is under way. A living holder ends it and goes on; a paused one has to be
+                // ended.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+                    self.end_paused_writer().await.map(|()| false)
+                }
+                tried => tried,
             }
-            Err(error) => Err(failed("taking the lease", &error)),
-        }
+        };
+        silence::answered("taking the lease", acquiring).await
     }
 
     async fn try_acquire(&self) -> Result<bool, sqlx::Error> {
@@ -105,12 +107,15 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn renew(&self) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|e| failed("renewing the lease", &e))?;
-        match extend(&mut connection, self.chain_id, self.epoch).await {
-            Ok(()) => Ok(true),
-            Err(sqlx::Error::RowNotFound) => Ok(false),
-            Err(error) => Err(failed("renewing the lease", &error)),
-        }
+        let renewing = async {
+            let mut connection = self.pool.acquire().await?;
+            match extend(&mut connection, self.chain_id, self.epoch).await {
+                Ok(()) => Ok(true),
+                Err(sqlx::Error::RowNotFound) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        silence::answered("renewing the lease", renewing).await
     }
 
     /// Gives the lease up, so that another takes over at once.
@@ -118,13 +123,12 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn release(&self) -> Result<(), StoreError> {
-        sqlx::query("update ops.leases set expires_at = '-infinity' where chain_id = $1 and epoch = $2")
-            .bind(int(self.chain_id))
-            .bind(self.epoch)
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(|e| failed("releasing the lease", &e))
+        let releasing =
+            sqlx::query("update ops.leases set expires_at = '-infinity' where chain_id = $1 and epoch = $2")
+                .bind(int(self.chain_id))
+                .bind(self.epoch)
+                .execute(&self.pool);
+        silence::answered("releasing the lease", releasing).await.map(drop)
     }
 
     /// Who holds the lease now, if anybody.
@@ -132,13 +136,12 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn current_holder(&self) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar(
+        let reading = sqlx::query_scalar(
             "select holder from ops.leases where chain_id = $1 and expires_at >= clock_timestamp()",
         )
         .bind(int(self.chain_id))
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(|e| failed("reading the lease", &e))
+        .fetch_optional(&self.pool);
+        silence::answered("reading the lease", reading).await
     }
 }
 
