@@ -18,11 +18,16 @@ pub const LEASE: Duration = Duration::from_secs(5);
 /// How long the writer's connection may be silent in the middle of a COPY once its lease is over.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What the writer's connection is called in `pg_stat_activity`.
-pub(super) const WRITER: &str = "asset-indexer writer";
+/// How often the holder of a lease gives a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// SQLSTATE of a lock that was waited for too long.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// What the connection that writes a chain is called in `pg_stat_activity`: several chains may share a database.
+pub(super) fn writer_name(chain_id: u64) -> String {
+    format!("asset-indexer writer {chain_id}")
+}
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -95,7 +100,7 @@ impl Lease {
                  and exists (select from ops.leases where chain_id = $1 and expires_at < clock_timestamp() - $3)",
         )
         .bind(int(self.chain_id))
-        .bind(WRITER)
+        .bind(writer_name(self.chain_id))
         .bind(SILENCE)
         .execute(&self.pool)
         .await
@@ -116,6 +121,18 @@ impl Lease {
             }
         };
         silence::answered("renewing the lease", renewing).await
+    }
+
+    /// Gives signs of life, and returns once the lease is another's.
+    pub async fn keep(&self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            match self.renew().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "no sign of life could be given"),
+            }
+        }
     }
 
     /// Gives the lease up, so that another takes over at once.

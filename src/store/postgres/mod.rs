@@ -69,7 +69,7 @@ impl PostgresStore {
     /// The tables of a chain, written under a lease.
     pub fn new(options: PgConnectOptions, chain_id: u64, epoch: Uuid) -> Self {
         let options = options
-            .application_name(lease::WRITER)
+            .application_name(&lease::writer_name(chain_id))
             // A writer that is paused between two statements must not hold its locks for long; see also [`lease`].
             .options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "30s")])
             .log_statements(tracing::log::LevelFilter::Off);
