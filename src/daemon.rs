@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::decode::Decoder;
-use crate::execute::Executor;
+use crate::execute::{ExecuteError, Executor};
 use crate::observe::{Board, Phase};
 use crate::retry::{Delays, Policy};
 use crate::source::Source;
@@ -18,8 +18,6 @@ use crate::sync::{Config, Outcome, Remedy, Sync, SyncError};
 
 /// How often a standby tries to take the lease, and an idle worker looks for requests.
 const GLANCE: Duration = Duration::from_millis(500);
-/// How often the holder of a lease gives a sign of life.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a step under way may take to end in order once the process is asked to stop; then it is given up, which
 /// the next start cannot tell from a crash.
 const GRACE: Duration = Duration::from_secs(2);
@@ -87,7 +85,13 @@ impl<S: Source> Daemon<S> {
                 return Ok(End::Stopped);
             }
             let lost = stop.child_token();
-            let heart = tokio::spawn(beat(lease.clone(), lost.clone()));
+            let heart = tokio::spawn({
+                let (lease, lost) = (lease.clone(), lost.clone());
+                async move {
+                    lease.keep().await;
+                    lost.cancel();
+                }
+            });
             let ended = self.work(&lease, until, &lost, watcher).await;
             heart.abort();
             self.board.lease(false);
@@ -245,6 +249,10 @@ impl<S: Source> Daemon<S> {
             if reporter.await.is_err() {
                 tracing::warn!("the progress of a request could not be reported");
             }
+            if let Err(ExecuteError::Sync(SyncError::Store(StoreError::NotTheWriter))) = outcome {
+                // Not the request has failed: the next worker carries it out.
+                return Err(StoreError::NotTheWriter.into());
+            }
             requests.finished(id, outcome.map_err(|error| error.to_string())).await?;
             sync.forget();
         }
@@ -346,20 +354,5 @@ async fn unless_given_up<T>(stop: &CancellationToken, work: impl Future<Output =
     tokio::select! {
         done = work => Some(done),
         () = given_up => None,
-    }
-}
-
-/// Keeps the lease alive; cancels `lost` when it is another's.
-async fn beat(lease: Lease, lost: CancellationToken) {
-    loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        match lease.renew().await {
-            Ok(true) => {}
-            Ok(false) => {
-                lost.cancel();
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "no sign of life could be given"),
-        }
     }
 }

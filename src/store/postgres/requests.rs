@@ -93,6 +93,23 @@ impl Requests {
         Ok(Some((id, request, row.get(2))))
     }
 
+    /// Marks one request as running, like [`Requests::next`]; `None` when it is finished, else whether it was left.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&self, id: Uuid) -> Result<Option<bool>, StoreError> {
+        let beginning = sqlx::query_scalar(
+            "with this as (select id, status from ops.requests where id = $1 and status in ('waiting', 'running'))
+             update ops.requests r
+             set status = 'running', started_at = coalesce(r.started_at, clock_timestamp())
+             from this where r.id = this.id
+             returning this.status = 'running'",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool);
+        silence::answered("taking a request over", beginning).await
+    }
+
     /// Tells how far a request is.
     ///
     /// # Errors
@@ -105,7 +122,7 @@ impl Requests {
         silence::answered("reporting progress", reporting).await.map(drop)
     }
 
-    /// Ends a request.
+    /// Ends a request that is running. What another worker finished stays as that one left it.
     ///
     /// # Errors
     /// The database's.
@@ -115,7 +132,8 @@ impl Requests {
             Err(reason) => ("failed", Json::String(reason)),
         };
         let finishing = sqlx::query(
-            "update ops.requests set status = $2, result = $3, finished_at = clock_timestamp() where id = $1",
+            "update ops.requests set status = $2, result = $3, finished_at = clock_timestamp()
+             where id = $1 and status = 'running'",
         )
         .bind(id)
         .bind(status)
