@@ -399,8 +399,9 @@ pub fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default().into_owned();
-            let passes =
-                ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)) || code == "25P03";
+            // Also a transaction that was idle for too long, and a standby that is not promoted yet.
+            let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+                || ["25P03", "25006"].contains(&code.as_str());
             let reason = format!("{} (SQLSTATE {code})", database.message());
             if passes {
                 StoreError::Unavailable { during, reason }
