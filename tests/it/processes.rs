@@ -1,11 +1,17 @@
 //! The program as a process: killed at any instant, twice at once, paused, stopped in every phase, cut off from its
 //! node and its database, watched over HTTP, and given work by commands. The tables equal a fresh index's every time.
 
+mod commits;
 mod database;
+mod disk;
+mod duels;
+mod failover;
 mod kills;
 mod node;
+mod node_link;
 mod requests;
 mod signals;
+mod silence;
 mod watched;
 mod writers;
 

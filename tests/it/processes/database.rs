@@ -4,7 +4,8 @@ use scenario::Step;
 
 use super::slots;
 use crate::support::fragile::Fragile;
-use crate::support::process::{Daemon, Scene, until};
+use crate::support::process::{Daemon, until};
+use crate::support::scene::Scene;
 
 #[tokio::test]
 async fn postgresql_may_crash_and_come_back() {

@@ -8,7 +8,8 @@ use scenario::Step;
 use tokio::time::sleep;
 
 use super::slots;
-use crate::support::process::{Daemon, Inside, Scene};
+use crate::support::process::Daemon;
+use crate::support::scene::{Inside, Scene};
 
 /// What the kills hit.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ impl Hits {
 }
 
 /// What happens on the chain meanwhile: the story goes on, else blocks and reorgs of any depth above finality.
-async fn disturb(scene: &mut Scene, rng: &mut StdRng) {
+pub(super) async fn disturb(scene: &mut Scene, rng: &mut StdRng) {
     let node = &scene.node;
     match rng.random_range(0..4) {
         0 => {

@@ -4,7 +4,7 @@ use scenario::{Node, NodeOptions, Step};
 
 use super::slots;
 use crate::support::command::Folder;
-use crate::support::process::Scene;
+use crate::support::scene::Scene;
 
 #[tokio::test]
 async fn the_node_may_go_and_come_back_also_without_its_last_blocks() {

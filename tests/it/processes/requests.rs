@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use asset_indexer::store::memory::MemoryStore;
+use asset_indexer::store::postgres::{Request, Requests};
 use scenario::{Reorg, Step};
 use serde_json::Value as Json;
 use sqlx::{Postgres, Transaction};
@@ -10,8 +11,9 @@ use tokio::time::sleep;
 
 use super::slots;
 use crate::support::command::Ended;
-use crate::support::process::{PATIENCE, Program, Scene};
+use crate::support::process::{PATIENCE, Program};
 use crate::support::real::rpc;
+use crate::support::scene::Scene;
 use crate::support::world::{CHAIN_ID, assert_same, dump, worker};
 
 #[tokio::test]
@@ -200,6 +202,14 @@ async fn executing(
     (held, command)
 }
 
+/// The status of every request, the oldest first.
+async fn outcomes(scene: &Scene) -> Vec<String> {
+    sqlx::query_scalar("select status from ops.requests order by submitted_at")
+        .fetch_all(&scene.pool)
+        .await
+        .expect("readable")
+}
+
 type Command = tokio::task::JoinHandle<Ended>;
 
 #[tokio::test]
@@ -237,6 +247,7 @@ async fn a_writer_paused_inside_a_rebuild_blocks_nobody_for_long() {
     first.resume();
     first.said_after(mark, "another process writes this chain").await;
     assert_same(&scene.tables().await, &before, "the first one woke inside its rebuild");
+    assert_eq!(outcomes(&scene).await, ["done"], "it has nothing to say of what another finished");
     scene.assert_fresh("rebuilt and followed by the second").await;
 }
 
@@ -281,4 +292,40 @@ async fn a_rewind_that_was_done_when_its_worker_died_is_done() {
     let said = command.await.expect("the command ends").done();
     assert!(said.contains(&format!("the checkpoint is block {to} now")), "{said}");
     scene.assert_fresh("rewound and followed").await;
+}
+
+#[tokio::test]
+async fn a_command_does_the_work_itself_when_its_worker_dies_and_none_follows() {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Burn).await;
+    let writer = scene.program.writer().await;
+    scene.caught_up().await;
+    let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
+    writer.kill().await;
+    held.rollback().await.expect("it was only a lock");
+    let ended = command.await.expect("the command ends");
+    assert!(ended.err.contains("no worker is alive any more"), "{ended:?}");
+    assert!(ended.done().contains("folded again from"));
+    assert_eq!(outcomes(&scene).await, ["done"]);
+    let (program, at) = (scene.program.clone(), scene.checkpoint().await);
+    assert_eq!(status(&program).await["writer"], Json::Null, "the command gave its lease up");
+    assert!(at.is_some());
+    let _next = program.writer().await;
+    scene.assert_fresh("rebuilt by the command itself").await;
+}
+
+#[tokio::test]
+async fn a_finished_request_stays_as_it_was_finished() {
+    let scene = Scene::begin(slots(8)).await;
+    let requests = Requests::new(scene.pool.clone(), CHAIN_ID);
+    let id = requests.submit(&Request::Rebuild).await.expect("handed in");
+    let (next, request, left) = requests.next().await.expect("readable").expect("it waits");
+    assert_eq!((next, request, left), (id, Request::Rebuild, false));
+    assert_eq!(requests.begin(id).await.expect("readable"), Some(true), "a worker left it");
+    let done = serde_json::json!({ "events": 7 });
+    requests.finished(id, Ok(done.clone())).await.expect("finished");
+    requests.finished(id, Err("a worker that was paused meanwhile".to_owned())).await.expect("ignored");
+    let state = requests.state(id).await.expect("readable").expect("it is there");
+    assert_eq!((state.status.as_str(), state.result), ("done", Some(done)));
+    assert_eq!(requests.begin(id).await.expect("readable"), None, "there is nothing to take over");
 }

@@ -7,7 +7,8 @@ use tokio::time::sleep;
 
 use super::slots;
 use crate::support::fragile::Fragile;
-use crate::support::process::{PATIENCE, Scene, pause, signal};
+use crate::support::process::{PATIENCE, pause, signal};
+use crate::support::scene::Scene;
 
 #[tokio::test]
 async fn a_signal_ends_it_in_order_while_standing_by_backfilling_and_following() {

@@ -6,7 +6,8 @@ use scenario::Step;
 use serde_json::Value as Json;
 
 use super::slots;
-use crate::support::process::{Scene, until};
+use crate::support::process::until;
+use crate::support::scene::Scene;
 use crate::support::world::CHAIN_ID;
 
 /// Names, types and labels of what `/metrics` shows, without histograms' own labels.

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use asset_indexer::embedded::SUPERUSER;
+use asset_indexer::store::postgres::Lease;
 use scenario::Step;
 use serde_json::Value as Json;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 
 use super::{TAKEOVER, between, slots};
-use crate::support::process::{Inside, Scene, time};
-use crate::support::world::assert_same;
+use crate::support::process::{time, until};
+use crate::support::scene::{Inside, Scene};
+use crate::support::world::{CHAIN_ID, assert_same, cluster, database, pool};
 
 /// Taken over after an orderly end, which gives the lease up.
 const HANDOVER: Duration = Duration::from_secs(2);
@@ -112,4 +117,39 @@ async fn a_writer_paused_inside_a_transaction_blocks_nobody_for_long() {
 #[tokio::test]
 async fn a_writer_paused_inside_a_copy_blocks_nobody_for_long() {
     wakes_inside("chain.asset_events", Inside::Copy).await;
+}
+
+#[tokio::test]
+async fn a_writer_of_another_chain_in_the_same_database_is_left_alone() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    let options = cluster().await.connect_options(SUPERUSER, &database);
+    let mut writers = Vec::new();
+    for chain in [CHAIN_ID, 5] {
+        let options = options.clone().application_name(&format!("asset-indexer writer {chain}"));
+        writers.push(PgConnection::connect_with(&options).await.expect("a connection"));
+    }
+    let [ours, others] = &mut writers[..] else { panic!("there are two") };
+    // Both are silent in the midst of a COPY; the lease of one chain is over, and its row is held.
+    let copy = "copy ops.headers from stdin";
+    let (_ours, others) = (ours.copy_in_raw(copy).await, others.copy_in_raw(copy).await);
+    let old = "insert into ops.leases values ($1, gen_random_uuid(), 'paused', '-infinity', '-infinity')";
+    sqlx::query(old).bind(CHAIN_ID.cast_signed()).execute(&pool).await.expect("the superuser may");
+    let mut held = pool.begin().await.expect("a transaction");
+    sqlx::query("select from ops.leases for update").execute(&mut *held).await.expect("it is locked");
+    let lease = Lease::new(pool.clone(), CHAIN_ID, "test".to_owned());
+    until("the silent writer of this chain is ended", async || {
+        assert!(!lease.acquire().await.expect("the database answers"), "the lease is held");
+        let there: bool = sqlx::query_scalar(
+            "select exists (select from pg_stat_activity
+                            where datname = current_database() and application_name = $1)",
+        )
+        .bind(format!("asset-indexer writer {CHAIN_ID}"))
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+        (!there).then_some(())
+    })
+    .await;
+    others.expect("it copies").finish().await.expect("the writer of the other chain is there still");
 }
