@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::slots;
 use crate::support::command::Ended;
-use crate::support::process::{PATIENCE, Program};
+use crate::support::process::{PATIENCE, Program, until};
 use crate::support::real::rpc;
 use crate::support::scene::Scene;
 use crate::support::world::{CHAIN_ID, assert_same, dump, worker};
@@ -283,8 +283,11 @@ async fn a_rewind_that_was_done_when_its_worker_died_is_done() {
     // The worker dies between the rewind's commit and the word that it is done.
     let held_too = scene.hold("ops.requests").await;
     held.rollback().await.expect("it was only a lock");
+    until("the rewind is committed", async || {
+        (scene.checkpoint().await.expect("there").0.to_string() == to).then_some(())
+    })
+    .await;
     scene.waiting("^asset-indexer$", 1).await;
-    assert_eq!(scene.checkpoint().await.expect("there").0.to_string(), to);
     first.kill().await;
     held_too.rollback().await.expect("it was only a lock");
     scene.expire_lease().await;
