@@ -23,6 +23,9 @@ const DATABASE: &str = "asset_indexer";
 /// Its login role: a writer like any other, not the superuser.
 const LOGIN: &str = "asset_indexer";
 
+/// How long a database may take to accept a connection, or to show that one is alive.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Reads the configuration and starts logging.
 pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(global.config.as_deref(), &global.overrides())
@@ -72,7 +75,16 @@ impl Database {
         drop(connection.close().await);
         let pool = PgPoolOptions::new()
             .max_connections(4)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(DATABASE_PATIENCE)
+            // The pool's own test of a connection that comes back waits for ever, and keeps the connection's place:
+            // four lost connections would close the pool.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    Ok(tokio::time::timeout(DATABASE_PATIENCE, connection.ping())
+                        .await
+                        .is_ok_and(|p| p.is_ok()))
+                })
+            })
             .connect_lazy_with(options.clone().application_name("asset-indexer"));
         Ok(Self { options, pool, cluster })
     }
@@ -95,7 +107,9 @@ impl Database {
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
-    PgConnection::connect_with(options).await.map_err(|error| {
+    let connecting = tokio::time::timeout(DATABASE_PATIENCE, PgConnection::connect_with(options)).await;
+    let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, "it takes no connections");
+    connecting.unwrap_or_else(|_| Err(silent().into())).map_err(|error| {
         let failure = Failure::from(crate::store::postgres::failed("connecting", &error));
         let place = match options.get_socket() {
             Some(_) => "its socket".to_owned(),
