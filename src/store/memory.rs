@@ -5,6 +5,7 @@
 
 mod images;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256};
@@ -56,6 +57,18 @@ impl MemoryStore {
         *state = snapshot.0;
         state.epoch = epoch;
         state.rebuilding = None;
+    }
+
+    /// Looks at a table's rows by their keys, without copying them: for comparison.
+    pub fn with_rows<T>(
+        &self,
+        table: &'static TableDef,
+        look: impl FnOnce(&BTreeMap<Vec<Value>, Row>) -> T,
+    ) -> T {
+        self.read(|state| match state.tables.get(table.name) {
+            Some(rows) => look(rows),
+            None => look(&BTreeMap::new()),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -10,9 +10,9 @@ use asset_indexer::store::{Checkpoint, Status, Store};
 use asset_indexer::sync::{Config, Outcome, Proving, Sync, SyncError};
 
 use crate::support::liar::{Liar, Lies};
-use crate::support::play::Play;
-use crate::support::sim_chain::SimChain;
 use crate::support::world::{assert_equal, config, converge, fresh, worker};
+use simulation::chain::SimChain;
+use simulation::play::Play;
 
 const FINALITY: u64 = 6;
 

@@ -7,7 +7,7 @@ use alloy::primitives::{Address, B256, Bytes};
 use asset_indexer::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 use asset_indexer::source::{CallAnswer, CallRequest, SecondOpinion, Source, SourceError, View, Witnesses};
 
-use super::sim_chain::SimChain;
+use simulation::chain::SimChain;
 
 /// What is wrong with a provider's answers; `default` is an honest one.
 #[derive(Debug, Clone, Default)]

@@ -2,16 +2,13 @@
 
 pub mod command;
 pub mod ddl;
-pub mod events;
 pub mod fragile;
 pub mod liar;
-pub mod play;
 pub mod process;
 pub mod proxy;
 pub mod real;
 pub mod scene;
 pub mod scripted_node;
-pub mod sim_chain;
 pub mod world;
 
 /// How often tests of repeated faults repeat them: as written, or ten times as often for a soak, when the environment

@@ -16,7 +16,7 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
-pub const CHAIN_ID: u64 = 31_337;
+pub use simulation::CHAIN_ID;
 
 /// The private PostgreSQL of this test run, with one migrated database that tests copy.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();

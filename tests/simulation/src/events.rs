@@ -3,42 +3,51 @@
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::sol_types::SolEvent;
 
-use super::sim_chain::NewLog;
+use crate::chain::NewLog;
 
+/// Events of its ABI file.
 pub mod erc20 {
-    alloy::sol!(Abi, "abi/erc20.json");
+    alloy::sol!(Abi, "../../abi/erc20.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod token {
-    alloy::sol!(Abi, "abi/trex/token.json");
+    alloy::sol!(Abi, "../../abi/trex/token.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod registry {
-    alloy::sol!(Abi, "abi/trex/identity_registry.json");
+    alloy::sol!(Abi, "../../abi/trex/identity_registry.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod storage {
-    alloy::sol!(Abi, "abi/trex/identity_registry_storage.json");
+    alloy::sol!(Abi, "../../abi/trex/identity_registry_storage.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod issuers {
-    alloy::sol!(Abi, "abi/trex/trusted_issuers_registry.json");
+    alloy::sol!(Abi, "../../abi/trex/trusted_issuers_registry.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod topics {
-    alloy::sol!(Abi, "abi/trex/claim_topics_registry.json");
+    alloy::sol!(Abi, "../../abi/trex/claim_topics_registry.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod compliance {
-    alloy::sol!(Abi, "abi/trex/compliance.json");
+    alloy::sol!(Abi, "../../abi/trex/compliance.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod factory {
-    alloy::sol!(Abi, "abi/trex/factory.json");
+    alloy::sol!(Abi, "../../abi/trex/factory.json");
     pub use Abi::*;
 }
+/// Events of its ABI file.
 pub mod identity {
-    alloy::sol!(Abi, "abi/onchainid/identity.json");
+    alloy::sol!(Abi, "../../abi/onchainid/identity.json");
     pub use Abi::*;
 }
 

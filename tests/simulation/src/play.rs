@@ -10,15 +10,18 @@ use asset_indexer::source::CallAnswer;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::events::{
+use crate::chain::{NewLog, NewTransaction, SimChain};
+use crate::events::{
     account, claim_added, compliance, erc20, factory, identity, issuers, log, raw, registry, storage, token,
     topics, transfer,
 };
-use super::sim_chain::{NewLog, NewTransaction, SimChain};
 
+/// Kind of the factory's address, see [`account`].
 pub const FACTORY: u8 = 0xfa;
-const TOKEN: u8 = 0x70;
-const PLAIN: u8 = 0x20;
+/// Kind of the T-REX tokens' addresses.
+pub const TOKEN: u8 = 0x70;
+/// Kind of the plain ERC-20 tokens' addresses: the first is configured from the start, the second never announced.
+pub const PLAIN: u8 = 0x20;
 const REGISTRY: u8 = 0x1a;
 const STORAGE: u8 = 0x15;
 const ISSUERS: u8 = 0x11;
@@ -30,6 +33,7 @@ const ISSUER: u8 = 0x55;
 const WALLET: u8 = 0xaa;
 
 /// The random play of one seed.
+#[derive(Debug)]
 pub struct Play {
     rng: StdRng,
     suites: u64,
@@ -37,8 +41,14 @@ pub struct Play {
 }
 
 impl Play {
+    /// A play that has not begun.
     pub fn new(seed: u64) -> Self {
         Self { rng: StdRng::seed_from_u64(seed), suites: 0, nonce: 0 }
+    }
+
+    /// What comes next is chosen anew; what has happened stays.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = StdRng::seed_from_u64(seed);
     }
 
     /// The starting points that the configuration names.
@@ -48,9 +58,9 @@ impl Play {
 
     /// A chain that answers what the fold observes.
     pub fn chain(finality_depth: u64) -> SimChain {
-        let chain = SimChain::new(super::world::CHAIN_ID, finality_depth);
+        let chain = SimChain::new(crate::CHAIN_ID, finality_depth);
         let word = |value: u64| CallAnswer::Returned(U256::from(value).abi_encode().into());
-        for (kind, number) in [(PLAIN, 0), (TOKEN, 0), (TOKEN, 1), (TOKEN, 2), (TOKEN, 3)] {
+        for (kind, number) in [(PLAIN, 0), (PLAIN, 1), (TOKEN, 0), (TOKEN, 1), (TOKEN, 2), (TOKEN, 3)] {
             let target = account(kind, number);
             let text = |text: &str| CallAnswer::Returned(text.to_owned().abi_encode().into());
             chain.answer(target, calls::nameCall {}.abi_encode(), text(&format!("Token {number}")));
@@ -61,7 +71,7 @@ impl Play {
         for number in 0..4 {
             for wallet in 0..6 {
                 let country = calls::storedInvestorCountryCall { wallet: account(WALLET, wallet) };
-                chain.answer(account(STORAGE, number), country.abi_encode(), word(50 + wallet));
+                chain.answer_by_block(account(STORAGE, number), country.abi_encode());
             }
         }
         // The first block holds what makes the configured contracts exist.
@@ -75,6 +85,7 @@ impl Play {
         chain
     }
 
+    /// A number below a bound.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.rng.random_range(0..bound)
     }
@@ -104,7 +115,7 @@ impl Play {
             13 => (account(PLAIN, 0), Bytes::new(), self.strange()),
             _ => (account(PLAIN, 0), Bytes::new(), vec![self.plain()]),
         };
-        NewTransaction { from, to: Some(to), input, logs }
+        NewTransaction { from, to: Some(to), input, logs, ..NewTransaction::default() }
     }
 
     fn wallet(&mut self) -> Address {
@@ -113,7 +124,8 @@ impl Play {
 
     fn plain(&mut self) -> NewLog {
         let (from, to, value) = (self.wallet(), self.wallet(), self.below(50));
-        transfer(account(PLAIN, 0), from, to, value)
+        let token = if self.below(4) == 0 { 1 } else { 0 };
+        transfer(account(PLAIN, token), from, to, value)
     }
 
     /// Children log before they are announced, as in the real factory; a later suite may share the first's storage.
@@ -191,7 +203,7 @@ impl Play {
             logs.push(log(token, token::Paused { _userAddress: from }));
         }
         let to = if self.below(5) == 0 { account(0x99, 0) } else { token };
-        NewTransaction { from, to: Some(to), input, logs }
+        NewTransaction { from, to: Some(to), input, logs, ..NewTransaction::default() }
     }
 
     fn freezes(&mut self, token: Address) -> Vec<NewLog> {
