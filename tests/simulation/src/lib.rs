@@ -18,6 +18,8 @@ pub mod events;
 pub mod executor;
 pub mod faults;
 pub mod faulty_store;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod named;
 pub mod operator;
 pub mod play;

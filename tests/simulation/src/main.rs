@@ -41,16 +41,21 @@ struct Arguments {
     /// Says nothing of the steps of a single seed.
     #[arg(long)]
     quiet: bool,
-    /// A planted bug that the runs must find; only in builds with the feature `mutants`.
+    /// Switches the planted bugs on in turn and shows what finds them; only in builds with the feature `mutants`.
+    #[arg(long)]
+    mutants: bool,
+    /// The same with one of them.
     #[arg(long)]
     mutant: Option<String>,
+    /// Most seeds for one planted bug.
+    #[arg(long, default_value_t = 2_000)]
+    mutant_seeds: u64,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(name) = &arguments.mutant {
-        eprintln!("this build has no planted bugs: {name} needs --features mutants");
-        return ExitCode::from(2);
+    if arguments.mutants || arguments.mutant.is_some() {
+        return hunt(&arguments);
     }
     if let Some(scenario) = one(&arguments) {
         return replay(&scenario, &arguments);
@@ -64,6 +69,23 @@ fn main() -> ExitCode {
         runs::seeds_in_memory(range(&arguments.seeds), arguments.threads, 5)
     };
     report(&summary, &arguments, began.elapsed().as_secs_f64())
+}
+
+#[cfg(not(feature = "mutants"))]
+fn hunt(_: &Arguments) -> ExitCode {
+    eprintln!("this build has no planted bugs: build it with --features mutants");
+    ExitCode::from(2)
+}
+
+#[cfg(feature = "mutants")]
+fn hunt(arguments: &Arguments) -> ExitCode {
+    use simulation::mutants;
+    // A planted bug may end in a panic, which counts as found; its backtrace is of no interest.
+    std::panic::set_hook(Box::new(|_| {}));
+    let verdicts = mutants::hunt_all(arguments.mutant.as_deref(), arguments.mutant_seeds);
+    println!("{}", mutants::table(&verdicts));
+    let all = !verdicts.is_empty() && verdicts.iter().all(|verdict| verdict.killer.is_some());
+    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn one(arguments: &Arguments) -> Option<Scenario> {
