@@ -59,6 +59,7 @@ pub(super) const RANGE_BLOCKS_MAX: Key = key("chain", "range_blocks_max", "");
 pub(super) const RANGE_LOGS_TARGET: Key = key("chain", "range_logs_target", "");
 pub(super) const RPC_URL: Key = secret("rpc", "url", "no node");
 pub(super) const RPC_URL_FILE: Key = key("rpc", "url_file", "");
+pub(super) const ALLOW_LINK_LOCAL: Key = key("rpc", "allow_link_local", "");
 pub(super) const RPC_ALIAS: Key = key("rpc", "alias", "the URL's host");
 pub(super) const TIMEOUT_MS: Key = key("rpc", "timeout_ms", "");
 pub(super) const POLL_INTERVAL_MS: Key = key("rpc", "poll_interval_ms", "");
@@ -69,6 +70,7 @@ pub(super) const DATABASE_URL: Key = secret("database", "url", "a private Postgr
 pub(super) const DATABASE_URL_FILE: Key = key("database", "url_file", "");
 pub(super) const DATABASE_ADMIN_URL: Key = secret("database", "admin_url", "none");
 pub(super) const DATABASE_ADMIN_URL_FILE: Key = key("database", "admin_url_file", "");
+pub(super) const ALLOW_UNVERIFIED: Key = key("database", "allow_unverified", "");
 pub(super) const STATE_DIR: Key = key("database", "state_dir", "the account's state directory");
 pub(super) const PG_BIN: Key = key("database", "pg_bin", "searched for");
 pub(super) const LISTEN: Key = key("http", "listen", "");
@@ -76,7 +78,7 @@ pub(super) const LOG_FORMAT: Key = key("log", "format", "");
 pub(super) const LOG_LEVEL: Key = key("log", "level", "");
 
 /// Every key, in the order of the documentation.
-pub(super) const ALL: [Key; 24] = [
+pub(super) const ALL: [Key; 26] = [
     CHAIN_ID,
     CHAIN_NAME,
     FINALITY,
@@ -86,6 +88,7 @@ pub(super) const ALL: [Key; 24] = [
     RANGE_LOGS_TARGET,
     RPC_URL,
     RPC_URL_FILE,
+    ALLOW_LINK_LOCAL,
     RPC_ALIAS,
     TIMEOUT_MS,
     POLL_INTERVAL_MS,
@@ -96,6 +99,7 @@ pub(super) const ALL: [Key; 24] = [
     DATABASE_URL_FILE,
     DATABASE_ADMIN_URL,
     DATABASE_ADMIN_URL_FILE,
+    ALLOW_UNVERIFIED,
     STATE_DIR,
     PG_BIN,
     LISTEN,

@@ -1,6 +1,7 @@
 //! A node's URL, which often carries a key in its path, query or user name.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use alloy::transports::http::reqwest::Url;
@@ -10,6 +11,12 @@ const REDACTED: &str = "[redacted]";
 
 /// Parts of a URL shorter than this are words such as `v3` and `rpc`, not keys.
 const SECRET_LENGTH_MIN: usize = 8;
+
+/// Metadata services outside the link-local ranges: AWS by IPv6, Alibaba Cloud.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+/// Google's, by name.
+const METADATA_NAME: &str = "metadata.google.internal";
 
 /// A node's URL. Prints its scheme and host and nothing else, by `Debug` as by `Display`.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
@@ -34,6 +41,20 @@ impl SecretUrl {
     /// Whether the URL asks for a WebSocket.
     pub fn is_websocket(&self) -> bool {
         matches!(self.0.scheme(), "ws" | "wss")
+    }
+
+    /// Whether the host is written as a link-local address or as a cloud's metadata service, in any notation. What a
+    /// name resolves to is not looked at.
+    pub fn is_link_local(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let is_v4 = |number: Ipv4Addr| number.is_link_local() || number == METADATA_V4;
+        match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            Ok(IpAddr::V4(number)) => is_v4(number),
+            Ok(IpAddr::V6(number)) => {
+                number.is_unicast_link_local() || number == METADATA_V6 || number.to_ipv4().is_some_and(is_v4)
+            }
+            Err(_) => host.trim_end_matches('.').eq_ignore_ascii_case(METADATA_NAME),
+        }
     }
 
     /// The URL with its secrets, for the transport alone.
@@ -137,6 +158,34 @@ mod tests {
         let clean = url.redact(&text);
         assert!(!clean.contains("canary"), "{clean}");
         assert!(clean.contains("node.example"), "the host stays readable: {clean}");
+    }
+
+    #[test]
+    fn tells_link_local_and_metadata_addresses_in_every_notation() {
+        let is = |host: &str| format!("http://{host}/").parse::<SecretUrl>().expect("a URL").is_link_local();
+        for host in [
+            "169.254.169.254",
+            "169.254.0.1:8545",
+            "0xA9FEA9FE",
+            "2852039166",
+            "0251.0376.0251.0376",
+            "169.254.43518",
+            "[fe80::1]",
+            "[febf::1]",
+            "[fd00:ec2::254]",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:a9fe:a9fe]",
+            "100.100.100.200",
+            "metadata.google.internal",
+            "Metadata.Google.Internal.",
+        ] {
+            assert!(is(host), "{host}");
+        }
+        for host in
+            ["127.0.0.1", "10.0.0.1", "169.253.1.1", "[fd00::1]", "[::1]", "node.example", "localhost"]
+        {
+            assert!(!is(host), "{host}");
+        }
     }
 
     #[test]

@@ -11,5 +11,6 @@ mod queries;
 mod reorg;
 mod rpc;
 mod schema;
+mod security;
 mod support;
 mod tidy;
