@@ -101,8 +101,11 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
             Some(_) => "its socket".to_owned(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
-        let message =
-            format!("{}; tried {place}: check the database's URL, and that it runs", failure.message);
+        let remedy = match failure.message.contains("certificate") || failure.message.contains("TLS") {
+            true => "check its certificate; an authority of your own is named by sslrootcert=FILE in the URL",
+            false => "check the database's URL, and that it runs",
+        };
+        let message = format!("{}; tried {place}: {remedy}", failure.message);
         Failure::new(failure.code, message)
     })
 }
