@@ -518,6 +518,7 @@ create table chain.identity_claims (
     claim_type numeric not null,
     scheme numeric not null,
     issuer chain.address not null,
+    id_matches boolean not null,
     signature bytea not null,
     signature_hash chain.hash32 not null,
     signer_key chain.hash32,
@@ -543,6 +544,7 @@ comment on column chain.identity_claims.identity_id is 'The row of identities.';
 comment on column chain.identity_claims.claim_type is 'The claim topic.';
 comment on column chain.identity_claims.scheme is 'Signature scheme; 1 is ECDSA.';
 comment on column chain.identity_claims.issuer is 'The contract whose key signed the claim.';
+comment on column chain.identity_claims.id_matches is 'Whether claim_id is what ONCHAINID makes of issuer and topic; where not, the identity runs code of its own, and the claim counts for nothing.';
 comment on column chain.identity_claims.signature is 'Signature over identity, topic and data.';
 comment on column chain.identity_claims.signature_hash is 'keccak256 of the signature: what a revocation names.';
 comment on column chain.identity_claims.signer_key is 'keccak256 of the ABI-encoded signer recovered from the signature; null where none can be.';

@@ -1,4 +1,5 @@
 //! The threats S1 to S23, one file for what belongs together; the table in the README names the test of each.
 
 mod forgery;
+mod self_attested;
 mod tls;
