@@ -169,6 +169,13 @@ impl Config {
         self.effective.render()
     }
 
+    /// Everything in the URLs that may be a secret, to be taken out of what is written.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let databases = [&self.database.url, &self.database.admin_url];
+        let passwords = databases.into_iter().flatten().flat_map(DatabaseUrl::secrets);
+        passwords.chain(self.rpc.iter().flat_map(|rpc| rpc.url.secrets())).collect()
+    }
+
     /// The second step: from what was written to what is meant.
     fn mean(mut raw: Raw) -> Result<Self, ConfigErrors> {
         let mut reader = Reader {

@@ -30,6 +30,7 @@ use alloy::primitives::Address;
 
 pub use client::{REQUEST_DURATION, REQUESTS_TOTAL};
 pub use logs::RANGE_BLOCKS;
+pub(crate) use secret_url::written_and_decoded;
 pub use secret_url::{SecretUrl, SecretUrlError};
 
 use crate::block::{BlockId, BlockRange, Header, RawLog, Transaction};

@@ -9,6 +9,7 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tracing_subscriber::EnvFilter;
 
+use super::redact::{self, Secrets, Stderr};
 use super::{Failure, Global};
 use crate::config::{Config, LogFormat};
 use crate::decode::Decoder;
@@ -27,6 +28,8 @@ const LOGIN: &str = "asset_indexer";
 pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(global.config.as_deref(), &global.overrides())
         .map_err(|errors| Failure::new(Failure::CONFIG, errors))?;
+    let secrets = Secrets::new(config.secrets());
+    redact::keep(secrets.clone());
     // What sqlx says of a server's notices is no news to an operator ("already exists, skipping").
     let filter =
         EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", config.log.level)).map_err(|error| {
@@ -35,7 +38,7 @@ pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let is_terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Stderr(secrets))
         .log_internal_errors(false);
     let json = match config.log.format {
         LogFormat::Json => true,

@@ -11,6 +11,8 @@ use std::str::FromStr;
 use alloy::transports::http::reqwest::Url;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use crate::rpc::written_and_decoded;
+
 /// What a URL may say in its query. Others would be ignored by the driver, and a misspelt `sslmode` with
 /// them.
 const PARAMETERS: [&str; 13] = [
@@ -34,6 +36,7 @@ const PARAMETERS: [&str; 13] = [
 pub struct DatabaseUrl {
     shown: String,
     options: PgConnectOptions,
+    passwords: Vec<String>,
     /// Whether `sslmode` is written in the URL itself.
     states_sslmode: bool,
 }
@@ -96,6 +99,11 @@ impl DatabaseUrl {
         self.options.clone()
     }
 
+    /// The passwords it holds, as written and decoded.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.passwords.clone()
+    }
+
     fn read(text: &str) -> Result<Self, DatabaseUrlError> {
         let malformed = |reason: &str| DatabaseUrlError::Malformed(reason.to_owned());
         let url = Url::parse(text).map_err(|error| malformed(&error.to_string()))?;
@@ -123,7 +131,13 @@ impl DatabaseUrl {
         let host = url.host_str().filter(|host| !host.contains('%')).unwrap_or_default();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let states_sslmode = url.query_pairs().any(|(name, _)| name == "sslmode");
-        Ok(Self { shown: format!("{}://{host}{port}", url.scheme()), options, states_sslmode })
+        let mut passwords: Vec<String> = url
+            .query_pairs()
+            .filter(|(name, _)| name == "password")
+            .map(|(_, value)| value.into_owned())
+            .collect();
+        passwords.extend(url.password().into_iter().flat_map(written_and_decoded));
+        Ok(Self { shown: format!("{}://{host}{port}", url.scheme()), options, passwords, states_sslmode })
     }
 }
 

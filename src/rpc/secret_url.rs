@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use alloy::transports::Authorization;
 use alloy::transports::http::reqwest::Url;
 
 /// What stands for a secret in any text.
@@ -72,23 +73,40 @@ impl SecretUrl {
     }
 
     /// Everything in the URL that may be a secret, longest first.
-    fn secrets(&self) -> Vec<String> {
+    pub(crate) fn secrets(&self) -> Vec<String> {
         let url = &self.0;
         let mut found: Vec<String> = Vec::new();
-        found.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
+        found.extend(url.path_segments().into_iter().flatten().flat_map(written_and_decoded));
         found.extend(url.query().map(str::to_owned));
         found.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
         found.extend(url.fragment().map(str::to_owned));
-        found.push(url.username().to_owned());
+        let names = written_and_decoded(url.username());
+        found.extend(names.iter().cloned());
         found.retain(|part| part.len() >= SECRET_LENGTH_MIN);
-        // A password is a secret whatever its length.
-        found.extend(url.password().filter(|password| !password.is_empty()).map(str::to_owned));
+        // A password is a secret whatever its length; HTTP sends it with the name, in base64.
+        let passwords = written_and_decoded(url.password().unwrap_or_default());
+        for (name, password) in names.iter().zip(&passwords) {
+            let sent = Authorization::basic(name, password).to_string();
+            found.extend(
+                sent.strip_prefix("Basic ").filter(|_| sent.len() > SECRET_LENGTH_MIN + 6).map(str::to_owned),
+            );
+        }
+        found.extend(passwords.into_iter().filter(|password| !password.is_empty()));
         if url.path().len() > SECRET_LENGTH_MIN {
             found.push(url.path().to_owned());
         }
         found.sort_by_key(|part| std::cmp::Reverse(part.len()));
         found
     }
+}
+
+/// A part of a URL as it is written, and as it is meant: with what is percent-encoded decoded.
+pub(crate) fn written_and_decoded(part: &str) -> [String; 2] {
+    let mut query = String::from("http://host/?part=");
+    // Only a query gives its values decoded; there a plus would be a space.
+    query.push_str(&part.replace('+', "%2B").replace('&', "%26"));
+    let decoded = Url::parse(&query).ok().and_then(|url| Some(url.query_pairs().next()?.1.into_owned()));
+    [part.to_owned(), decoded.unwrap_or_else(|| part.to_owned())]
 }
 
 impl FromStr for SecretUrl {
@@ -158,6 +176,17 @@ mod tests {
         let clean = url.redact(&text);
         assert!(!clean.contains("canary"), "{clean}");
         assert!(clean.contains("node.example"), "the host stays readable: {clean}");
+    }
+
+    #[test]
+    fn knows_a_secret_encoded_decoded_and_as_http_sends_it() {
+        let url: SecretUrl = "http://user:p%40ss+w&%C3%A9@node.example/".parse().expect("a sound URL");
+        // base64 of `user:p@ss+w&é`, and of what is written.
+        for text in ["p%40ss+w&%C3%A9", "p@ss+w&é", "dXNlcjpwQHNzK3cmw6k=", "dXNlcjpwJTQwc3MrdyYlQzMlQTk="] {
+            assert_eq!(url.redact(&format!("it says {text}.")), "it says [redacted].");
+        }
+        let bare: SecretUrl = "http://node.example/v3".parse().expect("a sound URL");
+        assert_eq!(bare.secrets(), Vec::<String>::new(), "{bare:?}");
     }
 
     #[test]
