@@ -1,5 +1,6 @@
 //! The threats S1 to S23, one file for what belongs together; the table in the README names the test of each.
 
 mod forgery;
+mod secrets;
 mod self_attested;
 mod tls;
