@@ -607,5 +607,14 @@ create index contract_links_target on chain.contract_links (chain_id, target) wh
 create index asset_permissions_account on chain.asset_permissions (account) where to_block is null;
 create index identity_links_identity on chain.identity_links (chain_id, identity) where to_block is null;
 
-grant select, insert, update, delete on all tables in schema chain to asset_indexer_writer;
+-- What happened is never changed: it is put in, and taken out again by a reorg, a rewind or a repair.
+grant select, insert, delete on
+    chain.asset_events, chain.observations, chain.transaction_inputs, chain.ownership_history,
+    chain.asset_transactions, chain.asset_operations
+to asset_indexer_writer;
+grant select, insert, update, delete on
+    chain.configured_contracts, chain.contracts, chain.contract_links, chain.assets, chain.asset_holders,
+    chain.asset_permissions, chain.registrations, chain.verification_providers, chain.required_topics,
+    chain.identities, chain.identity_links, chain.identity_keys, chain.identity_claims, chain.claim_revocations
+to asset_indexer_writer;
 grant select, insert, update, delete on ops.coverage to asset_indexer_writer;
