@@ -149,7 +149,7 @@ impl Fold {
 
     fn transaction_grew_by(&mut self, entry: &Entry) {
         if let Some(asset) = entry.asset_id {
-            self.open_transaction.by_asset.entry(asset).or_default().push(entry.clone());
+            self.open_transaction.by_asset.entry(asset).or_default().push(entry.judged());
         }
     }
 
