@@ -276,7 +276,7 @@ async fn no_command_tells_a_secret_when_it_fails() {
         ),
         (
             "a weak mode",
-            vec![("DATABASE_URL", format!("postgres://canary:canarypw@db.example/canary?sslmode=prefer"))],
+            vec![("DATABASE_URL", "postgres://canary:canarypw@db.example/canary?sslmode=prefer".to_owned())],
         ),
         ("a bad file", vec![("ASSET_INDEXER_CONFIG", bad)]),
         ("a bad secret file", vec![("RPC_URL", String::new()), ("DATABASE_URL_FILE", secret)]),
@@ -286,7 +286,7 @@ async fn no_command_tells_a_secret_when_it_fails() {
         ),
     ];
     for (fault, variables) in &faults {
-        for command in commands {
+        let ended = commands.map(async |command| {
             let line =
                 variables.iter().fold(place.line(command), |line, (name, value)| line.set(name, value));
             let line = match command[0] {
@@ -294,7 +294,9 @@ async fn no_command_tells_a_secret_when_it_fails() {
                 "run" => line.briefly(Duration::from_secs(3)),
                 _ => line,
             };
-            let ended = line.run().await;
+            (command, line.run().await)
+        });
+        for (command, ended) in futures_util::future::join_all(ended).await {
             assert!(ended.code != Some(101) && ended.code != Some(70), "{fault}: {command:?}: {ended:#?}");
             if fault.contains("bad") {
                 assert_eq!(ended.code, Some(78), "{fault}: {command:?}: {ended:#?}");

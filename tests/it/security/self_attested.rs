@@ -119,7 +119,7 @@ async fn an_identity_that_attests_itself_deceives_the_registry_and_not_the_regis
         .expect("it logs");
 
     let identities = [honest.address, liar, strange.address, forger.address, vain.address];
-    let wallets: Vec<Address> = (10..15).map(|number| Address::repeat_byte(number)).collect();
+    let wallets: Vec<Address> = (10..15).map(Address::repeat_byte).collect();
     for (wallet, identity) in wallets.iter().zip(identities) {
         node.send(&token.register(*wallet, identity, 276)).await.expect("an agent may");
     }
