@@ -35,7 +35,7 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --config .deny.toml check licenses bans sources
-	@echo "advisories are not checked here (their database is not in a package registry): cargo deny check advisories"
+	tests/advisories.sh $(TOOLS)/bin/cargo-deny
 
 deploy-check:
 	deploy/check.sh

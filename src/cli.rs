@@ -3,6 +3,7 @@
 mod backfill;
 mod decode;
 mod operate;
+mod redact;
 mod run;
 mod setup;
 mod status;
@@ -235,7 +236,7 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    eprintln!("asset-indexer: {}", failure.message);
+    eprintln!("asset-indexer: {}", redact::clean(&failure.message));
     ExitCode::from(failure.code)
 }
 

@@ -33,6 +33,7 @@ pub use client::{REQUEST_DURATION, REQUESTS_TOTAL};
 pub use logs::RANGE_BLOCKS;
 #[doc(hidden)]
 pub use script::{Script, ScriptedAnswer};
+pub(crate) use secret_url::written_and_decoded;
 pub use secret_url::{SecretUrl, SecretUrlError};
 
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};

@@ -9,6 +9,7 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tracing_subscriber::EnvFilter;
 
+use super::redact::{self, Secrets, Stderr};
 use super::{Failure, Global};
 use crate::config::{Config, LogFormat};
 use crate::decode::Decoder;
@@ -30,6 +31,8 @@ const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(global.config.as_deref(), &global.overrides())
         .map_err(|errors| Failure::new(Failure::CONFIG, errors))?;
+    let secrets = Secrets::new(config.secrets());
+    redact::keep(secrets.clone());
     // What sqlx says of a server's notices is no news to an operator ("already exists, skipping").
     let filter =
         EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", config.log.level)).map_err(|error| {
@@ -38,7 +41,7 @@ pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let is_terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Stderr(secrets))
         .log_internal_errors(false);
     let json = match config.log.format {
         LogFormat::Json => true,
@@ -115,8 +118,11 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
             Some(_) => "its socket".to_owned(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
-        let message =
-            format!("{}; tried {place}: check the database's URL, and that it runs", failure.message);
+        let remedy = match failure.message.contains("certificate") || failure.message.contains("TLS") {
+            true => "check its certificate; an authority of your own is named by sslrootcert=FILE in the URL",
+            false => "check the database's URL, and that it runs",
+        };
+        let message = format!("{}; tried {place}: {remedy}", failure.message);
         Failure::new(failure.code, message)
     })
 }

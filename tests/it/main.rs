@@ -13,5 +13,6 @@ mod queries;
 mod reorg;
 mod rpc;
 mod schema;
+mod security;
 mod support;
 mod tidy;

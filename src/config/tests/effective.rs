@@ -38,6 +38,7 @@ range_logs_target = 10000 # default
 
 [rpc]
 url = "https://node.example" # --rpc
+allow_link_local = false # default
 # alias: the URL's host
 timeout_ms = 5000 # environment ASSET_INDEXER__RPC__TIMEOUT_MS
 poll_interval_ms = 1000 # default
@@ -48,6 +49,7 @@ response_bytes_max = 67108864 # default
 [database]
 url = "postgres://db.example" # environment DATABASE_URL_FILE, read from database_url
 # admin_url: none
+allow_unverified = false # default
 # state_dir: the account's state directory
 # pg_bin: searched for
 

@@ -67,12 +67,17 @@ pub struct Program {
 impl Program {
     /// A program between a database and a node.
     pub fn new(database_url: &str, rpc_url: &str, config: &Config) -> Self {
-        let contracts = config.contracts.iter().map(|contract| (contract.role, contract.address)).collect();
-        Self { variables: Vec::new(), contracts }
+        Self::bare(config)
             .with("DATABASE_URL", database_url)
             .with("RPC_URL", rpc_url)
             .with("LOG_FORMAT", "json")
             .with("ASSET_INDEXER__RPC__POLL_INTERVAL_MS", "50")
+    }
+
+    /// Told what to follow, and neither node nor database.
+    pub fn bare(config: &Config) -> Self {
+        let contracts = config.contracts.iter().map(|contract| (contract.role, contract.address)).collect();
+        Self { variables: Vec::new(), contracts }
     }
 
     /// The same with another setting.
@@ -148,6 +153,11 @@ impl Daemon {
     /// How many lines it has written: a mark in the log.
     pub fn mark(&self) -> usize {
         self.log.borrow().len()
+    }
+
+    /// Every line so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.log.borrow().clone()
     }
 
     /// Whether a line with this text is there already.
