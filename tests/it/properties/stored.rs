@@ -180,6 +180,7 @@ impl Edges {
             claim_type: Amount::from(U256::from_be_bytes(self.rng.random::<[u8; 32]>())),
             scheme: Amount::from(U256::MAX),
             issuer: Self::address(6, number),
+            id_matches: number.is_multiple_of(2),
             signature: self.bytes(),
             signature_hash: B256::repeat_byte(8),
             signer_key: None,
