@@ -93,6 +93,18 @@ impl SimChain {
         self.state().calls.insert((target, input.into()), answer);
     }
 
+    /// The blocks of the present chain with their transactions and logs, from block 0 on.
+    pub fn blocks(&self) -> Vec<(Header, Vec<Transaction>, Vec<RawLog>)> {
+        let blocks = &self.state().canonical;
+        blocks.iter().map(|block| (block.header, block.transactions.clone(), block.logs.clone())).collect()
+    }
+
+    /// What a call answers, at every block.
+    pub fn answer_to(&self, target: Address, input: &[u8]) -> CallAnswer {
+        let key = (target, Bytes::copy_from_slice(input));
+        self.state().calls.get(&key).cloned().unwrap_or(CallAnswer::Reverted)
+    }
+
     /// The newest block.
     pub fn head(&self) -> BlockId {
         self.state().canonical.last().expect("block 0 is always there").header.id
@@ -213,14 +225,7 @@ impl Source for SimChain {
     }
 
     async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
-        let state = self.state();
-        Ok(requests
-            .iter()
-            .map(|request| {
-                let key = (request.target, request.input.clone());
-                state.calls.get(&key).cloned().unwrap_or(CallAnswer::Reverted)
-            })
-            .collect())
+        Ok(requests.iter().map(|request| self.answer_to(request.target, &request.input)).collect())
     }
 
     async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
