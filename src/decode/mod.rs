@@ -150,7 +150,7 @@ fn parameters(event: &Event, log: &RawLog) -> Option<Json> {
             "" => format!("parameter{place}"),
             name => name.to_owned(),
         };
-        named.insert(name, json::parameter(value));
+        named.insert(name, json::parameter(value)?);
     }
     Some(Json::Object(named))
 }

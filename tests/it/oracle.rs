@@ -25,14 +25,21 @@ async fn tables_are_what_an_independent_reading_of_the_chain_says() {
         if std::env::var("SHOW").is_ok() && seed == 0 {
             for e in &oracle["asset_events"] {
                 if e["block_number"] == 58 || e["block_number"] == 3 || e["block_number"] == 33 {
-                    println!("{} {} {} {} tx {}", e["block_number"], e["log_index"], e["address"], e["event_type"], e["event_data"]);
+                    println!(
+                        "{} {} {} {} tx {}",
+                        e["block_number"], e["log_index"], e["address"], e["event_type"], e["event_data"]
+                    );
                 }
             }
             for (h, txs, _) in chain.blocks() {
-                if [58, 33].contains(&h.id.number) { println!("{txs:#?}"); }
+                if [58, 33].contains(&h.id.number) {
+                    println!("{txs:#?}");
+                }
             }
             for o in &oracle["asset_operations"] {
-                if o["block_number"] == 58 || o["block_number"] == 33 { println!("{o:?}"); }
+                if o["block_number"] == 58 || o["block_number"] == 33 {
+                    println!("{o:?}");
+                }
             }
         }
         assert_told(&dump(&*store).await, &oracle, &format!("seed {seed}"));

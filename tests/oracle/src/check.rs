@@ -69,7 +69,8 @@ pub fn history_ends_in_the_register(tables: &Tables) -> Vec<String> {
             found.push(format!("{wallet:?}: the register says {row:?}, its past ends in {last:?}"));
         }
     }
-    found.extend(newest.into_keys().map(|wallet| format!("{wallet:?} has a past and is not in the register")));
+    found
+        .extend(newest.into_keys().map(|wallet| format!("{wallet:?} has a past and is not in the register")));
     found
 }
 
@@ -82,7 +83,10 @@ pub fn at_most_one_version_is_open(tables: &Tables) -> Vec<String> {
         };
         let mut versions: BTreeMap<Vec<String>, Vec<&Row>> = BTreeMap::new();
         for row in rows(tables, table) {
-            versions.entry(thing.iter().map(|column| row[column].to_string()).collect()).or_default().push(row);
+            versions
+                .entry(thing.iter().map(|column| row[column].to_string()).collect())
+                .or_default()
+                .push(row);
         }
         for (thing, mut rows) in versions {
             rows.sort_by_key(|row| (row["from_block"].as_u64(), row["from_log"].as_u64()));

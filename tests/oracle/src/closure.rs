@@ -35,11 +35,8 @@ pub(crate) fn closure(chain: &Chain, blocks: &[Block]) -> BTreeMap<Address, Foll
         .contracts
         .iter()
         .map(|contract| {
-            let followed = Followed {
-                role: contract.role.clone(),
-                start_block: contract.start_block,
-                announced: None,
-            };
+            let followed =
+                Followed { role: contract.role.clone(), start_block: contract.start_block, announced: None };
             (contract.address, followed)
         })
         .collect();
@@ -114,7 +111,9 @@ fn announced(role: &str, event: &Event) -> Vec<(&'static str, Address)> {
         ("identity_registry", "IdentityUpdated") => of("identity", "newIdentity"),
         ("identity_registry_storage", "IdentityStored") => of("identity", "identity"),
         ("identity_registry_storage", "IdentityModified") => of("identity", "newIdentity"),
-        ("trusted_issuers_registry", "TrustedIssuerAdded" | "ClaimTopicsUpdated") => of("identity", "trustedIssuer"),
+        ("trusted_issuers_registry", "TrustedIssuerAdded" | "ClaimTopicsUpdated") => {
+            of("identity", "trustedIssuer")
+        }
         ("compliance", "ModuleAdded") => of("compliance_module", "_module"),
         ("id_factory", "WalletLinked" | "TokenLinked") => of("identity", "identity"),
         _ => Vec::new(),

@@ -30,9 +30,8 @@ pub const KEYS: &[(&str, &[&str])] = &[
 ];
 
 /// Columns of covered tables that no document determines, and why. They are not compared.
-pub const UNSPECIFIED: &[(&str, &str, &str)] = &[
-    ("asset_operations", "parameters", "\"whatever else the event says\": the names are not written down"),
-];
+pub const UNSPECIFIED: &[(&str, &str, &str)] =
+    &[("asset_operations", "parameters", "\"whatever else the event says\": the names are not written down")];
 
 /// The columns that name a row, as values that sort as their columns do.
 pub(crate) fn key(table: &str, row: &Row) -> Vec<String> {

@@ -187,7 +187,9 @@ impl Event {
     /// begin names with.
     pub(crate) fn to_json(&self) -> Value {
         let shown = |name: &str| name.trim_start_matches('_').to_owned();
-        Value::Object(self.values.iter().map(|(name, datum)| (shown(name), json(datum))).collect::<Map<_, _>>())
+        Value::Object(
+            self.values.iter().map(|(name, datum)| (shown(name), json(datum))).collect::<Map<_, _>>(),
+        )
     }
 }
 

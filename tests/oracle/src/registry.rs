@@ -252,9 +252,7 @@ fn answered(here: Here<'_>, new: Address, candidates: &[Address], ask: Ask<'_>) 
     let knows = |wallet: &&Address| {
         let input = words::call("storedIdentity(address)", &[**wallet]);
         match ask(here.log.address, &input, here.block.number) {
-            Answer::Returned(bytes) => {
-                words::value(&Type::Address, &bytes, 0) == Some(Datum::Address(new))
-            }
+            Answer::Returned(bytes) => words::value(&Type::Address, &bytes, 0) == Some(Datum::Address(new)),
             _ => false,
         }
     };

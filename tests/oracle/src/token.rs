@@ -135,7 +135,8 @@ impl Token {
             }
             "UpdatedTokenInformation" => {
                 // T-REX 4 logs digests only; T-REX 3 logs the texts.
-                let said = |name, call| event.text(name).map_or_else(|| ask_text(call, here, ask), Value::from);
+                let said =
+                    |name, call| event.text(name).map_or_else(|| ask_text(call, here, ask), Value::from);
                 self.facts.insert("name", said("_newName", "name()"));
                 self.facts.insert("symbol", said("_newSymbol", "symbol()"));
                 self.facts.insert("decimals", Value::from(event.number("_newDecimals").to::<u64>()));
@@ -261,7 +262,8 @@ impl Transaction {
 
 /// A text that a contract answers: a string, or 32 bytes padded with NUL as some old tokens do.
 fn ask_text(signature: &str, here: Here<'_>, ask: Ask<'_>) -> Value {
-    let Answer::Returned(bytes) = ask(here.log.address, &words::call(signature, &[]), here.block.number) else {
+    let Answer::Returned(bytes) = ask(here.log.address, &words::call(signature, &[]), here.block.number)
+    else {
         return Value::Null;
     };
     if let Some(Datum::Text(said)) = words::value(&Type::Text, &bytes, 0) {
@@ -275,7 +277,8 @@ fn ask_text(signature: &str, here: Here<'_>, ask: Ask<'_>) -> Value {
 
 /// A value of one word that a contract answers.
 fn ask_small(signature: &str, kind: &Type, here: Here<'_>, ask: Ask<'_>) -> Value {
-    let Answer::Returned(bytes) = ask(here.log.address, &words::call(signature, &[]), here.block.number) else {
+    let Answer::Returned(bytes) = ask(here.log.address, &words::call(signature, &[]), here.block.number)
+    else {
         return Value::Null;
     };
     match words::value(kind, &bytes, 0) {

@@ -67,7 +67,9 @@ fn on_topic(tables: &Tables, registration: &Row, topic: &Value, trusted: &[&Row]
     let on_claims = issuers.into_iter().map(|issuer| {
         let id = claim_id(issuer, topic);
         let claim = open(tables, "identity_claims").find(|row| {
-            row["identity"] == registration["identity"] && row["claim_id"] == id && row["claim_type"] == *topic
+            row["identity"] == registration["identity"]
+                && row["claim_id"] == id
+                && row["claim_type"] == *topic
         });
         claim.map_or(Verdict::NotVerified, |claim| on_claim(tables, claim))
     });

@@ -137,11 +137,7 @@ pub(crate) fn call(signature: &str, arguments: &[Address]) -> Bytes {
 pub(crate) fn arguments(signature: &str, input: &[u8]) -> Option<Vec<Datum>> {
     let rest = input.strip_prefix(&selector(signature)[..])?;
     let types = signature.split_once('(')?.1.strip_suffix(')')?;
-    types
-        .split(',')
-        .enumerate()
-        .map(|(index, kind)| value(&Type::parse(kind), rest, index * 32))
-        .collect()
+    types.split(',').enumerate().map(|(index, kind)| value(&Type::parse(kind), rest, index * 32)).collect()
 }
 
 /// keccak256 of the encoding of one address: how ERC-734 names a key.
