@@ -117,9 +117,7 @@ fn neutral_row(table: &'static TableDef, row: &Row, names: &BTreeMap<uuid::Uuid,
     for (column, value) in table.columns.iter().zip(row) {
         let value = match value {
             _ if column.name == "id" => continue,
-            Value::Uuid(id) => {
-                names.get(id).cloned().unwrap_or_else(|| Json::from(format!("{id} names no row")))
-            }
+            Value::Uuid(id) => names.get(id).cloned().unwrap_or_else(|| Json::from(oracle::NO_ROW)),
             Value::Text(_) if column.name == "unreadable" => Json::from(true),
             value => json(value),
         };

@@ -3,7 +3,7 @@
 //! The whole chain is read again and again until nothing new is found (decision 4: tables are about "every contract in
 //! the closure of config and chain"). Which event announces what is from domain.md, section e, "Discovery".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::Address;
 
@@ -85,6 +85,20 @@ fn round(
         }
     }
     found
+}
+
+/// Every address that a followed contract calls an identity, whatever else it turned out to be.
+pub(crate) fn called_identities(known: &BTreeMap<Address, Followed>, blocks: &[Block]) -> BTreeSet<Address> {
+    let mut called = BTreeSet::new();
+    for (block, log) in blocks.iter().flat_map(|block| block.logs.iter().map(move |log| (block, log))) {
+        let emitter = known.get(&log.address).filter(|it| it.start_block <= block.number);
+        let Some((emitter, event)) = emitter.and_then(|it| Some((it, read(&it.role, log)?))) else {
+            continue;
+        };
+        let announced = announced(&emitter.role, &event).into_iter();
+        called.extend(announced.filter(|(role, it)| *role == "identity" && !it.is_zero()).map(|(_, it)| it));
+    }
+    called
 }
 
 /// The contracts that an event of a contract of a role announces.

@@ -65,7 +65,8 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key: Vec<_> = self.key.iter().map(|part| part.trim()).collect();
         let what = self.column.unwrap_or("row");
-        write!(f, "{} ({}): {what}: ours {}, oracle's {}", self.table, key.join(", "), self.ours, self.oracle)
+        write!(f, "{} ({}): {what}:", self.table, key.join(", "))?;
+        write!(f, "\n        ours     {}\n        oracle's {}", self.ours, self.oracle)
     }
 }
 

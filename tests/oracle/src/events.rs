@@ -3,27 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 
+use alloy::primitives::hex::encode_prefixed;
 use alloy::primitives::{Address, B256, U256, keccak256};
 use serde_json::{Map, Value};
 
 use crate::input::Log;
 use crate::row::{hex, number};
 use crate::signatures;
-use crate::words::{Datum, Type, in_word, text, value};
+use crate::words::{Datum, LONG, SHOWN_BYTES, SHOWN_ELEMENTS, Type, in_word, text, value};
 
 /// An event's declaration, taken apart.
 #[derive(Debug)]
-struct Declaration {
-    name: &'static str,
-    digest: B256,
-    parameters: Vec<Parameter>,
+pub(crate) struct Declaration {
+    pub(crate) name: &'static str,
+    pub(crate) digest: B256,
+    pub(crate) parameters: Vec<Parameter>,
 }
 
 #[derive(Debug)]
-struct Parameter {
+pub(crate) struct Parameter {
     name: &'static str,
-    kind: Type,
-    indexed: bool,
+    pub(crate) kind: Type,
+    pub(crate) indexed: bool,
 }
 
 impl Declaration {
@@ -108,7 +109,8 @@ pub(crate) fn read(role: &str, log: &Log) -> Option<Event> {
     None
 }
 
-fn declarations(role: &str) -> &'static [Declaration] {
+/// All events of a role.
+pub(crate) fn declarations(role: &str) -> &'static [Declaration] {
     static BY_ROLE: OnceLock<Mutex<BTreeMap<String, &'static [Declaration]>>> = OnceLock::new();
     let by_role = BY_ROLE.get_or_init(Mutex::default);
     let mut by_role = by_role.lock().expect("nobody panics while reading declarations");
@@ -164,7 +166,7 @@ impl Event {
     /// The text of a parameter, where it was logged as text and not as a digest.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         match self.get(name) {
-            Some(Datum::Text(bytes)) => Some(text(bytes)),
+            Some(Datum::Text(bytes)) => Some(text(bytes, LONG)),
             _ => None,
         }
     }
@@ -199,8 +201,12 @@ fn json(datum: &Datum) -> Value {
         Datum::Bool(flag) => Value::from(*flag),
         Datum::Wide(wide) => number(*wide),
         Datum::Small(small) => Value::from(*small),
+        Datum::Hex(bytes) if bytes.len() > SHOWN_BYTES => {
+            Value::from(format!("{}…", encode_prefixed(&bytes[..SHOWN_BYTES])))
+        }
         Datum::Hex(bytes) => hex(bytes),
-        Datum::Text(bytes) => Value::from(text(bytes)),
-        Datum::List(items) => items.iter().map(json).collect(),
+        // U+FFFD for what is not UTF-8, here only.
+        Datum::Text(bytes) => Value::from(text(String::from_utf8_lossy(bytes).as_bytes(), LONG)),
+        Datum::List(items) => items.iter().take(SHOWN_ELEMENTS).map(json).collect(),
     }
 }

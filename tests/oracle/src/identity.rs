@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::events::Event;
 use crate::input::Chain;
-use crate::row::{Here, Row, Versions, hex, number, row, told_time};
+use crate::row::{Here, Row, Versions, hex, identity_id, number, row, told_time};
 use crate::words::{key_of, word};
 
 /// What identities leave behind.
@@ -41,7 +41,7 @@ impl Identities {
             return;
         }
         let key_type = number(event.number("keyType"));
-        if self.keys.open(&thing).is_some_and(|row| row["key_type"] == key_type) {
+        if self.keys.open(&thing).is_some() {
             return;
         }
         let row = row! {
@@ -50,7 +50,7 @@ impl Identities {
             "purpose" => number(purpose),
             "key_type" => key_type,
         };
-        self.keys.replace(&thing, row, here);
+        self.keys.begin(&thing, row, here);
     }
 
     fn claim(&mut self, chain: &Chain, here: Here<'_>, event: &Event) {
@@ -110,12 +110,12 @@ impl Identities {
             self.links.end(&thing, here);
             return;
         }
-        let identity = hex(event.address("identity"));
+        let identity = event.address("identity");
         let row = row! {
             "factory" => hex(here.log.address),
             "account" => hex(account),
-            "identity" => identity.clone(),
-            "identity_id" => identity,
+            "identity" => hex(identity),
+            "identity_id" => identity_id(identity),
             "is_token" => is_token,
         };
         self.links.replace(&thing, row, here);

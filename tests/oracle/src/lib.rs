@@ -10,6 +10,7 @@
 //! - [`tables`] computes the rows of every table it covers ([`compare::KEYS`]) in a neutral form.
 //! - [`compare::differences`] says where another set of rows differs, by table, key and column.
 //! - [`check::violations`] finds what cannot be, whoever computed the rows.
+//! - [`noise`] writes logs of every event of a role, for simulations.
 //! - [`verdict::verdict`] is what an identity registry's `isVerified` answers.
 //!
 //! Not covered: contracts whose indexing begins late on purpose (`partial`), contracts that are still catching up, and
@@ -25,6 +26,7 @@ pub mod compare;
 mod events;
 mod identity;
 mod input;
+pub mod noise;
 mod operation;
 mod registry;
 mod row;
@@ -39,13 +41,13 @@ use std::collections::BTreeMap;
 use alloy::primitives::Address;
 use serde_json::Value;
 
-use closure::{Followed, closure, row_of};
+use closure::{Followed, called_identities, closure, row_of};
 use events::{Event, read};
 use identity::Identities;
 pub use input::{Answer, Ask, Block, Chain, Configured, Log, Transaction};
 use registry::Registries;
 use row::{Here, hash_or_null, hex, row, time};
-pub use row::{Row, Tables};
+pub use row::{NO_ROW, Row, Tables};
 use token::Tokens;
 
 /// The rows of every covered table once the chain's blocks up to and including `through` are indexed, sorted by key.
@@ -76,7 +78,7 @@ pub fn tables(chain: &Chain, through: u64, ask: Ask<'_>) -> Tables {
             let Some(event) = event else {
                 continue;
             };
-            registries.permit(is_asset(role), here, &event);
+            registries.permit(role, here, &event);
             registries.point(role, here, &event);
             match role {
                 "identity" => identities.take(chain, here, &event),
@@ -92,7 +94,7 @@ pub fn tables(chain: &Chain, through: u64, ask: Ask<'_>) -> Tables {
     let mut tables = Tables::from([
         ("asset_events", events),
         ("contracts", contracts.collect()),
-        ("identities", identity_rows(chain.chain_id, &known, &first_seen)),
+        ("identities", identity_rows(chain.chain_id, &known, blocks, &first_seen)),
         ("identity_keys", identities.keys.into_rows()),
         ("identity_claims", identities.claims.into_rows()),
         ("identity_links", identities.links.into_rows()),
@@ -140,17 +142,21 @@ fn event_row(role: &str, here: Here<'_>, event: Option<&Event>) -> Row {
     }
 }
 
-/// The rows of `identities`: every identity that is followed, also one that has logged nothing yet.
+/// The rows of `identities`: whatever is followed as one, also before it has logged anything, and whatever a followed
+/// contract calls one, because other rows name it.
 fn identity_rows(
     chain_id: u64,
     known: &BTreeMap<Address, Followed>,
+    blocks: &[Block],
     first_seen: &BTreeMap<Address, &Block>,
 ) -> Vec<Row> {
-    known
-        .iter()
-        .filter(|(_, followed)| followed.role == "identity")
-        .map(|(address, _)| {
-            let first = first_seen.get(address);
+    let mut identities = called_identities(known, blocks);
+    let is_identity = |address: &Address| known.get(address).is_some_and(|it| it.role == "identity");
+    identities.extend(known.keys().filter(|address| is_identity(address)));
+    identities
+        .into_iter()
+        .map(|address| {
+            let first = first_seen.get(&address).filter(|_| is_identity(&address));
             row! {
                 "chain_id" => chain_id,
                 "onchain_id" => hex(address),

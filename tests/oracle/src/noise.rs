@@ -56,7 +56,8 @@ pub fn damage(topics: &mut Vec<B256>, data: &mut Bytes, choose: Choose<'_>) {
 }
 
 fn value(kind: &Type, addresses: &[Address], choose: Choose<'_>) -> Datum {
-    const TEXTS: [&[u8]; 5] = [b"", b"Bond \xc3\xa9", b"a\0b", b"\xff\xfe", b"a text that is longer than one word of the ABI"];
+    const TEXTS: [&[u8]; 5] =
+        [b"", b"Bond \xc3\xa9", b"a\0b", b"\xff\xfe", b"a text that is longer than one word of the ABI"];
     match kind {
         Type::Address => Datum::Address(addresses[choose(addresses.len() as u64) as usize]),
         Type::Bool => Datum::Bool(choose(2) == 1),

@@ -3,7 +3,7 @@
 use alloy::primitives::Address;
 use serde_json::Value;
 
-use crate::events::{Event, read};
+use crate::events::Event;
 use crate::row::{Here, Row, hex, number, row};
 use crate::transfer;
 
@@ -36,16 +36,16 @@ pub(crate) fn of(
             } else if to.is_zero() {
                 ("burn", Parts { from: Some(from), amount: units, ..Parts::default() })
             } else {
-                let (kind, by) = transfer::kind(role, here, event);
+                let kind = transfer::kind(role, here, event);
                 if kind == "transfer" {
                     return Some((kind, None));
                 }
-                (kind, Parts { from: Some(from), to: Some(to), amount: units, by })
+                (kind, Parts { from: Some(from), to: Some(to), amount: units, by: None })
             }
         }
         "RecoverySuccess" => {
             let (lost, new) = (event.address("_lostWallet"), event.address("_newWallet"));
-            if moved(role, here, lost, new) {
+            if transfer::moved(role, here, lost, new) {
                 return Some(("recovery", None));
             }
             ("recovery", Parts { from: Some(lost), to: Some(new), ..Parts::default() })
@@ -69,6 +69,7 @@ pub(crate) fn of(
         "IdentityRegistryAdded" => ("set_identity_registry", Parts::default()),
         "ComplianceAdded" => ("set_compliance", Parts::default()),
         "UpdatedTokenInformation" => ("update_information", Parts::default()),
+        "Approval" => return Some(("approve", None)),
         _ => return None,
     };
     let null = || Value::Null;
@@ -83,20 +84,10 @@ pub(crate) fn of(
         "from_address" => parts.from.map(hex),
         "to_address" => parts.to.map(hex),
         "amount" => parts.amount.unwrap_or_else(null),
-        "executed_by" => parts.by.map(hex),
+        "executed_by" => parts.by.or_else(|| transfer::sender(role, here)).map(hex),
         "executed_at" => here.at(),
         "block_hash" => hex(here.block.hash),
         "transaction_hash" => here.transaction(),
     };
     Some((kind, Some(row)))
-}
-
-/// Whether the token moved units from one wallet to the other in this transaction.
-fn moved(role: &str, here: Here<'_>, from: Address, to: Address) -> bool {
-    here.block
-        .logs
-        .iter()
-        .filter(|log| log.transaction_hash == here.log.transaction_hash && log.address == here.log.address)
-        .filter_map(|log| read(role, log))
-        .any(|event| event.name == "Transfer" && event.address("from") == from && event.address("to") == to)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::closure::Followed;
 use crate::events::Event;
 use crate::input::{Answer, Ask};
-use crate::row::{Here, Row, Versions, hex, number, row};
+use crate::row::{Here, Row, Versions, hex, identity_id, number, row};
 use crate::words::{self, Datum, Type};
 
 /// What registries leave behind.
@@ -75,6 +75,9 @@ impl Registries {
         known: &BTreeMap<Address, Followed>,
         ask: Ask<'_>,
     ) {
+        if old == new {
+            return;
+        }
         let candidates: Vec<Address> = self
             .registrations
             .all_open()
@@ -89,7 +92,7 @@ impl Registries {
         };
         match chosen {
             Some(wallet) => {
-                let changes = [("identity", hex(new)), ("identity_id", hex(new))];
+                let changes = [("identity", hex(new)), ("identity_id", identity_id(new))];
                 self.renew(here, wallet, &changes);
             }
             None => {
@@ -145,20 +148,28 @@ impl Registries {
             ("compliance", "ModuleAdded" | "ModuleRemoved") => ("module", "_module"),
             ("compliance", "TokenBound" | "TokenUnbound") => ("token", "_token"),
             ("identity_registry_storage", "IdentityRegistryBound" | "IdentityRegistryUnbound") => {
-                ("registry", "identityRegistry")
+                ("bound_registry", "identityRegistry")
             }
             _ => return,
         };
         let target = event.address(parameter);
         let is_end = matches!(event.name, "ModuleRemoved" | "TokenUnbound" | "IdentityRegistryUnbound");
-        let is_one_of_many = matches!(link, "module" | "token" | "registry");
+        let is_one_of_many = matches!(link, "module" | "bound_registry");
         let slot = if is_one_of_many { target } else { Address::ZERO };
         let thing = format!("{} {link} {slot}", here.log.address);
-        if is_end || target.is_zero() {
+        let is_same = self.links.open(&thing).is_some_and(|row| row["target"] == hex(target));
+        if is_end {
+            // What is said to end another pointer than the one in force ends nothing.
+            if is_same {
+                self.links.end(&thing, here);
+            }
+            return;
+        }
+        if target.is_zero() {
             self.links.end(&thing, here);
             return;
         }
-        if self.links.open(&thing).is_some_and(|row| row["target"] == hex(target)) {
+        if is_same {
             return;
         }
         let row = row! {
@@ -170,8 +181,19 @@ impl Registries {
         self.links.replace(&thing, row, here);
     }
 
-    /// Takes what an event of any contract says about agents and owners.
-    pub(crate) fn permit(&mut self, is_asset: bool, here: Here<'_>, event: &Event) {
+    /// Takes what an event says about agents and owners "of tokens, registries, compliances and factories".
+    pub(crate) fn permit(&mut self, role: &str, here: Here<'_>, event: &Event) {
+        let is_asset = role == "trex_token";
+        let is_registry = matches!(
+            role,
+            "identity_registry"
+                | "identity_registry_storage"
+                | "trusted_issuers_registry"
+                | "claim_topics_registry"
+        );
+        if !(is_asset || is_registry || matches!(role, "compliance" | "trex_factory" | "id_factory")) {
+            return;
+        }
         match event.name {
             "AgentAdded" => self.grant("agent", event.address("_agent"), is_asset, here),
             "AgentRemoved" => self.withdraw("agent", event.address("_agent"), here),
@@ -212,7 +234,7 @@ fn registration(here: Here<'_>, wallet: Address, identity: Address, country: Val
         "storage" => hex(here.log.address),
         "wallet" => hex(wallet),
         "identity" => hex(identity),
-        "identity_id" => hex(identity),
+        "identity_id" => identity_id(identity),
         "country" => country,
         "undetermined" => false,
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{B256, U256, U512};
+use alloy::primitives::{Address, B256, U256, U512};
 use serde_json::Value;
 
 use crate::input::{Block, Log};
@@ -18,6 +18,14 @@ pub type Tables = BTreeMap<&'static str, Vec<Row>>;
 pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> Value {
     Value::from(alloy::primitives::hex::encode_prefixed(bytes))
 }
+
+/// The row of `identities` that a row names; nobody's address has none.
+pub(crate) fn identity_id(identity: Address) -> Value {
+    if identity.is_zero() { Value::from(NO_ROW) } else { hex(identity) }
+}
+
+/// Stands for a uuid that names no row.
+pub const NO_ROW: &str = "no row";
 
 /// A 256-bit number as decimal text.
 pub(crate) fn number(number: U256) -> Value {

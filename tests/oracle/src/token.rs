@@ -134,11 +134,9 @@ impl Token {
                 self.facts.insert("paused", Value::from(event.name == "Paused"));
             }
             "UpdatedTokenInformation" => {
-                // T-REX 4 logs digests only; T-REX 3 logs the texts.
-                let said =
-                    |name, call| event.text(name).map_or_else(|| ask_text(call, here, ask), Value::from);
-                self.facts.insert("name", said("_newName", "name()"));
-                self.facts.insert("symbol", said("_newSymbol", "symbol()"));
+                // Observed, also where a T-REX 3 token logs the texts themselves.
+                self.facts.insert("name", ask_text("name()", here, ask));
+                self.facts.insert("symbol", ask_text("symbol()", here, ask));
                 self.facts.insert("decimals", Value::from(event.number("_newDecimals").to::<u64>()));
                 self.facts.insert("version", event.text("_newVersion").into());
             }
@@ -175,6 +173,12 @@ impl Token {
     }
 
     fn transfer(&mut self, from: Address, to: Address, amount: U256) -> Vec<Address> {
+        if from == to {
+            // Nothing moves; but who did not have so much has spent what no log had given.
+            let mut rest = self.holders.get(&from).map(|holder| holder.balance).unwrap_or_default();
+            rest.take(amount);
+            self.was_negative |= rest.is_negative() && !from.is_zero();
+        }
         if from == to || amount.is_zero() {
             return Vec::new();
         }
@@ -197,7 +201,7 @@ impl Token {
     /// Writes a changed position down: into the register, and as a row of its past.
     fn note(&mut self, wallet: Address, here: Here<'_>) -> Row {
         let holder = self.holders.get_mut(&wallet).expect("it has just changed");
-        self.was_negative |= holder.balance.is_negative();
+        self.was_negative |= holder.balance.is_negative() || holder.frozen.is_negative();
         self.exceeded |= [holder.balance, holder.frozen, self.supply].iter().any(Sum::exceeds_uint256);
         let (balance, frozen) = (holder.balance.text(), holder.frozen.text());
         let first_block = holder.row.as_ref().map_or_else(|| here.number(), |row| row["first_block"].clone());
@@ -267,10 +271,12 @@ fn ask_text(signature: &str, here: Here<'_>, ask: Ask<'_>) -> Value {
         return Value::Null;
     };
     if let Some(Datum::Text(said)) = words::value(&Type::Text, &bytes, 0) {
-        return Value::from(words::text(&said));
+        return Value::from(words::text(&said, words::SHORT));
     }
     match bytes.len() {
-        32 => Value::from(words::text(bytes.split(|byte| *byte == 0).next().unwrap_or_default())),
+        32 => {
+            Value::from(words::text(bytes.split(|byte| *byte == 0).next().unwrap_or_default(), words::SHORT))
+        }
         _ => Value::Null,
     }
 }

@@ -65,16 +65,13 @@ pub(crate) fn word(data: &[u8], at: usize) -> Option<[u8; 32]> {
 }
 
 /// A value that stands in one word; none where the word is no value of the type.
+///
+/// No document says how strict to be with words that no compiler writes. Addresses, flags and short bytes are read as
+/// the EVM masks them; an integer that its type cannot hold is no value.
 pub(crate) fn in_word(kind: &Type, word: [u8; 32]) -> Option<Datum> {
     match kind {
-        Type::Address => {
-            word[..12].iter().all(|byte| *byte == 0).then(|| Datum::Address(Address::from_slice(&word[12..])))
-        }
-        Type::Bool => match U256::from_be_bytes(word) {
-            U256::ZERO => Some(Datum::Bool(false)),
-            value if value == U256::from(1) => Some(Datum::Bool(true)),
-            _ => None,
-        },
+        Type::Address => Some(Datum::Address(Address::from_slice(&word[12..]))),
+        Type::Bool => Some(Datum::Bool(word.iter().any(|byte| *byte != 0))),
         Type::Uint(bits) => {
             let value = U256::from_be_bytes(word);
             if value.bit_len() > *bits {
@@ -85,9 +82,7 @@ pub(crate) fn in_word(kind: &Type, word: [u8; 32]) -> Option<Datum> {
                 Some(Datum::Small(value.to()))
             }
         }
-        Type::Fixed(size) => {
-            word[*size..].iter().all(|byte| *byte == 0).then(|| Datum::Hex(word[..*size].to_vec()))
-        }
+        Type::Fixed(size) => Some(Datum::Hex(word[..*size].to_vec())),
         _ => None,
     }
 }
@@ -145,10 +140,79 @@ pub(crate) fn key_of(address: Address) -> B256 {
     keccak256(address.into_word())
 }
 
-/// Bytes as text that PostgreSQL and JSON can hold: U+FFFD for what is not UTF-8, NUL as a visible escape.
-pub(crate) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).replace('\0', NUL)
+/// Bytes as text that PostgreSQL can hold: NUL as `\\0`, what is not UTF-8 as `\\xNN`, cut with a mark where there is more
+/// than `most` bytes of it.
+pub(crate) fn text(bytes: &[u8], most: usize) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text += &chunk.valid().replace('\0', "\\0");
+        for byte in chunk.invalid() {
+            text += &format!("\\x{byte:02x}");
+        }
+    }
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
 }
 
-/// What stands for a NUL, which no text of PostgreSQL can hold.
-pub(crate) const NUL: &str = "\\0";
+/// The longest name or symbol that is kept, in bytes.
+pub(crate) const SHORT: usize = 1024;
+/// The longest other text.
+pub(crate) const LONG: usize = 8 * 1024;
+/// The most bytes that `event_data` shows of a parameter.
+pub(crate) const SHOWN_BYTES: usize = 4 * 1024;
+/// The most elements that `event_data` shows of a list.
+pub(crate) const SHOWN_ELEMENTS: usize = 1024;
+
+/// How the values of some types are encoded one after the other: heads first, then what the heads point to.
+pub(crate) fn encode(values: &[(&Type, Datum)]) -> Vec<u8> {
+    let mut heads = Vec::new();
+    let mut tails = Vec::new();
+    for (kind, value) in values {
+        if kind.is_dynamic() {
+            let place = values.len() * 32 + tails.len();
+            heads.extend(U256::from(place).to_be_bytes::<32>());
+            tails.extend(encode_dynamic(kind, value));
+        } else {
+            heads.extend(encode_word(value));
+        }
+    }
+    heads.extend(tails);
+    heads
+}
+
+/// One word.
+pub(crate) fn encode_word(value: &Datum) -> [u8; 32] {
+    match value {
+        Datum::Address(address) => address.into_word().0,
+        Datum::Bool(flag) => U256::from(u8::from(*flag)).to_be_bytes(),
+        Datum::Wide(number) => number.to_be_bytes(),
+        Datum::Small(number) => U256::from(*number).to_be_bytes(),
+        Datum::Hex(bytes) => {
+            let mut word = [0; 32];
+            word[..bytes.len()].copy_from_slice(bytes);
+            word
+        }
+        other => panic!("{other:?} takes more than a word"),
+    }
+}
+
+fn encode_dynamic(kind: &Type, value: &Datum) -> Vec<u8> {
+    match (kind, value) {
+        (_, Datum::Hex(bytes) | Datum::Text(bytes)) => {
+            let mut encoded = U256::from(bytes.len()).to_be_bytes::<32>().to_vec();
+            encoded.extend(bytes);
+            encoded.resize(encoded.len().next_multiple_of(32), 0);
+            encoded
+        }
+        (Type::List(inner), Datum::List(items)) => {
+            let mut encoded = U256::from(items.len()).to_be_bytes::<32>().to_vec();
+            let items: Vec<_> = items.iter().map(|item| (&**inner, item.clone())).collect();
+            encoded.extend(encode(&items));
+            encoded
+        }
+        other => panic!("{other:?} is not dynamic"),
+    }
+}
