@@ -3,6 +3,7 @@
 pub mod command;
 pub mod ddl;
 pub mod events;
+pub mod noise;
 pub mod oracle;
 pub mod play;
 pub mod process;

@@ -32,7 +32,7 @@ pub fn supply_is_the_sum_of_balances(tables: &Tables) -> Vec<String> {
         .filter(|row| row["complete_from"].is_null())
         .filter_map(|row| {
             let (sum, count) = held.get(text(&row["contract_address"])).copied().unwrap_or_default();
-            let is_right = row["total_supply"] == sum.text() && row["holder_count"] == Value::from(count);
+            let is_right = row["total_supply"] == sum.text() && row["holder_count"] == count;
             (!is_right).then(|| {
                 format!(
                     "{}: supply {} of {} holders, but {count} hold {}",

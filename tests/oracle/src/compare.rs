@@ -1,4 +1,21 @@
 //! Where two sets of rows differ, told so that a person can follow it.
+//!
+//! What no document says at all cannot be told right from wrong. Most of it was settled by what the tables did when both
+//! sides first met; from then on it cannot change unseen:
+//!
+//! - `event_data` names parameters without their leading underscore, and shows 4 KiB of bytes, 8 KiB of text and 1024
+//!   elements; names, symbols and versions keep 1 KiB, other text 8 KiB. NUL is `\\0`; a byte that is not UTF-8 is
+//!   `\\xNN`, but U+FFFD in `event_data` and `version`.
+//! - Words that no compiler writes: addresses, flags and short bytes are read as the EVM masks them; an integer that its
+//!   type cannot hold makes the log unreadable.
+//! - `operation_type` is `approve` for an approval and `other` where nothing else fits; of several things that a
+//!   transaction did any may stand in `asset_transactions`. A changed pointer is no `to_address`.
+//! - `executed_by` is who signed, for all of a token's operations in a transaction that is read because of a transfer.
+//! - The links are called as in `registry.rs`. `TokenUnbound` ends only the pointer to that token.
+//! - Every log about a registration begins a version, but not one that gives an identity to itself. A key that is added
+//!   again keeps its version; a trusted issuer or a claim that is set again begins one.
+//! - A partial freeze below zero is flagged as a negative balance.
+//! - `ClaimTopicsUpdated` announces its issuer; of two announcements in one log the first parameter's stands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

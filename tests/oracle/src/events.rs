@@ -171,6 +171,14 @@ impl Event {
         }
     }
 
+    /// The text of a parameter with U+FFFD for what is not UTF-8, as `event_data` shows it.
+    pub(crate) fn shown_text(&self, name: &str, most: usize) -> Value {
+        match self.get(name) {
+            Some(Datum::Text(bytes)) => shown(bytes, most),
+            other => panic!("{}.{name} is no text: {other:?}", self.name),
+        }
+    }
+
     /// The numbers of a parameter that is a list of them.
     pub(crate) fn numbers(&self, name: &str) -> Vec<U256> {
         let Some(Datum::List(items)) = self.get(name) else {
@@ -205,8 +213,11 @@ fn json(datum: &Datum) -> Value {
             Value::from(format!("{}…", encode_prefixed(&bytes[..SHOWN_BYTES])))
         }
         Datum::Hex(bytes) => hex(bytes),
-        // U+FFFD for what is not UTF-8, here only.
-        Datum::Text(bytes) => Value::from(text(String::from_utf8_lossy(bytes).as_bytes(), LONG)),
+        Datum::Text(bytes) => shown(bytes, LONG),
         Datum::List(items) => items.iter().take(SHOWN_ELEMENTS).map(json).collect(),
     }
+}
+
+fn shown(bytes: &[u8], most: usize) -> Value {
+    Value::from(text(String::from_utf8_lossy(bytes).as_bytes(), most))
 }

@@ -50,19 +50,14 @@ impl Registries {
         }
     }
 
-    /// Begins a new version of an open registration, where something in it changes.
+    /// Begins a new version of an open registration: each log about it does.
     fn renew(&mut self, here: Here<'_>, wallet: Address, changes: &[(&'static str, Value)]) {
         let thing = thing(here, wallet);
-        let Some(open) = self.registrations.open(&thing) else {
+        let Some(mut row) = self.registrations.open(&thing).cloned() else {
             return;
         };
-        let mut row = open.clone();
-        for (column, value) in changes {
-            row.insert(column, value.clone());
-        }
-        if row != *open {
-            self.registrations.replace(&thing, row, here);
-        }
+        row.extend(changes.iter().cloned());
+        self.registrations.replace(&thing, row, here);
     }
 
     /// A wallet's identity changed, and the event does not name the wallet: it is the only one of the old identity, or

@@ -72,12 +72,9 @@ impl Tokens {
             transaction.amount.add(event.number("value"));
         }
         let first_log = &transaction.row["log_index"];
-        match operation::of(role, here, event, first_log) {
-            Some((kind, row)) => {
-                transaction.kinds.insert(kind);
-                self.operations.extend(row);
-            }
-            None => {}
+        if let Some((kind, row)) = operation::of(role, here, event, first_log) {
+            transaction.kinds.insert(kind);
+            self.operations.extend(row);
         }
     }
 
@@ -138,7 +135,7 @@ impl Token {
                 self.facts.insert("name", ask_text("name()", here, ask));
                 self.facts.insert("symbol", ask_text("symbol()", here, ask));
                 self.facts.insert("decimals", Value::from(event.number("_newDecimals").to::<u64>()));
-                self.facts.insert("version", event.text("_newVersion").into());
+                self.facts.insert("version", event.shown_text("_newVersion", words::SHORT));
             }
             _ => {}
         }

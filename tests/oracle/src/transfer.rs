@@ -10,12 +10,7 @@ use crate::words::{Datum, arguments};
 /// What a transfer between two wallets was.
 pub(crate) fn kind(role: &str, here: Here<'_>, event: &Event) -> &'static str {
     let (from, to, amount) = (event.address("from"), event.address("to"), event.number("value"));
-    let is_recovery = of_transaction(role, here).any(|other| {
-        other.name == "RecoverySuccess"
-            && other.address("_lostWallet") == from
-            && other.address("_newWallet") == to
-    });
-    if role == "trex_token" && is_recovery {
+    if role == "trex_token" && is_recovery(role, here, from, to) {
         return "recovery";
     }
     if !is_candidate(role, here, event) {
@@ -25,15 +20,25 @@ pub(crate) fn kind(role: &str, here: Here<'_>, event: &Event) -> &'static str {
     transaction.and_then(|it| told(it, here.log.address, from, to, amount)).unwrap_or("undetermined_transfer")
 }
 
-/// Whether an event is a transfer that an agent may have forced: one between wallets of a T-REX token, without the
-/// `Approval` of its sender by which `transferFrom` lowers an allowance. Its transaction is read.
+/// Whether the token says in the same transaction that one wallet was replaced by the other.
+fn is_recovery(role: &str, here: Here<'_>, from: Address, to: Address) -> bool {
+    of_transaction(role, here).any(|event| {
+        event.name == "RecoverySuccess"
+            && event.address("_lostWallet") == from
+            && event.address("_newWallet") == to
+    })
+}
+
+/// Whether an event is a transfer that an agent may have forced: one between wallets of a T-REX token, no recovery, and
+/// without the `Approval` of its sender by which `transferFrom` lowers an allowance. Its transaction is read.
 fn is_candidate(role: &str, here: Here<'_>, event: &Event) -> bool {
-    role == "trex_token"
-        && event.name == "Transfer"
-        && !event.address("from").is_zero()
-        && !event.address("to").is_zero()
-        && !of_transaction(role, here)
-            .any(|other| other.name == "Approval" && other.address("owner") == event.address("from"))
+    if role != "trex_token" || event.name != "Transfer" {
+        return false;
+    }
+    let (from, to) = (event.address("from"), event.address("to"));
+    let is_approved =
+        || of_transaction(role, here).any(|other| other.name == "Approval" && other.address("owner") == from);
+    !from.is_zero() && !to.is_zero() && !is_recovery(role, here, from, to) && !is_approved()
 }
 
 /// Who signed the transaction, where it is read because of one of the token's transfers.

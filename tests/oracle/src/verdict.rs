@@ -61,7 +61,7 @@ fn on_topic(tables: &Tables, registration: &Row, topic: &Value, trusted: &[&Row]
     if issuers.is_empty() {
         return Verdict::NotVerified;
     }
-    if registration["undetermined"] == Value::from(true) {
+    if registration["undetermined"] == true {
         return Verdict::Undetermined;
     }
     let on_claims = issuers.into_iter().map(|issuer| {
