@@ -66,3 +66,25 @@ async fn contracts_that_are_only_announced_are_found_as_the_oracle_finds_them() 
         agreed(chain, config(&known), &format!("seed {seed}")).await;
     }
 }
+
+/// What the operations of a transaction that called a token were.
+async fn operations(token: Address, from: Address, input: Vec<u8>, logs: Vec<NewLog>) -> Vec<Value> {
+    let chain = SimChain::new(CHAIN_ID, 3);
+    chain.mine(vec![NewTransaction { from, to: Some(token), input: input.into(), logs }]);
+    let tables = agreed(Arc::new(chain), config(&[(Role::TrexToken, token)]), "one transaction").await;
+    tables["asset_operations"].iter().map(|row| row["operation_type"].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_a_module_takes_within_a_transfer_is_not_the_holders_own() {
+    let (token, holder, taker, collector) =
+        (account(0x20, 0), account(0xaa, 1), account(0xaa, 2), account(0xaa, 3));
+    // As T-REX's TransferFeesModule does: the fee is forced out of whoever received the units.
+    let logs = vec![transfer(token, holder, taker, 100), transfer(token, taker, collector, 2)];
+    let own = token::transferCall { _to: taker, _amount: U256::from(100) }.abi_encode();
+    let kinds = operations(token, holder, own, logs.clone()).await;
+    assert_eq!(kinds, ["undetermined_transfer"]);
+    let forced = token::forcedTransferCall { _from: holder, _to: taker, _amount: U256::from(100) };
+    let kinds = operations(token, account(0xaa, 9), forced.abi_encode(), logs).await;
+    assert_eq!(kinds, ["forced_transfer", "undetermined_transfer"]);
+}
