@@ -55,6 +55,13 @@ table! {
     }
 }
 
+impl AssetHolder {
+    /// Whether the wallet holds nothing and nothing of it is frozen.
+    fn is_empty(&self) -> bool {
+        self.balance.is_zero() && self.frozen.is_zero() && !self.wallet_frozen
+    }
+}
+
 impl Fold {
     fn holder(&mut self, entry: &Entry, asset: &Asset, wallet: Address) -> Result<AssetHolder, Missing> {
         let key = AssetHolderKey { chain_id: self.chain_id(), asset_id: asset.id, holder: wallet };
@@ -132,6 +139,7 @@ impl Fold {
                 self.position_changed(entry, &mut asset, taker, !amount.is_zero())?;
             }
         } else if let Some(holder) = giver {
+            asset.negative_balance |= holder.balance.minus(amount).is_negative();
             self.position_changed(entry, &mut asset, holder, false)?;
         }
         asset.exceeds_uint256 |= asset.total_supply.exceeds_uint256();
@@ -172,6 +180,10 @@ impl Fold {
         mut holder: AssetHolder,
         changed: bool,
     ) -> Result<(), Missing> {
+        // Anybody can name any wallet in a transfer of nothing: that makes nobody a holder.
+        if !changed && holder.is_empty() {
+            return Ok(());
+        }
         let was_counted = self.counted(asset, &holder)?;
         match (was_counted, !holder.balance.is_zero()) {
             (false, true) => asset.holder_count += 1,

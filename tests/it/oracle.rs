@@ -88,3 +88,50 @@ async fn what_a_module_takes_within_a_transfer_is_not_the_holders_own() {
     let kinds = operations(token, account(0xaa, 9), forced.abi_encode(), logs).await;
     assert_eq!(kinds, ["forced_transfer", "undetermined_transfer"]);
 }
+
+/// A chain with one log a block.
+fn one_by_one(logs: Vec<NewLog>) -> Arc<SimChain> {
+    let chain = SimChain::new(CHAIN_ID, 3);
+    for log in logs {
+        chain.mine(vec![NewTransaction { to: Some(log.address), logs: vec![log], ..Default::default() }]);
+    }
+    Arc::new(chain)
+}
+
+fn rows<'a>(tables: &'a Tables, table: &str, column: &str, is: &Value) -> Vec<&'a Row> {
+    tables[table].iter().filter(|row| row[column] == *is).collect()
+}
+
+fn text(address: Address) -> Value {
+    Value::from(format!("{address:?}"))
+}
+
+#[tokio::test]
+async fn who_never_held_anything_is_not_in_the_register() {
+    let (asset, holder, poisoned, spender) =
+        (account(0x20, 0), account(0xaa, 1), account(0xaa, 2), account(0xaa, 3));
+    let freeze = |frozen| token::AddressFrozen { _userAddress: poisoned, _isFrozen: frozen, _owner: holder };
+    let chain = one_by_one(vec![
+        transfer(asset, Address::ZERO, holder, 100),
+        transfer(asset, holder, poisoned, 0),
+        log(asset, freeze(false)),
+        log(asset, token::TokensFrozen { _userAddress: poisoned, _amount: U256::ZERO }),
+        transfer(asset, holder, holder, 100),
+    ]);
+    let tables = agreed(chain.clone(), config(&[(Role::TrexToken, asset)]), "held by one").await;
+    assert_eq!(tables["asset_holders"].len(), 1);
+    assert_eq!(tables["ownership_history"].len(), 1);
+    assert_eq!(tables["assets"][0]["negative_balance"], false);
+
+    // A freeze makes a row, at that block; and who sends what no log gave has spent it, also to themselves.
+    chain.mine(vec![NewTransaction { logs: vec![log(asset, freeze(true))], ..Default::default() }]);
+    chain.mine(vec![NewTransaction {
+        logs: vec![transfer(asset, spender, spender, 1)],
+        ..Default::default()
+    }]);
+    let tables = agreed(chain, config(&[(Role::TrexToken, asset)]), "one is frozen").await;
+    let frozen = rows(&tables, "asset_holders", "holder", &text(poisoned));
+    assert_eq!((frozen.len(), &frozen[0]["first_block"]), (1, &Value::from(6)));
+    assert!(rows(&tables, "asset_holders", "holder", &text(spender)).is_empty());
+    assert_eq!(tables["assets"][0]["negative_balance"], true);
+}
