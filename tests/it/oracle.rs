@@ -135,3 +135,21 @@ async fn who_never_held_anything_is_not_in_the_register() {
     assert!(rows(&tables, "asset_holders", "holder", &text(spender)).is_empty());
     assert_eq!(tables["assets"][0]["negative_balance"], true);
 }
+
+#[tokio::test]
+async fn an_identity_that_becomes_itself_is_no_change() {
+    let (registry, identity) = (account(0x15, 0), account(0x1d, 0));
+    let stored = |number| storage::IdentityStored {
+        investorAddress: account(0xaa, number),
+        identity: account(0x1d, 0),
+    };
+    let chain = one_by_one(vec![
+        log(registry, stored(1)),
+        log(registry, stored(2)),
+        log(registry, storage::IdentityModified { oldIdentity: identity, newIdentity: identity }),
+    ]);
+    let settings = config(&[(Role::IdentityRegistryStorage, registry)]);
+    let tables = agreed(chain, settings, "modified to itself").await;
+    assert_eq!(tables["registrations"].len(), 2);
+    assert!(tables["registrations"].iter().all(|row| row["undetermined"] == false));
+}
