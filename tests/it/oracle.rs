@@ -153,3 +153,24 @@ async fn an_identity_that_becomes_itself_is_no_change() {
     assert_eq!(tables["registrations"].len(), 2);
     assert!(tables["registrations"].iter().all(|row| row["undetermined"] == false));
 }
+
+#[tokio::test]
+async fn a_contract_that_one_log_announces_twice_has_one_role() {
+    let (maker, twice) = (account(0xfa, 0), account(0xc0, 0));
+    let contract = |number| account(0xc0, number);
+    let suite = factory::TREXSuiteDeployed {
+        _token: contract(1),
+        _ir: twice,
+        _irs: contract(2),
+        _tir: contract(3),
+        _ctr: contract(4),
+        _mc: twice,
+        _salt: B256::ZERO,
+    };
+    let agent = token::AgentAdded { _agent: account(0xaa, 0) };
+    let chain = one_by_one(vec![log(maker, suite), log(twice, agent)]);
+    let tables = agreed(chain, config(&[(Role::TrexFactory, maker)]), "twice").await;
+    for table in ["contracts", "asset_events"] {
+        assert_eq!(rows(&tables, table, "address", &text(twice))[0]["role"], "identity_registry");
+    }
+}
