@@ -1,7 +1,7 @@
 //! How a log is read: by its contract's role, its first topic and how many topics it has.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use alloy::primitives::hex::encode_prefixed;
 use alloy::primitives::{Address, B256, U256, keccak256};
@@ -98,26 +98,21 @@ pub(crate) struct Event {
 /// Reads a log of a contract of a role; none where no event of the role fits.
 pub(crate) fn read(role: &str, log: &Log) -> Option<Event> {
     let first = log.topics.first()?;
-    let fitting = declarations(role)
+    let mut fitting = declarations(role)
         .iter()
         .filter(|declared| declared.digest == *first && declared.topics() == log.topics.len());
-    for declared in fitting {
-        if let Some(values) = declared.values(log) {
-            return Some(Event { name: declared.name, values });
-        }
-    }
-    None
+    fitting.find_map(|declared| Some(Event { name: declared.name, values: declared.values(log)? }))
 }
 
 /// All events of a role.
 pub(crate) fn declarations(role: &str) -> &'static [Declaration] {
-    static BY_ROLE: OnceLock<Mutex<BTreeMap<String, &'static [Declaration]>>> = OnceLock::new();
-    let by_role = BY_ROLE.get_or_init(Mutex::default);
-    let mut by_role = by_role.lock().expect("nobody panics while reading declarations");
-    by_role.entry(role.to_owned()).or_insert_with(|| {
-        let texts = signatures::of_role(role).iter().copied().flatten();
-        Vec::leak(texts.map(|text| Declaration::parse(text)).collect())
-    })
+    static BY_ROLE: OnceLock<BTreeMap<&'static str, Vec<Declaration>>> = OnceLock::new();
+    let by_role = BY_ROLE.get_or_init(|| {
+        let parsed =
+            |role| signatures::of_role(role).iter().copied().flatten().map(|it| Declaration::parse(it));
+        signatures::ROLES.iter().map(|role| (*role, parsed(role).collect())).collect()
+    });
+    by_role.get(role).unwrap_or_else(|| panic!("no role of ours: {role}"))
 }
 
 impl Event {

@@ -236,6 +236,28 @@ const ONCHAINID_IMPLEMENTATION_AUTHORITY: &[&str] = &[
     "UpdatedImplementation(address newAddress)",
 ];
 
+/// Every role, as the configuration spells it.
+pub(crate) const ROLES: &[&str] = &[
+    "erc20",
+    "trex_token",
+    "identity_registry",
+    "identity_registry_storage",
+    "trusted_issuers_registry",
+    "claim_topics_registry",
+    "compliance",
+    "compliance_module",
+    "trex_factory",
+    "trex_gateway",
+    "trex_implementation_authority",
+    "dvd_manager",
+    "dva_manager",
+    "role_manager",
+    "id_factory",
+    "id_gateway",
+    "id_implementation_authority",
+    "identity",
+];
+
 /// Which events a contract of a role may log.
 pub(crate) fn of_role(role: &str) -> &'static [&'static [&'static str]] {
     match role {
