@@ -68,14 +68,16 @@ impl Register {
                 *supply -= transfer.amount;
             }
             register.totals.operations += u64::from(transfer.from == NOBODY || transfer.to == NOBODY);
-            let moves = transfer.amount != 0 && transfer.from != transfer.to;
+            if transfer.amount == 0 || transfer.from == transfer.to {
+                continue;
+            }
             if transfer.from != NOBODY {
                 let key = (token, chain.holder(transfer.from));
-                register.touched(key, block, moves, |balance| balance - transfer.amount);
+                register.changed(key, block, |balance| balance - transfer.amount);
             }
             if transfer.to != NOBODY {
                 let key = (token, chain.holder(transfer.to));
-                register.touched(key, block, moves, |balance| balance + transfer.amount);
+                register.changed(key, block, |balance| balance + transfer.amount);
             }
         }
         for ((token, _), position) in &register.positions {
@@ -84,16 +86,14 @@ impl Register {
         register
     }
 
-    /// A wallet that any transfer names has a row; one whose balance changes has one more in the past.
-    fn touched(&mut self, key: (Address, Address), block: u64, moves: bool, change: impl Fn(u128) -> u128) {
+    /// A wallet has a row from the first change of its balance on, and one in its past for each.
+    fn changed(&mut self, key: (Address, Address), block: u64, change: impl Fn(u128) -> u128) {
         let new = Position { balance: 0, first_block: block, updated_block: block };
         let position = self.positions.entry(key).or_insert(new);
-        if moves {
-            position.balance = change(position.balance);
-            position.updated_block = block;
-            self.totals.changes += 1;
-            self.totals.balances += position.balance;
-        }
+        position.balance = change(position.balance);
+        position.updated_block = block;
+        self.totals.changes += 1;
+        self.totals.balances += position.balance;
     }
 
     /// How many wallets have a row.

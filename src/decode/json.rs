@@ -3,7 +3,6 @@
 
 use alloy::dyn_abi::DynSolValue;
 use alloy::hex;
-use alloy::primitives::{I256, U256};
 use serde_json::{Value as Json, json};
 
 use super::text;
@@ -15,35 +14,29 @@ const ELEMENTS_MAX: usize = 1024;
 /// Most bits that every JSON reader keeps exact.
 const EXACT_BITS: usize = 48;
 
-/// One parameter.
-pub fn parameter(value: &DynSolValue) -> Json {
-    match value {
+/// One parameter; `None` where its word is no value of its type: only a contract that was not compiled logs that, and
+/// nobody can say what it meant.
+pub fn parameter(value: &DynSolValue) -> Option<Json> {
+    Some(match value {
         DynSolValue::Bool(value) => json!(value),
-        DynSolValue::Uint(word, bits) => match (lowest(*word, *bits), *bits) {
-            (value, ..=EXACT_BITS) => json!(value.to::<u64>()),
-            (value, _) => json!(value.to_string()),
-        },
-        DynSolValue::Int(word, bits) => {
-            let unused = 256 - *bits;
-            let value = I256::from_raw(word.into_raw() << unused).asr(unused);
-            if *bits <= EXACT_BITS { json!(value.as_i64()) } else { json!(value.to_string()) }
+        DynSolValue::Uint(value, bits) if *bits <= EXACT_BITS => {
+            json!(u64::try_from(*value).ok().filter(|value| value >> bits == 0)?)
         }
+        DynSolValue::Uint(value, bits) => json!((value.bit_len() <= *bits).then(|| value.to_string())?),
+        DynSolValue::Int(value, bits) if *bits <= EXACT_BITS => {
+            let value = i64::try_from(*value).ok()?;
+            json!(Some(value).filter(|value| (value >> (bits - 1)) + i64::from(*value < 0) == 0)?)
+        }
+        DynSolValue::Int(value, _) => json!(value.to_string()),
         DynSolValue::Address(value) => json!(hex::encode_prefixed(value)),
         DynSolValue::FixedBytes(value, size) => json!(hex::encode_prefixed(&value[..*size])),
         DynSolValue::Function(value) => json!(hex::encode_prefixed(value.as_slice())),
         DynSolValue::Bytes(value) => bytes(value),
         DynSolValue::String(value) => json!(text::storable(value.as_bytes(), text::LONG_MAX)),
         DynSolValue::Array(values) | DynSolValue::FixedArray(values) | DynSolValue::Tuple(values) => {
-            Json::Array(values.iter().take(ELEMENTS_MAX).map(parameter).collect())
+            Json::Array(values.iter().take(ELEMENTS_MAX).map(parameter).collect::<Option<_>>()?)
         }
-    }
-}
-
-/// The bits that an integer's type has. A contract may log any word in its place; alloy hands the word on whole, while
-/// our bindings read these bits.
-fn lowest(word: U256, bits: usize) -> U256 {
-    let unused = 256 - bits;
-    (word << unused) >> unused
+    })
 }
 
 fn bytes(value: &[u8]) -> Json {
@@ -55,27 +48,26 @@ fn bytes(value: &[u8]) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::{I256, U256};
+
     use super::*;
 
-    /// A country of `2^256 - 1` once ended the process, and with it every other contract's index.
     #[test]
-    fn an_integer_is_read_in_the_bits_of_its_type() {
-        let max = U256::MAX;
-        let dirty = (max << 16) | U256::from(528);
-        for (value, shown) in [
-            (DynSolValue::Uint(max, 8), json!(255)),
-            (DynSolValue::Uint(dirty, 16), json!(528)),
-            (DynSolValue::Uint(max, 48), json!(281_474_976_710_655_u64)),
-            (DynSolValue::Uint(max, 56), json!("72057594037927935")),
-            (DynSolValue::Uint(max, 256), json!(max.to_string())),
-            (DynSolValue::Int(I256::from_raw(dirty), 16), json!(528)),
-            (DynSolValue::Int(I256::from_raw(max), 8), json!(-1)),
-            (DynSolValue::Int(I256::from_raw(U256::from(0x80)), 8), json!(-128)),
-            (DynSolValue::Int(I256::MAX, 48), json!(-1)),
-            (DynSolValue::Int(I256::MIN, 64), json!("0")),
-            (DynSolValue::Int(I256::MIN, 256), json!(I256::MIN.to_string())),
-        ] {
-            assert_eq!(parameter(&value), shown, "{value:?}");
-        }
+    fn an_integer_that_its_type_cannot_hold_is_no_value() {
+        let uint = |value: u64, bits| parameter(&DynSolValue::Uint(U256::from(value), bits));
+        assert_eq!(uint(255, 8), Some(json!(255)));
+        assert_eq!(uint(256, 8), None);
+        assert_eq!(uint(1 << 47, 48), Some(json!(1_u64 << 47)));
+        assert_eq!(parameter(&DynSolValue::Uint(U256::MAX, 16)), None);
+        assert_eq!(parameter(&DynSolValue::Uint(U256::MAX, 128)), None);
+        assert_eq!(parameter(&DynSolValue::Uint(U256::MAX, 256)), Some(json!(U256::MAX.to_string())));
+        let int = |value: i64, bits| parameter(&DynSolValue::Int(I256::try_from(value).expect("fits"), bits));
+        assert_eq!(int(-128, 8), Some(json!(-128)));
+        assert_eq!((int(128, 8), int(-129, 8)), (None, None));
+        assert_eq!(int(i64::MIN, 256), Some(json!(i64::MIN.to_string())));
+        assert_eq!(parameter(&DynSolValue::Int(I256::MIN, 24)), None);
+        let list =
+            DynSolValue::Array(vec![DynSolValue::Uint(U256::from(7), 8), DynSolValue::Uint(U256::MAX, 8)]);
+        assert_eq!(parameter(&list), None);
     }
 }

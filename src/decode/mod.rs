@@ -172,7 +172,7 @@ fn parameters(event: &Event, log: &RawLog) -> Option<Json> {
         while named.contains_key(&name) {
             name.push('_');
         }
-        named.insert(name, json::parameter(value));
+        named.insert(name, json::parameter(value)?);
     }
     Some(Json::Object(named))
 }

@@ -201,7 +201,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             let transaction = entry.log.transaction_hash;
             let mut latest = Vec::new();
             for (address, role) in announcements(entry.role, fact) {
-                if self.role_of(assembly, address).is_some() {
+                // Who is given two roles by one log has the first, in `contracts` as in `asset_events`.
+                let is_given = latest.iter().any(|(given, _)| *given == address);
+                if is_given || self.role_of(assembly, address).is_some() {
                     continue;
                 }
                 let is_new = assembly.deployed.contains(&(transaction, address));

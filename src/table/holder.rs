@@ -56,6 +56,13 @@ table! {
     }
 }
 
+impl AssetHolder {
+    /// Whether the wallet holds nothing and nothing of it is frozen.
+    fn is_empty(&self) -> bool {
+        self.balance.is_zero() && self.frozen.is_zero() && !self.wallet_frozen
+    }
+}
+
 impl Fold {
     fn holder(&mut self, entry: &Entry, asset: &Asset, wallet: Address) -> Result<AssetHolder, Missing> {
         let key = AssetHolderKey { chain_id: self.chain_id(), asset_id: asset.id, holder: wallet };
@@ -142,6 +149,7 @@ impl Fold {
             if is(Mutant::SelfTransferCredited) {
                 holder.balance = holder.balance.plus(amount);
             }
+            asset.negative_balance |= holder.balance.minus(amount).is_negative();
             self.position_changed(entry, &mut asset, holder, false)?;
         }
         asset.exceeds_uint256 |= asset.total_supply.exceeds_uint256();
@@ -182,6 +190,10 @@ impl Fold {
         mut holder: AssetHolder,
         changed: bool,
     ) -> Result<(), Missing> {
+        // Anybody can name any wallet in a transfer of nothing: that makes nobody a holder.
+        if !changed && holder.is_empty() {
+            return Ok(());
+        }
         let was_counted = self.counted(asset, &holder)?;
         match (was_counted, !holder.balance.is_zero()) {
             (false, true) => asset.holder_count += 1,

@@ -2,7 +2,8 @@
 //!
 //! A T-REX forced transfer logs a plain `Transfer`. What tells it from the holder's own is, in this order: an
 //! `Approval` by the giver in the same transaction (an allowance transfer), a `RecoverySuccess` for the pair (a
-//! recovery), or the transaction's call data where it calls the token itself. Else it is undetermined, never guessed.
+//! recovery), or the transaction's call data where it calls the token itself and asks for just this transfer: a module
+//! that the call passes through may force another. Else it is undetermined, never guessed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,7 +15,7 @@ use super::event::{TransactionInput, TransactionInputKey};
 use super::fold::Fold;
 use super::rows::Missing;
 use crate::amount::Amount;
-use crate::decode::calls::{TokenCall, token_call};
+use crate::decode::calls::token_call;
 use crate::fact::{Entry, Fact, Link, Role};
 use crate::id::fact_id;
 use crate::row::{Table, Time};
@@ -298,17 +299,18 @@ impl Told {
 
 fn kind(entry: &Entry, told: &Told, input: Option<&TransactionInput>) -> Kind {
     match entry.fact() {
-        Some(Fact::Transferred { from, to, .. }) => match (from.is_zero(), to.is_zero()) {
+        Some(Fact::Transferred { from, to, amount }) => match (from.is_zero(), to.is_zero()) {
             (true, _) => Kind::Mint,
             (false, true) => Kind::Burn,
             (false, false) if told.recovered_identity(*from, *to).is_some() => Kind::Recovery,
             (false, false) if entry.role != Role::TrexToken || told.approved.contains(from) => Kind::Transfer,
             (false, false) => match input
                 .filter(|input| input.to_address == Some(entry.log.address))
-                .and_then(|input| token_call(&input.input))
+                .and_then(|input| token_call(&input.input).map(|call| (input.from_address, call)))
+                .filter(|(caller, call)| call.asks_for(*caller, *from, *to, *amount))
             {
-                Some(TokenCall::Forced) => Kind::ForcedTransfer,
-                Some(TokenCall::Own) => Kind::Transfer,
+                Some((_, call)) if call.forced => Kind::ForcedTransfer,
+                Some(_) => Kind::Transfer,
                 None => Kind::UndeterminedTransfer,
             },
         },

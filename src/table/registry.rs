@@ -116,6 +116,10 @@ impl Fold {
         old: Address,
         new: Address,
     ) -> Result<(), Missing> {
+        // Whichever wallet it was: it has the identity that it had.
+        if old == new {
+            return Ok(());
+        }
         let candidates = self.wallets_of(entry, old)?;
         let wallet = match candidates.as_slice() {
             [only] => Some(*only),

@@ -209,6 +209,10 @@ fn model(of: Verdict) -> (BTreeMap<Address, Amount>, Amount) {
         }
         let (from, to) = (Address::from_word(case.topics[1]), Address::from_word(case.topics[2]));
         let amount = Amount::from(U256::from_be_slice(&case.data[..32]));
+        // Nothing moves, so nobody becomes a holder.
+        if from == to || amount.is_zero() {
+            continue;
+        }
         if from.is_zero() {
             supply = supply.plus(amount);
         } else {

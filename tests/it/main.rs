@@ -6,6 +6,7 @@ mod converge;
 mod hostile;
 mod input;
 mod operate;
+mod oracle;
 mod processes;
 mod properties;
 mod prove;

@@ -109,7 +109,13 @@ impl Forger {
     fn transaction(&mut self, logs: Vec<NewLog>) -> NewTransaction {
         let (from, to, amount) = (self.address(), self.address(), U256::from(7));
         let input = calls::forcedTransferCall { from, to, amount }.abi_encode().into();
-        NewTransaction { from: self.address(), to: Some(self.address()), input, logs, ..NewTransaction::default() }
+        NewTransaction {
+            from: self.address(),
+            to: Some(self.address()),
+            input,
+            logs,
+            ..NewTransaction::default()
+        }
     }
 }
 

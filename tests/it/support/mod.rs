@@ -4,6 +4,7 @@ pub mod command;
 pub mod ddl;
 pub mod fragile;
 pub mod liar;
+pub mod noise;
 pub mod process;
 pub mod proxy;
 pub mod real;

@@ -18,6 +18,7 @@ pub mod events;
 pub mod executor;
 pub mod faults;
 pub mod faulty_store;
+pub mod independent;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 pub mod named;

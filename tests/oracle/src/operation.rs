@@ -1,0 +1,93 @@
+//! What was done to a token beyond plain transfers.
+
+use alloy::primitives::Address;
+use serde_json::Value;
+
+use crate::events::Event;
+use crate::row::{Here, Row, hex, number, row};
+use crate::transfer;
+
+/// What an operation is about; what is left out is null.
+#[derive(Default)]
+struct Parts {
+    from: Option<Address>,
+    to: Option<Address>,
+    amount: Option<Value>,
+    by: Option<Address>,
+}
+
+/// The kind of thing that a token's event did, and its row where it is more than a plain transfer.
+///
+/// `first_log` is the index of the token's first log in the transaction: by it the row names its transaction.
+pub(crate) fn of(
+    role: &str,
+    here: Here<'_>,
+    event: &Event,
+    first_log: &Value,
+) -> Option<(&'static str, Option<Row>)> {
+    let address = |name: &str| Some(event.address(name));
+    let amount = |name: &str| Some(number(event.number(name)));
+    let (kind, parts) = match event.name {
+        "Transfer" => {
+            let (from, to) = (event.address("from"), event.address("to"));
+            let units = amount("value");
+            if from.is_zero() {
+                ("mint", Parts { to: Some(to), amount: units, ..Parts::default() })
+            } else if to.is_zero() {
+                ("burn", Parts { from: Some(from), amount: units, ..Parts::default() })
+            } else {
+                let kind = transfer::kind(role, here, event);
+                if kind == "transfer" {
+                    return Some((kind, None));
+                }
+                (kind, Parts { from: Some(from), to: Some(to), amount: units, by: None })
+            }
+        }
+        "RecoverySuccess" => {
+            let (lost, new) = (event.address("_lostWallet"), event.address("_newWallet"));
+            if transfer::moved(role, here, lost, new) {
+                return Some(("recovery", None));
+            }
+            ("recovery", Parts { from: Some(lost), to: Some(new), ..Parts::default() })
+        }
+        "AddressFrozen" => {
+            let kind = if event.flag("_isFrozen") { "freeze_wallet" } else { "unfreeze_wallet" };
+            (kind, Parts { to: address("_userAddress"), by: address("_owner"), ..Parts::default() })
+        }
+        "TokensFrozen" | "TokensUnfrozen" => {
+            let kind = if event.name == "TokensFrozen" { "freeze_amount" } else { "unfreeze_amount" };
+            (kind, Parts { to: address("_userAddress"), amount: amount("_amount"), ..Parts::default() })
+        }
+        "Paused" => ("pause", Parts { by: address("_userAddress"), ..Parts::default() }),
+        "Unpaused" => ("unpause", Parts { by: address("_userAddress"), ..Parts::default() }),
+        "AgentAdded" => ("add_agent", Parts { to: address("_agent"), ..Parts::default() }),
+        "AgentRemoved" => ("remove_agent", Parts { from: address("_agent"), ..Parts::default() }),
+        "OwnershipTransferred" => {
+            let (from, to) = (address("previousOwner"), address("newOwner"));
+            ("transfer_ownership", Parts { from, to, ..Parts::default() })
+        }
+        "IdentityRegistryAdded" => ("set_identity_registry", Parts::default()),
+        "ComplianceAdded" => ("set_compliance", Parts::default()),
+        "UpdatedTokenInformation" => ("update_information", Parts::default()),
+        "Approval" => return Some(("approve", None)),
+        _ => return None,
+    };
+    let null = || Value::Null;
+    let row = row! {
+        "chain_id" => here.chain_id,
+        "block_number" => here.number(),
+        "log_index" => here.index(),
+        "part" => 0,
+        "asset_id" => hex(here.log.address),
+        "transaction_id" => format!("{}:{first_log}", here.block.number),
+        "operation_type" => kind,
+        "from_address" => parts.from.map(hex),
+        "to_address" => parts.to.map(hex),
+        "amount" => parts.amount.unwrap_or_else(null),
+        "executed_by" => parts.by.or_else(|| transfer::sender(role, here)).map(hex),
+        "executed_at" => here.at(),
+        "block_hash" => hex(here.block.hash),
+        "transaction_hash" => here.transaction(),
+    };
+    Some((kind, Some(row)))
+}
