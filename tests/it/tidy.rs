@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("amount", &[]),
     ("block", &[]),
     ("id", &[]),
+    ("pace", &[]),
     ("retry", &[]),
     ("embedded", &[]),
     ("row", &["amount", "block"]),
@@ -18,18 +19,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("discovery", &["fact"]),
     ("decode", &["block", "fact"]),
     ("table", &["amount", "block", "decode", "discovery", "fact", "id", "row", "source"]),
-    ("rpc", &["block", "retry", "source"]),
+    ("rpc", &["block", "pace", "retry", "source"]),
+    ("providers", &["block", "pace", "proof", "source"]),
     ("store", &["amount", "block", "proof", "row", "table"]),
     ("sync", &["block", "decode", "discovery", "fact", "id", "proof", "row", "source", "store", "table"]),
     ("execute", &["block", "decode", "source", "store", "sync"]),
-    ("observe", &["fact", "table"]),
+    ("observe", &["fact", "providers", "rpc", "table"]),
     ("daemon", &["decode", "execute", "observe", "retry", "source", "store", "sync"]),
-    ("config", &["decode", "fact", "rpc", "sync"]),
+    ("config", &["decode", "fact", "providers", "rpc", "sync"]),
     (
         "cli",
         &[
-            "block", "config", "daemon", "decode", "embedded", "execute", "fact", "observe", "row", "rpc",
-            "source", "store", "sync",
+            "block", "config", "daemon", "decode", "embedded", "execute", "fact", "observe", "providers", "retry",
+            "row", "rpc", "source", "store", "sync",
         ],
     ),
 ];
@@ -37,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Words that only some modules may contain.
 const WORDS: &[(&str, &[&str])] = &[
     ("sqlx::", &["store", "embedded", "config", "cli", "daemon"]),
-    ("tokio::", &["rpc", "store", "embedded", "observe", "daemon", "cli"]),
+    ("tokio::", &["rpc", "providers", "store", "embedded", "observe", "daemon", "cli"]),
     ("SystemTime::now", &["observe", "cli", "rpc", "embedded"]),
     ("std::env", &["config", "embedded", "cli"]),
 ];
