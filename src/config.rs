@@ -229,7 +229,20 @@ impl Config {
         let abis = entries::abis(&raw.take(key::ABI), &mut effective, &mut errors);
         let claim_expiry = entries::claim_expiry(&raw.take(key::CLAIM_TOPIC), &mut effective, &mut errors);
         ConfigErrors::none_of(errors)?;
-        Ok(Self { chain, rpc, providers, rules, database, proof, http, log, contracts, abis, claim_expiry, effective })
+        Ok(Self {
+            chain,
+            rpc,
+            providers,
+            rules,
+            database,
+            proof,
+            http,
+            log,
+            contracts,
+            abis,
+            claim_expiry,
+            effective,
+        })
     }
 }
 

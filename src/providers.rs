@@ -30,9 +30,7 @@ pub use probe::{Capabilities, Finding, Need};
 pub use standing::{Confined, Standing};
 
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
-use crate::source::{
-    CallAnswer, CallRequest, SecondOpinion, Source, SourceError, Traffic, View, Witnesses,
-};
+use crate::source::{CallAnswer, CallRequest, SecondOpinion, Source, SourceError, Traffic, View, Witnesses};
 use health::{Fault, Health};
 
 /// What is known of the providers.
@@ -119,7 +117,7 @@ impl<S: Source, C: Clock> Providers<S, C> {
             alias: self.sources[i].alias(),
             pinned: i == pinned,
             score: (health.score * 100.0).round() / 100.0,
-            quarantine: health.quarantine(now).map(|quarantine| Confined {
+            quarantine: health.confined(now).map(|quarantine| Confined {
                 trouble: quarantine.trouble,
                 reason: quarantine.reason.clone(),
                 seconds_left: (quarantine.until.saturating_sub(now)).as_secs(),
@@ -252,7 +250,11 @@ impl<S: Source, C: Clock> Providers<S, C> {
             (state.pinned, shown.is_some_and(|head| number <= head))
         };
         if is_shown {
-            self.failed(pinned, Fault::Gone, &format!("block {number} is below its head, and it does not give it"));
+            self.failed(
+                pinned,
+                Fault::Gone,
+                &format!("block {number} is below its head, and it does not give it"),
+            );
         }
     }
 }
@@ -260,7 +262,10 @@ impl<S: Source, C: Clock> Providers<S, C> {
 impl<S: Source, C: Clock> fmt::Debug for Providers<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let aliases: Vec<String> = self.sources.iter().map(Source::alias).collect();
-        f.debug_struct("Providers").field("aliases", &aliases).field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("Providers")
+            .field("aliases", &aliases)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
     }
 }
 

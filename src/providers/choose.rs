@@ -52,7 +52,8 @@ pub fn lagging(all: &mut [Health], now: Duration, rules: &Rules) -> Vec<(usize, 
     let mut found = Vec::new();
     for i in 0..all.len() {
         let Some(mine) = all[i].heard.filter(|_| all[i].quarantine(now).is_none()) else { continue };
-        let others = all.iter().enumerate().filter(|(other, health)| *other != i && !health.is_distrusted(now));
+        let others =
+            all.iter().enumerate().filter(|(other, health)| *other != i && !health.is_distrusted(now));
         let earlier = others.filter_map(|(_, other)| other.heard).filter(|heard| heard.at <= mine.at);
         let Some(best) = earlier.max_by_key(|heard| heard.view.head.id.number) else { continue };
         let (head, best_head) = (mine.view.head, best.view.head);

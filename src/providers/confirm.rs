@@ -18,7 +18,11 @@ const QUORUM_STEPS: u64 = 32;
 impl<S: Source, C: Clock> Providers<S, C> {
     /// What a provider shows, as far as the others do not contradict it; nothing when they outvote it, or when too few of
     /// them have its head.
-    pub(super) async fn confirmed(&self, choice: usize, answered: &[usize]) -> Result<Option<View>, SourceError> {
+    pub(super) async fn confirmed(
+        &self,
+        choice: usize,
+        answered: &[usize],
+    ) -> Result<Option<View>, SourceError> {
         let Some(mut view) = self.state().all[choice].heard.map(|heard| heard.view) else { return Ok(None) };
         if self.is_alone() {
             return Ok(Some(view));
@@ -58,13 +62,17 @@ impl<S: Source, C: Clock> Providers<S, C> {
         };
         for number in (top.saturating_sub(QUORUM_STEPS)..=top).rev() {
             let Some(header) = self.header_of(choice, number).await else { break };
-            let having = others.iter().filter(|(_, top)| *top >= number).map(|(i, _)| self.hash_of(*i, number));
+            let having =
+                others.iter().filter(|(_, top)| *top >= number).map(|(i, _)| self.hash_of(*i, number));
             let hashes = join_all(having).await;
             if 1 + hashes.iter().filter(|hash| **hash == Some(header.id.hash)).count() >= wanted {
                 return Ok(header);
             }
         }
-        Err(refused(format!("too few others have the chain of {} below block {top}", self.sources[choice].alias())))
+        Err(refused(format!(
+            "too few others have the chain of {} below block {top}",
+            self.sources[choice].alias()
+        )))
     }
 
     /// The newest final block of a provider that no other contradicts; nothing when it is outvoted.
@@ -94,7 +102,8 @@ impl<S: Source, C: Clock> Providers<S, C> {
                 }
                 Vote::Outvoted(few) => {
                     for &i in &few {
-                        let reason = format!("its final block {number} is not the one that most providers have");
+                        let reason =
+                            format!("its final block {number} is not the one that most providers have");
                         self.put_aside(i, Trouble::Forked, reason);
                     }
                     if few.contains(&choice) {
@@ -110,7 +119,8 @@ impl<S: Source, C: Clock> Providers<S, C> {
     fn witnesses_to_finality(&self, choice: usize, own: BlockId) -> Vec<(usize, u64)> {
         let now = self.clock.now();
         let state = self.state();
-        let others = state.all.iter().enumerate().filter(|(i, health)| *i != choice && !health.is_distrusted(now));
+        let others =
+            state.all.iter().enumerate().filter(|(i, health)| *i != choice && !health.is_distrusted(now));
         let fresh = others.filter_map(|(i, health)| {
             let good_for = health.look_every(&self.rules).saturating_add(self.rules.answer_patience);
             let heard = health.heard.filter(|heard| now.saturating_sub(heard.at) <= good_for)?;
@@ -126,7 +136,10 @@ impl<S: Source, C: Clock> Providers<S, C> {
         let (agreed, genesis) = {
             let mut state = self.state();
             if !std::mem::replace(&mut state.disputed, true) {
-                tracing::error!(number, "the providers have different final blocks: nothing is final until they agree");
+                tracing::error!(
+                    number,
+                    "the providers have different final blocks: nothing is final until they agree"
+                );
             }
             (state.agreed, state.genesis)
         };

@@ -14,7 +14,7 @@ const FAILURE: f64 = 0.5;
 const GONE: f64 = 0.9;
 const SUCCESS: f64 = 0.1;
 /// Strikes that lead to quarantine, and how long one is remembered.
-const STRIKES_MAX: f64 = 3.0;
+const STRIKES_MAX: f64 = 2.5;
 const STRIKE_LASTS: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -145,6 +145,8 @@ pub struct Health {
     struck_at: Duration,
     last_trouble: Option<Duration>,
     quarantine: Option<Quarantine>,
+    /// It was left alone and has not answered since: the next fault is one too many.
+    is_on_trial: bool,
     /// Of errors and of integrity: how often in a row, and when the last one ended.
     repeats: [(u32, Duration); 2],
     /// The last look that was answered.
@@ -172,6 +174,7 @@ impl Health {
             struck_at: Duration::ZERO,
             last_trouble: None,
             quarantine: None,
+            is_on_trial: false,
             repeats: [(0, Duration::ZERO); 2],
             heard: None,
             behind: None,
@@ -206,7 +209,7 @@ impl Health {
             self.last_trouble = Some(now);
             self.identity = None;
         }
-        self.strikes >= STRIKES_MAX
+        self.strikes >= STRIKES_MAX || (self.is_on_trial && fault != Fault::Gone)
     }
 
     /// Leaves it alone for a while, longer with each time; a graver trouble is not shortened by a lighter one.
@@ -220,6 +223,7 @@ impl Health {
         let until = now + length;
         *repeats = (repeats.0.saturating_add(1), until);
         self.strikes = 0.0;
+        self.is_on_trial = true;
         self.score *= FAILURE;
         self.last_trouble = Some(now);
         self.identity = None;
@@ -234,11 +238,17 @@ impl Health {
     /// It was asked for want of a better one, and answered: mere errors are over.
     pub fn pardon(&mut self) {
         self.quarantine = self.quarantine.take().filter(|quarantine| quarantine.trouble != Trouble::Errors);
+        self.is_on_trial &= self.quarantine.is_some();
     }
 
     /// Why it is left alone now, if it is.
     pub fn quarantine(&self, now: Duration) -> Option<&Quarantine> {
         self.quarantine.as_ref().filter(|quarantine| quarantine.until > now)
+    }
+
+    /// Why it was left alone, until it answers again: for people.
+    pub fn confined(&self, now: Duration) -> Option<&Quarantine> {
+        self.quarantine.as_ref().filter(|quarantine| quarantine.until > now || self.is_on_trial)
     }
 
     /// Whether nothing that it says counts now.
@@ -254,6 +264,7 @@ impl Health {
     /// It was looked at.
     pub fn heard(&mut self, now: Duration, view: View) {
         self.heard = Some(Heard { at: now, view });
+        self.is_on_trial &= self.quarantine(now).is_some();
         self.vote = None;
         self.went_well();
     }

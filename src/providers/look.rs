@@ -84,10 +84,12 @@ impl<S: Source, C: Clock> Providers<S, C> {
         match self.begin().await {
             Ok((chain_id, _)) => Ok(chain_id),
             Err(error) => {
-                // All that answer are of another chain: the caller knows what to make of it.
+                // When all of them are of another chain, the caller knows what to make of it.
                 let state = self.state();
-                let others = state.all.iter().filter_map(|health| health.identity);
-                others.map(|identity| identity.0).find(|id| Some(*id) != state.chain_id).ok_or(error)
+                let ids = state.all.iter().map(|health| health.identity.map(|identity| identity.0));
+                let ids: Option<Vec<u64>> = ids.collect();
+                let strange = ids.filter(|ids| ids.iter().all(|id| Some(*id) != state.chain_id));
+                strange.and_then(|ids| ids.first().copied()).ok_or(error)
             }
         }
     }
@@ -214,8 +216,10 @@ impl<S: Source, C: Clock> Providers<S, C> {
         {
             let mut guard = self.state();
             let state: &mut State = &mut guard;
-            let said: Vec<(u64, Option<B256>)> =
-                answered.iter().filter_map(|&i| Some((state.all[i].identity?.0, state.all[i].identity?.1))).collect();
+            let said: Vec<(u64, Option<B256>)> = answered
+                .iter()
+                .filter_map(|&i| Some((state.all[i].identity?.0, state.all[i].identity?.1)))
+                .collect();
             let ids: Vec<u64> = said.iter().map(|(id, _)| *id).collect();
             state.chain_id = state.chain_id.or(choose::majority(&ids));
             let ours = |(id, genesis): &(u64, Option<B256>)| genesis.filter(|_| Some(*id) == state.chain_id);
@@ -261,7 +265,11 @@ impl<S: Source, C: Clock> Providers<S, C> {
         let fit: Vec<usize> =
             answered.iter().copied().filter(|&i| state.all[i].quarantine(now).is_none()).collect();
         let choice = choose::choose(&state.all, &fit, state.pinned, now, &self.rules);
-        if wave == Wave::Any { choice.or_else(|| choose::least_bad(&state.all, answered, now)) } else { choice }
+        if wave == Wave::Any {
+            choice.or_else(|| choose::least_bad(&state.all, answered, now))
+        } else {
+            choice
+        }
     }
 
     /// From now on this one answers; its chain's id.
@@ -301,7 +309,10 @@ impl<S: Source, C: Clock> Providers<S, C> {
                 words.push(format!("{alias} is left alone: {}", quarantine.reason));
             }
         }
-        let provider = if self.is_alone() { self.sources[0].alias() } else { "no provider".to_owned() };
+        let provider = match self.sources.as_slice() {
+            [only] => only.alias(),
+            several => format!("all {} providers", several.len()),
+        };
         SourceError::Unavailable { provider, method: "eth_getBlockByNumber", reason: words.join("; ") }
     }
 }

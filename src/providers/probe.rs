@@ -269,7 +269,10 @@ pub fn judge(samples: &Samples) -> Capabilities {
         receipts,
         logs_by_hash,
         calls_by_hash,
-        history: samples.history.as_ref().map_or_else(|| unknown("no start block is configured"), Finding::of),
+        history: samples
+            .history
+            .as_ref()
+            .map_or_else(|| unknown("no start block is configured"), Finding::of),
         state: match &samples.state {
             None => unknown("no start block is configured"),
             Some(Ok(None)) => Finding::No("no state at the start block".to_owned()),
@@ -282,7 +285,8 @@ pub fn judge(samples: &Samples) -> Capabilities {
 fn judge_blocks(blocks: &[Sample]) -> [Finding; 3] {
     let unknown = |reason: &str| Finding::Unknown(reason.to_owned());
     let mut headers = unknown("there is no block yet");
-    let (mut receipts, mut logs_by_hash) = (unknown("no sample has transactions"), unknown("no sample has logs"));
+    let (mut receipts, mut logs_by_hash) =
+        (unknown("no sample has transactions"), unknown("no sample has logs"));
     for sample in blocks {
         let proved = match proof::header(&sample.sealed) {
             Ok(proved) => proved,
@@ -311,7 +315,9 @@ fn judge_blocks(blocks: &[Sample]) -> [Finding; 3] {
                     && listed.iter().zip(&proved).all(|(one, other)| one.same_as(other));
                 let number = sample.sealed.header.id.number;
                 match (same, proved.is_empty()) {
-                    (false, _) => Finding::No(format!("the logs of block {number} are not those of its receipts")),
+                    (false, _) => {
+                        Finding::No(format!("the logs of block {number} are not those of its receipts"))
+                    }
                     (true, true) => continue,
                     (true, false) => Finding::Yes,
                 }

@@ -83,11 +83,12 @@ impl Client {
 
     /// What was asked so far.
     pub fn traffic(&self) -> Traffic {
-        let batches = match (self.takes_batches.load(Ordering::Relaxed), self.one_by_one.load(Ordering::Relaxed)) {
-            (_, true) => Some(false),
-            (true, false) => Some(true),
-            (false, false) => None,
-        };
+        let batches =
+            match (self.takes_batches.load(Ordering::Relaxed), self.one_by_one.load(Ordering::Relaxed)) {
+                (_, true) => Some(false),
+                (true, false) => Some(true),
+                (false, false) => None,
+            };
         Traffic { requests: self.requests.load(Ordering::Relaxed), batches }
     }
 

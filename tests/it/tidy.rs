@@ -30,8 +30,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "block", "config", "daemon", "decode", "embedded", "execute", "fact", "observe", "providers", "retry",
-            "row", "rpc", "source", "store", "sync",
+            "block",
+            "config",
+            "daemon",
+            "decode",
+            "embedded",
+            "execute",
+            "fact",
+            "observe",
+            "providers",
+            "retry",
+            "row",
+            "rpc",
+            "source",
+            "store",
+            "sync",
         ],
     ),
 ];
