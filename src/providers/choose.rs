@@ -28,7 +28,7 @@ pub fn choose(all: &[Health], fit: &[usize], pinned: usize, now: Duration, rules
     let preferred = fit.iter().copied().filter(|&i| {
         i < pinned
             && proves_nothing(i) <= proves_nothing(pinned)
-            && all[i].is_calm(now, rules.return_after)
+            && all[i].is_calm(now, rules)
             && all[i].score + MARGIN >= all[pinned].score
     });
     Some(preferred.min().unwrap_or(pinned))

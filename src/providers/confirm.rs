@@ -42,14 +42,16 @@ impl<S: Source, C: Clock> Providers<S, C> {
         head: Header,
         answered: &[usize],
     ) -> Result<Header, SourceError> {
-        let others: Vec<(usize, u64)> = {
+        let (others, own) = {
             let (state, now) = (self.state(), self.clock.now());
-            let heads = answered.iter().copied().filter(|&i| i != choice && !state.all[i].is_distrusted(now));
-            let mut heads: Vec<(usize, u64)> = heads
+            let trusted = answered.iter().copied().filter(|&i| !state.all[i].is_distrusted(now));
+            let mut heads: Vec<(usize, u64)> = trusted
+                .clone()
+                .filter(|&i| i != choice)
                 .filter_map(|i| Some((i, state.all[i].heard?.view.head.id.number.min(head.id.number))))
                 .collect();
             heads.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
-            heads
+            (heads, trusted.filter(|&i| i == choice).count())
         };
         let wanted = self.rules.quorum;
         let refused = |what: String| SourceError::Unavailable {
@@ -57,7 +59,7 @@ impl<S: Source, C: Clock> Providers<S, C> {
             method: "eth_getBlockByNumber",
             reason: format!("{what}; {wanted} providers must have a block before it is shown (rpc.quorum)"),
         };
-        let Some((_, top)) = others.get(wanted - 2).copied() else {
+        let Some((_, top)) = others.get(wanted - own - 1).copied() else {
             return Err(refused(format!("{} of {} providers answer", answered.len(), self.sources.len())));
         };
         for number in (top.saturating_sub(QUORUM_STEPS)..=top).rev() {
@@ -65,8 +67,12 @@ impl<S: Source, C: Clock> Providers<S, C> {
             let having =
                 others.iter().filter(|(_, top)| *top >= number).map(|(i, _)| self.hash_of(*i, number));
             let hashes = join_all(having).await;
-            if 1 + hashes.iter().filter(|hash| **hash == Some(header.id.hash)).count() >= wanted {
+            let having = |wanted: Option<B256>| hashes.iter().filter(|hash| **hash == wanted).count();
+            if own + having(Some(header.id.hash)) >= wanted {
                 return Ok(header);
+            }
+            if hashes.iter().any(|hash| hash.is_some() && having(*hash) >= wanted) {
+                return Err(refused(format!("enough others have another block {number}")));
             }
         }
         Err(refused(format!(

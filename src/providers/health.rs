@@ -16,6 +16,9 @@ const SUCCESS: f64 = 0.1;
 /// Strikes that lead to quarantine, and how long one is remembered.
 const STRIKES_MAX: f64 = 2.5;
 const STRIKE_LASTS: Duration = Duration::from_secs(30);
+/// How often the time before a return doubles, and after how long without being left it is short again.
+const RETURN_DOUBLED_MAX: u32 = 6;
+const RELAPSE_FORGOTTEN: Duration = Duration::from_secs(3 * 3_600);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -149,6 +152,9 @@ pub struct Health {
     is_on_trial: bool,
     /// Of errors and of integrity: how often in a row, and when the last one ended.
     repeats: [(u32, Duration); 2],
+    /// How often in a row it was left soon after a fault.
+    left: u32,
+    left_at: Option<Duration>,
     /// The last look that was answered.
     pub heard: Option<Heard>,
     /// A block that another had and this one had not, and since when.
@@ -176,6 +182,8 @@ impl Health {
             quarantine: None,
             is_on_trial: false,
             repeats: [(0, Duration::ZERO); 2],
+            left: 0,
+            left_at: None,
             heard: None,
             behind: None,
             identity: None,
@@ -251,14 +259,27 @@ impl Health {
         self.quarantine.as_ref().filter(|quarantine| quarantine.until > now || self.is_on_trial)
     }
 
-    /// Whether nothing that it says counts now.
+    /// Whether nothing that it says counts now: until its time is over and it was looked at again.
     pub fn is_distrusted(&self, now: Duration) -> bool {
-        self.quarantine(now).is_some_and(|quarantine| quarantine.trouble.is_of_integrity())
+        self.confined(now).is_some_and(|quarantine| quarantine.trouble.is_of_integrity())
     }
 
-    /// Whether it had no fault for so long.
-    pub fn is_calm(&self, now: Duration, time: Duration) -> bool {
+    /// Whether it had no fault for so long that it is returned to: for twice as long each time it was left again.
+    pub fn is_calm(&self, now: Duration, rules: &Rules) -> bool {
+        let doubled = self.left.saturating_sub(1).min(RETURN_DOUBLED_MAX);
+        let time = rules.return_after.saturating_mul(1 << doubled);
         self.last_trouble.is_none_or(|at| now.saturating_sub(at) >= time)
+    }
+
+    /// Another is asked from now on.
+    pub fn was_left(&mut self, now: Duration, rules: &Rules) {
+        let relapsed = self.last_trouble.is_some_and(|at| now.saturating_sub(at) < rules.return_after);
+        if relapsed && self.left_at.is_some_and(|at| now.saturating_sub(at) < RELAPSE_FORGOTTEN) {
+            self.left = self.left.saturating_add(1);
+        } else {
+            self.left = u32::from(relapsed);
+        }
+        self.left_at = Some(now);
     }
 
     /// It was looked at.

@@ -28,7 +28,24 @@ fn a_failure_costs_half_and_answers_win_it_back() {
     assert!((health.score - 0.5).abs() < 1e-9);
     (0..10).for_each(|_| health.went_well());
     assert!(health.score > 0.8 && health.score < 1.0, "{}", health.score);
-    assert!(!health.is_calm(at(59), at(60)) && health.is_calm(at(60), at(60)));
+    let rules = Rules::default();
+    assert!(!health.is_calm(at(59), &rules) && health.is_calm(at(60), &rules));
+}
+
+#[test]
+fn who_was_left_again_and_again_is_returned_to_ever_later() {
+    let (mut health, mut now, rules) = (health(), at(0), Rules::default());
+    for minutes in [1, 2, 4, 8, 16, 32, 64, 64] {
+        assert!(!health.failed(now, Fault::Error));
+        health.was_left(now, &rules);
+        let calm = now + at(60 * minutes);
+        assert!(!health.is_calm(calm - at(1), &rules) && health.is_calm(calm, &rules), "{minutes}");
+        now = calm;
+    }
+    now += at(4 * 3_600);
+    assert!(!health.failed(now, Fault::Error));
+    health.was_left(now, &rules);
+    assert!(health.is_calm(now + at(60), &rules));
 }
 
 #[test]
@@ -74,9 +91,11 @@ fn integrity_is_graver_than_errors_and_is_not_cut_short_by_them() {
     health.put_aside(at(1), Trouble::Errors, "down".to_owned());
     let quarantine = health.quarantine(at(299)).expect("it still lasts");
     assert_eq!((quarantine.trouble, quarantine.reason.as_str()), (Trouble::Blamed, "wrong logs"));
-    assert!(health.is_distrusted(at(299)) && !health.is_distrusted(at(300)));
     health.pardon();
     assert!(health.quarantine(at(299)).is_some(), "an answer is no pardon for a lie");
+    assert!(health.is_distrusted(at(299)) && health.is_distrusted(at(300)), "until it was looked at again");
+    health.heard(at(300), view(1));
+    assert!(!health.is_distrusted(at(300)));
     let mut down = self::health();
     down.put_aside(at(0), Trouble::Errors, String::new());
     assert!(!down.is_distrusted(at(1)));

@@ -102,19 +102,19 @@ impl<S: Source, C: Clock> Providers<S, C> {
         let mut problems: Vec<(usize, SourceError)> = Vec::new();
         for wave in [Wave::Due, Wave::Fit, Wave::Any] {
             let now_asked = self.of_wave(wave, &asked);
-            if now_asked.is_empty() && wave != Wave::Due {
-                continue;
-            }
-            problems.extend(self.look_at(&now_asked, &mut answered).await);
-            asked.extend(now_asked);
+            asked.extend(&now_asked);
+            let is_last = self.of_wave(Wave::Fit, &asked).is_empty();
+            problems.extend(self.look_at(&now_asked, is_last, &mut answered).await);
             self.leave_those_that_lag();
-            while let Some(choice) = self.choice(wave, &answered) {
+            // With more of them answering, one that was too few before may be enough now.
+            let mut left = answered.clone();
+            while let Some(choice) = self.choice(wave, &left) {
                 match self.confirmed(choice, &answered).await {
-                    Ok(Some(view)) => return Ok((self.pin(choice, wave)?, view)),
+                    Ok(Some(view)) => return Ok((self.pin(choice, wave), view)),
                     Ok(None) => {}
                     Err(error) => problems.push((choice, error)),
                 }
-                answered.retain(|i| *i != choice);
+                left.retain(|i| *i != choice);
             }
         }
         Err(self.nobody(problems))
@@ -152,18 +152,21 @@ impl<S: Source, C: Clock> Providers<S, C> {
     }
 
     /// Looks at some at once, and keeps account of what they say; those that did not answer, with the reason.
-    async fn look_at(&self, asked: &[usize], answered: &mut Vec<usize>) -> Vec<(usize, SourceError)> {
+    /// For a slow one is waited longer when there is nobody else to ask.
+    async fn look_at(
+        &self,
+        asked: &[usize],
+        is_last: bool,
+        answered: &mut Vec<usize>,
+    ) -> Vec<(usize, SourceError)> {
         let looks: FuturesUnordered<_> =
             asked.iter().map(|&i| async move { (i, self.look(i).await) }).collect();
-        let patience = if self.is_alone() {
-            (Duration::MAX, Duration::MAX)
-        } else {
-            (self.rules.head_patience, self.rules.answer_patience)
-        };
+        let soft = self.rules.head_patience;
+        let hard = if is_last { self.rules.answer_patience } else { soft };
         let looked = if self.is_alone() {
             looks.collect().await
         } else {
-            gathered(&self.clock, patience, looks, Result::is_ok).await
+            gathered(&self.clock, (soft, hard), looks, Result::is_ok).await
         };
         let now = self.clock.now();
         self.count_requests(now);
@@ -181,7 +184,7 @@ impl<S: Source, C: Clock> Providers<S, C> {
                     continue;
                 }
                 Some(Err(error)) => error.clone(),
-                None => self.late(i, "eth_getBlockByNumber", patience.0),
+                None => self.late(i, "eth_getBlockByNumber", soft),
             };
             self.note::<()>(i, &Err(error.clone()));
             problems.push((i, error));
@@ -273,7 +276,7 @@ impl<S: Source, C: Clock> Providers<S, C> {
     }
 
     /// From now on this one answers; its chain's id.
-    fn pin(&self, choice: usize, wave: Wave) -> Result<u64, SourceError> {
+    fn pin(&self, choice: usize, wave: Wave) -> u64 {
         let mut state = self.state();
         let before = std::mem::replace(&mut state.pinned, choice);
         if wave == Wave::Any || self.is_alone() {
@@ -281,12 +284,13 @@ impl<S: Source, C: Clock> Providers<S, C> {
         }
         let chain_id = state.all[choice].identity.map(|identity| identity.0).or(state.chain_id);
         if before != choice {
+            state.all[before].was_left(self.clock.now(), &self.rules);
             state.switches += 1;
             drop(state);
             let (from, to) = (self.sources[before].alias(), self.sources[choice].alias());
             tracing::warn!(from, to, "another provider is asked from now on");
         }
-        Ok(chain_id.unwrap_or_default())
+        chain_id.unwrap_or_default()
     }
 
     /// Why no provider can be asked.

@@ -17,7 +17,7 @@ impl<S: Source, C: Clock> Providers<S, C> {
         let mut state = self.state();
         let pinned = state.pinned;
         let healthy = |(i, health): (usize, &mut super::Health)| {
-            let is_fit = i != pinned && health.quarantine(now).is_none() && !health.is_used_up(now);
+            let is_fit = i != pinned && health.confined(now).is_none() && !health.is_used_up(now);
             // Nobody's word counts whose chain was not looked at.
             (is_fit && health.identity.is_some()).then_some(i)
         };

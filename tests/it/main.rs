@@ -7,6 +7,7 @@ mod hostile;
 mod input;
 mod operate;
 mod processes;
+mod providers;
 mod queries;
 mod reorg;
 mod rpc;
