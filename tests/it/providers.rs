@@ -2,6 +2,7 @@
 //! and over sockets with the real program.
 
 mod choosing;
+mod errors;
 mod integrity;
 mod limits;
 mod lying;
