@@ -6,14 +6,25 @@ TOOLS ?= $(CURDIR)/.tools
 export ASSET_INDEXER_TOOLS := $(TOOLS)
 export SCENARIO_CONTRACTS := $(CURDIR)/tests/contracts
 
-.PHONY: demo test setup lint deploy-check bench clean
+.PHONY: demo test setup lint deploy-check simulate soak bench clean
 
 demo: setup
 	cargo build --quiet --locked --workspace
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/demo
 
 test: lint deploy-check
-	cargo test --locked --workspace --no-fail-fast
+	cargo test --locked --workspace --exclude simulation --no-fail-fast
+	$(MAKE) simulate
+
+# 2,000 seeds in memory, 100 on PostgreSQL, a death at every await of ten scenarios, everything that once failed.
+simulate: setup
+	cargo test --locked --profile simulation -p simulation
+
+SEEDS ?= 200000
+PG_SEEDS ?= 2000
+soak: setup
+	cargo run --locked --profile simulation -p simulation -- --seeds 0..$(SEEDS) --coverage
+	cargo run --locked --profile simulation -p simulation -- --seeds 0..$(PG_SEEDS) --postgres
 
 setup:
 	@tests/setup.sh
@@ -24,7 +35,7 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --config .deny.toml check licenses bans sources
-	@echo "advisories are not checked here (their database is not in a package registry): cargo deny check advisories"
+	tests/advisories.sh $(TOOLS)/bin/cargo-deny
 
 deploy-check:
 	deploy/check.sh

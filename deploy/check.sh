@@ -191,7 +191,7 @@ secrets_are_written_once() {
     mkdir "$copy" && cp "$deploy/compose/secrets.sh" "$copy/" || return 1
     RPC_URL=http://127.0.0.1:8545 "$copy/secrets.sh" && cp -r "$copy/secrets" "$copy/before" && "$copy/secrets.sh" < /dev/null \
         && diff -r "$copy/before" "$copy/secrets" && [[ $(stat -c %a "$copy/secrets") == 700 ]] \
-        && grep -Eq '^postgres://indexer:[0-9a-f]{48}@postgres:5432/asset_indexer$' "$copy/secrets/database_url" \
+        && grep -Eq '^postgres://indexer:[0-9a-f]{48}@postgres:5432/asset_indexer\?sslmode=disable$' "$copy/secrets/database_url" \
         && ! cmp -s "$copy/secrets/owner_password" "$copy/secrets/indexer_password"
 }
 

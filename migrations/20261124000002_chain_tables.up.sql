@@ -518,6 +518,7 @@ create table chain.identity_claims (
     claim_type numeric not null,
     scheme numeric not null,
     issuer chain.address not null,
+    id_matches boolean not null,
     signature bytea not null,
     signature_hash chain.hash32 not null,
     signer_key chain.hash32,
@@ -543,6 +544,7 @@ comment on column chain.identity_claims.identity_id is 'The row of identities.';
 comment on column chain.identity_claims.claim_type is 'The claim topic.';
 comment on column chain.identity_claims.scheme is 'Signature scheme; 1 is ECDSA.';
 comment on column chain.identity_claims.issuer is 'The contract whose key signed the claim.';
+comment on column chain.identity_claims.id_matches is 'Whether claim_id is what ONCHAINID makes of issuer and topic; where not, the identity runs code of its own, and the claim counts for nothing.';
 comment on column chain.identity_claims.signature is 'Signature over identity, topic and data.';
 comment on column chain.identity_claims.signature_hash is 'keccak256 of the signature: what a revocation names.';
 comment on column chain.identity_claims.signer_key is 'keccak256 of the ABI-encoded signer recovered from the signature; null where none can be.';
@@ -605,5 +607,14 @@ create index contract_links_target on chain.contract_links (chain_id, target) wh
 create index asset_permissions_account on chain.asset_permissions (account) where to_block is null;
 create index identity_links_identity on chain.identity_links (chain_id, identity) where to_block is null;
 
-grant select, insert, update, delete on all tables in schema chain to asset_indexer_writer;
+-- What happened is never changed: it is put in, and taken out again by a reorg, a rewind or a repair.
+grant select, insert, delete on
+    chain.asset_events, chain.observations, chain.transaction_inputs, chain.ownership_history,
+    chain.asset_transactions, chain.asset_operations
+to asset_indexer_writer;
+grant select, insert, update, delete on
+    chain.configured_contracts, chain.contracts, chain.contract_links, chain.assets, chain.asset_holders,
+    chain.asset_permissions, chain.registrations, chain.verification_providers, chain.required_topics,
+    chain.identities, chain.identity_links, chain.identity_keys, chain.identity_claims, chain.claim_revocations
+to asset_indexer_writer;
 grant select, insert, update, delete on ops.coverage to asset_indexer_writer;

@@ -233,7 +233,8 @@ grant execute on function ops.ensure_partitions to asset_indexer_writer;
 grant select on ops.table_classes to asset_indexer_writer, asset_indexer_reader;
 grant select, insert, update on chain.checkpoints to asset_indexer_writer;
 grant select, insert on chain.audit_trail, chain.system_events to asset_indexer_writer;
-grant select, insert, update, delete on ops.leases, ops.headers, ops.undo, ops.requests to asset_indexer_writer;
+grant select, insert, update on ops.leases, ops.requests to asset_indexer_writer;
+grant select, insert, update, delete on ops.headers, ops.undo to asset_indexer_writer;
 
 -- The daemon checks that the schema is the one it was built for.
 do $$

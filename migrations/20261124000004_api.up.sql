@@ -187,7 +187,7 @@ begin atomic
             from chain.identity_claims k
             where k.chain_id = p_chain_id and k.identity = p_identity
                 and chain.in_force(k.from_block, k.to_block, p_at_block)
-                and k.issuer || numeric_send(k.claim_type) = any (p_trusted)
+                and k.id_matches and k.issuer || numeric_send(k.claim_type) = any (p_trusted)
             offset 0
         ) c
     ) m
@@ -205,7 +205,7 @@ begin atomic
     ) v;
 end;
 comment on function chain.judge is
-'The verdict on a registered identity under the rules of a registry (chain.verification_rules), one row. For each required topic one claim has to count: in force, of an issuer trusted for the topic, not revoked, signed by a key that its issuer holds for managing (1) or signing claims (3).';
+'The verdict on a registered identity under the rules of a registry (chain.verification_rules), one row. For each required topic one claim has to count: in force, of an issuer trusted for the topic and under the id that belongs to both, not revoked, signed by a key that its issuer holds for managing (1) or signing claims (3). An identity that attests itself by code of its own, which deceives isVerified (ERC-3643 issue 101), has no such claim.';
 
 create function chain.verdicts(p_chain_id bigint, p_registry bytea default null, p_at_block bigint default null)
 returns table (registry bytea, storage bytea, wallet bytea, identity bytea, country bigint, verdict text,
@@ -224,7 +224,7 @@ begin atomic
         and (p_registry is null or l.address = p_registry);
 end;
 comment on function chain.verdicts is
-'What IdentityRegistry.isVerified (T-REX 4.1.6) answers for each registered wallet of a registry, or of all registries of the chain, at the end of a block, or now: verified, not_verified, or undetermined where the logs do not tell, with the reason. valid_now also asks that the claims have not expired by their own data, which T-REX does not look at; it is about today whatever the block. Call it in FROM.';
+'What IdentityRegistry.isVerified (T-REX 4.1.6) answers, where identities run the code of ONCHAINID, for each registered wallet of a registry, or of all registries of the chain, at the end of a block, or now: verified, not_verified, or undetermined where the logs do not tell, with the reason. valid_now also asks that the claims have not expired by their own data, which T-REX does not look at; it is about today whatever the block. Call it in FROM.';
 
 create function chain.verdict(p_chain_id bigint, p_registry bytea, p_wallet bytea, p_at_block bigint default null)
 returns table (registry bytea, storage bytea, wallet bytea, identity bytea, country bigint, verdict text,
@@ -383,7 +383,7 @@ comment on column api.asset_holders.balance_base is 'The same in base units; bel
 comment on column api.asset_holders.frozen is 'Units of the balance that the holder may not move.';
 comment on column api.asset_holders.available is 'Units that neither a partial freeze nor a freeze of the wallet holds back. A pause of the asset is not counted.';
 comment on column api.asset_holders.percentage is 'Share of the current total supply in percent, to eight places; null while there is no supply.';
-comment on column api.asset_holders.verified is 'What the asset''s identity registry says of the wallet (isVerified); null where the asset has none, or the logs do not tell. chain.verdict gives the reason.';
+comment on column api.asset_holders.verified is 'What the asset''s identity registry says of the wallet (isVerified), from claims that a trusted issuer''s key really signed: an identity whose own code attests itself is false here though isVerified may say true; null where the asset has none, or the logs do not tell. chain.verdict gives the reason.';
 comment on column api.asset_holders.country is 'ISO 3166-1 numeric, as registered.';
 comment on column api.asset_holders.identity is 'The identity the wallet is registered with.';
 comment on column api.asset_holders.identity_id is 'Its row of identities.';
@@ -479,7 +479,7 @@ select c.chain_id, c.id, i.id as identity_id, api.hex(c.identity) as identity, a
         select bool_or(coalesce(s.key_hash = c.signer_key, false) and s.purpose in (1, 3) and s.to_block is null)
         from chain.identity_keys s where s.chain_id = c.chain_id and s.identity = c.issuer
     ) as signed_by_issuer,
-    api.hex(c.issuer) as issuer, api.hex(c.claim_data) as claim_data, c.uri, c.scheme::text as scheme,
+    api.hex(c.issuer) as issuer, c.id_matches, api.hex(c.claim_data) as claim_data, c.uri, c.scheme::text as scheme,
     api.hex(c.signature) as signature, api.hex(c.signature_hash) as signature_hash, c.from_at as issued_at,
     c.expires_at, x.revoked_at, x.revoked_block, api.hex(x.transaction_hash) as revoked_in, c.to_at as ended_at,
     c.from_block, c.from_log, c.to_block, c.to_log, api.hex(c.transaction_hash) as transaction_hash,
@@ -490,7 +490,7 @@ join chain.identity_claims c on c.chain_id = i.chain_id and c.identity = i.oncha
 left join chain.claim_revocations x on x.chain_id = c.chain_id and x.issuer = c.issuer
     and x.signature_hash = c.signature_hash
 left join chain.checkpoints k on k.chain_id = c.chain_id;
-comment on view api.identity_claims is 'Claims on identities, a row per version. A claim counts today where status is valid and signed_by_issuer; whom a registry trusts is in verification_providers.';
+comment on view api.identity_claims is 'Claims on identities, a row per version. A claim counts today where status is valid, signed_by_issuer and id_matches; whom a registry trusts is in verification_providers.';
 comment on column api.identity_claims.claim_type is 'The claim topic, a 256-bit number.';
 comment on column api.identity_claims.status is 'changed or removed once the version has ended; else revoked by its issuer, expired by its own data, or valid.';
 comment on column api.identity_claims.signed_by_issuer is 'Its signer is a key that the issuer holds for managing or signing claims now; null where the issuer has no known keys.';
@@ -705,7 +705,7 @@ comment on function api.balance_at is
 
 create function api.claims_at(identity uuid, block bigint)
 returns table (claim_id text, claim_type text, issuer text, issued_at timestamptz, expires_at timestamptz,
-    revoked boolean, signed_by_issuer boolean, claim_data text, uri text, id uuid)
+    revoked boolean, signed_by_issuer boolean, id_matches boolean, claim_data text, uri text, id uuid)
 language sql stable parallel safe rows 10
 begin atomic
     select api.hex(c.claim_id), c.claim_type::text, api.hex(c.issuer), c.from_at, c.expires_at,
@@ -718,14 +718,14 @@ begin atomic
                 and chain.in_force(s.from_block, s.to_block, block))
             from chain.identity_keys s where s.chain_id = c.chain_id and s.identity = c.issuer
         ),
-        api.hex(c.claim_data), c.uri, c.id
+        c.id_matches, api.hex(c.claim_data), c.uri, c.id
     from chain.identities i
     join chain.identity_claims c on c.chain_id = i.chain_id and c.identity = i.onchain_id
         and chain.in_force(c.from_block, c.to_block, block)
     where i.id = claims_at.identity;
 end;
 comment on function api.claims_at is
-'The claims that were on an identity at the end of a block: whether their issuer had revoked them by then, and whether their signer was a key of the issuer then (null where the issuer has no known keys).';
+'The claims that were on an identity at the end of a block: whether their issuer had revoked them by then, and whether their signer was a key of the issuer then (null where the issuer has no known keys). Only a claim whose id_matches counts.';
 
 create function api.holdings(wallet text) returns setof api.asset_holders
 language sql stable parallel safe rows 10

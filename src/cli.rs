@@ -4,6 +4,7 @@ mod backfill;
 mod decode;
 mod operate;
 mod providers;
+mod redact;
 mod run;
 mod setup;
 mod status;
@@ -242,7 +243,7 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    eprintln!("asset-indexer: {}", failure.message);
+    eprintln!("asset-indexer: {}", redact::clean(&failure.message));
     ExitCode::from(failure.code)
 }
 

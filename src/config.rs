@@ -53,6 +53,9 @@ const BLOCK_MAX: u64 = i64::MAX.unsigned_abs();
 const DEPTH_MAX: u64 = 100_000;
 /// Highest word of a claim's data; 32 KiB are more than any claim we know.
 const WORD_MAX: u64 = 1023;
+/// Why a node's URL is refused that leads to where clouds keep the machine's own credentials.
+const LINK_LOCAL: &str = "must not lead to a link-local or metadata address, where clouds hand out credentials; if the \
+                          node is there, set rpc.allow_link_local = true";
 /// The levels of logs, the quietest first.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -196,6 +199,13 @@ impl Config {
         self.effective.render()
     }
 
+    /// Everything in the URLs that may be a secret, to be taken out of what is written.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let databases = [&self.database.url, &self.database.admin_url];
+        let passwords = databases.into_iter().flatten().flat_map(DatabaseUrl::secrets);
+        passwords.chain(self.providers.iter().flat_map(|one| one.rpc.url.secrets())).collect()
+    }
+
     /// The second step: from what was written to what is meant.
     fn mean(mut raw: Raw) -> Result<Self, ConfigErrors> {
         let mut reader = Reader {
@@ -307,7 +317,8 @@ fn finality(reader: &mut Reader) -> Finality {
 }
 
 fn database(reader: &mut Reader) -> Database {
-    let parse = |text: &str| text.parse::<DatabaseUrl>().map_err(|error| error.to_string());
+    let allow_unverified = reader.boolean(key::ALLOW_UNVERIFIED);
+    let parse = |text: &str| DatabaseUrl::parse(text, allow_unverified).map_err(|error| error.to_string());
     Database {
         url: reader.secret_url(key::DATABASE_URL, parse),
         admin_url: reader.secret_url(key::DATABASE_ADMIN_URL, parse),

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::decode::Decoder;
-use crate::execute::Executor;
+use crate::execute::{ExecuteError, Executor};
 use crate::observe::{Board, Phase};
 use crate::retry::{Delays, Policy};
 use crate::source::Source;
@@ -18,13 +18,13 @@ use crate::sync::{Config, Outcome, Remedy, Sync, SyncError};
 
 /// How often a standby tries to take the lease, and an idle worker looks for requests.
 const GLANCE: Duration = Duration::from_millis(500);
-/// How often the holder of a lease gives a sign of life.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a step under way may take to end in order once the process is asked to stop; then it is given up, which
 /// the next start cannot tell from a crash.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often assets with flags are counted.
 const COUNT_FLAGS: Duration = Duration::from_secs(30);
+/// How long that may take; a register may be large, and the connection may be lost.
+const COUNTING: Duration = Duration::from_secs(10);
 
 /// What a worker works with.
 pub struct Daemon<S> {
@@ -87,7 +87,13 @@ impl<S: Source> Daemon<S> {
                 return Ok(End::Stopped);
             }
             let lost = stop.child_token();
-            let heart = tokio::spawn(beat(lease.clone(), lost.clone()));
+            let heart = tokio::spawn({
+                let (lease, lost) = (lease.clone(), lost.clone());
+                async move {
+                    lease.keep().await;
+                    lost.cancel();
+                }
+            });
             let ended = self.work(&lease, until, &lost, watcher).await;
             heart.abort();
             self.board.lease(false);
@@ -256,6 +262,10 @@ impl<S: Source> Daemon<S> {
             if reporter.await.is_err() {
                 tracing::warn!("the progress of a request could not be reported");
             }
+            if let Err(ExecuteError::Sync(SyncError::Store(StoreError::NotTheWriter))) = outcome {
+                // Not the request has failed: the next worker carries it out.
+                return Err(StoreError::NotTheWriter.into());
+            }
             requests.finished(id, outcome.map_err(|error| error.to_string())).await?;
             sync.forget();
         }
@@ -354,14 +364,13 @@ impl<S: Source> Daemon<S> {
     }
 
     async fn count_flags(&self) {
-        let counted = sqlx::query_scalar::<_, i64>(
+        let counting = sqlx::query_scalar::<_, i64>(
             "select count(*) from chain.assets
              where chain_id = $1 and (negative_balance or exceeds_uint256 or unreadable_logs > 0)",
         )
         .bind(i64::try_from(self.config.chain_id).unwrap_or(i64::MAX))
-        .fetch_one(&self.pool)
-        .await;
-        if let Ok(count) = counted {
+        .fetch_one(&self.pool);
+        if let Ok(Ok(count)) = tokio::time::timeout(COUNTING, counting).await {
             self.board.flagged_assets(u64::try_from(count).unwrap_or_default());
         }
     }
@@ -382,20 +391,5 @@ async fn unless_given_up<T>(stop: &CancellationToken, work: impl Future<Output =
     tokio::select! {
         done = work => Some(done),
         () = given_up => None,
-    }
-}
-
-/// Keeps the lease alive; cancels `lost` when it is another's.
-async fn beat(lease: Lease, lost: CancellationToken) {
-    loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        match lease.renew().await {
-            Ok(true) => {}
-            Ok(false) => {
-                lost.cancel();
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "no sign of life could be given"),
-        }
     }
 }

@@ -307,6 +307,19 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The same without the log's topics and data and the parameters by name: what a fact is judged by, for little
+    /// memory.
+    pub fn judged(&self) -> Self {
+        let log = RawLog { topics: Vec::new(), data: Bytes::new(), ..self.log };
+        let reading = match &self.reading {
+            Reading::Event { fact, .. } => {
+                Reading::Event { name: String::new(), data: serde_json::Value::Null, fact: fact.clone() }
+            }
+            Reading::Unreadable(why) => Reading::Unreadable(*why),
+        };
+        Self { log, reading, ..*self }
+    }
+
     /// Where the log stands in the chain's order.
     pub fn position(&self) -> Position {
         self.log.position()

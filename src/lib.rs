@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod execute;
 pub mod fact;
 pub mod id;
+pub mod mutant;
 pub mod observe;
 pub mod pace;
 pub mod proof;

@@ -22,6 +22,7 @@ use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes, Log, LogData, k
 use alloy::rlp::{BufMut, Encodable, Header as RlpHeader};
 
 use crate::block::{Ending, RawLog, Receipt, Sealed};
+use crate::mutant::{Mutant, is};
 
 /// How it is known that a block's logs are complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,7 +108,7 @@ pub fn header(sealed: &Sealed) -> Result<Proved<'_>, Flaw> {
         && fields.parent_hash == claimed.parent
         && fields.timestamp == claimed.timestamp;
     let is_hash = || fields.hash_slow() == claimed.id.hash || bft_hash(fields) == Some(claimed.id.hash);
-    if same && is_hash() { Ok(Proved { sealed, fields }) } else { Err(flaw) }
+    if is(Mutant::HashUnchecked) || same && is_hash() { Ok(Proved { sealed, fields }) } else { Err(flaw) }
 }
 
 /// The hash of a header of Besu's QBFT: round and commit seals are not part of it.
@@ -133,7 +134,7 @@ fn bft_hash(fields: &Fields) -> Option<B256> {
 impl Proved<'_> {
     /// Whether the bloom may hold a log of these contracts; false is proof that they logged nothing.
     pub fn may_have_logs(&self, watched: &Watched) -> bool {
-        watched.any_in(&self.fields.logs_bloom)
+        watched.any_in(&self.fields.logs_bloom) != is(Mutant::BloomInverted)
     }
 
     /// Whether no bit of the bloom is set.
@@ -157,11 +158,11 @@ impl Proved<'_> {
         let found =
             ordered_trie_root_with_encoder(&items, |(receipt, bloom), out| encode(receipt, bloom, out));
         let committed = self.fields.receipts_root;
-        if found != committed {
+        if found != committed && !is(Mutant::RootUnchecked) {
             return Err(Flaw::Root { number, found, committed });
         }
         let bloom = blooms.iter().fold(Bloom::ZERO, |all, one| all | *one);
-        if bloom != self.fields.logs_bloom {
+        if bloom != self.fields.logs_bloom && !is(Mutant::RootUnchecked) {
             return Err(Flaw::Bloom { number });
         }
         self.placed(receipts).map_err(|reason| Flaw::Places { number, reason })
@@ -181,6 +182,10 @@ impl Proved<'_> {
                 let expected = logs.len();
                 if log.block != id {
                     return Err(format!("log {expected} is of block {:?}", log.block));
+                }
+                if is(Mutant::PlacesUnchecked) {
+                    logs.push(log);
+                    continue;
                 }
                 if log.log_index as usize != expected || log.transaction_index as usize != index {
                     return Err(format!(

@@ -107,6 +107,11 @@ impl<S: Source, C: Clock> Providers<S, C> {
         self.state().switches
     }
 
+    /// Whether their final blocks contradict each other and nobody can say who is right: nothing more is final then.
+    pub fn disagree(&self) -> bool {
+        self.state().disputed
+    }
+
     /// How all of them stand.
     pub fn standings(&self) -> Vec<Standing> {
         let now = self.clock.now();

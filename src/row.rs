@@ -114,7 +114,8 @@ impl TableDef {
         &self.columns[..self.key_len]
     }
 
-    /// Whether rows are only ever added by the block that caused them, so that a rollback deletes them by number.
+    /// Whether rows are only ever added by the block that caused them, so that a rollback deletes them by number. The
+    /// writer has no right to update them.
     pub fn is_append_only(&self) -> bool {
         matches!(self.class, Class::Ground | Class::History) && self.column("block_number").is_some()
     }

@@ -17,6 +17,7 @@ mod page;
 mod pattern;
 mod provider_errors;
 mod receipts;
+mod script;
 mod secret_url;
 mod state;
 mod websocket;
@@ -30,6 +31,9 @@ use alloy::primitives::Address;
 
 pub use client::{REQUEST_DURATION, REQUESTS_TOTAL, UNCLASSIFIED_ERRORS};
 pub use logs::RANGE_BLOCKS;
+#[doc(hidden)]
+pub use script::{Script, ScriptedAnswer};
+pub(crate) use secret_url::written_and_decoded;
 pub use secret_url::{SecretUrl, SecretUrlError};
 
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
@@ -74,7 +78,6 @@ pub struct Config {
 /// A node.
 pub struct Rpc {
     client: client::Client,
-    url: SecretUrl,
     size: page::PageSize,
     finality: Finality,
     poll_interval: Duration,
@@ -88,26 +91,36 @@ impl Rpc {
     /// # Errors
     /// When the system gives no HTTP client (no root certificates, for one).
     pub fn new(config: Config) -> Result<Self, SourceError> {
-        let Config { url, alias, timeout, .. } = config;
+        let (url, timeout) = (config.url.clone(), config.timeout);
         let link = if url.is_websocket() {
-            exchange::Link::Ws(websocket::WsLink::new(url.clone(), timeout, config.response_bytes_max))
+            exchange::Link::Ws(websocket::WsLink::new(url, timeout, config.response_bytes_max))
         } else {
-            let link =
-                http::HttpLink::new(url.clone(), timeout, config.response_bytes_max).map_err(|fault| {
-                    SourceError::Refused { provider: alias.clone(), method: "connect", reason: fault.text }
-                })?;
+            let link = http::HttpLink::new(url, timeout, config.response_bytes_max).map_err(|fault| {
+                let (provider, reason) = (config.alias.clone(), fault.text);
+                SourceError::Refused { provider, method: "connect", reason }
+            })?;
             exchange::Link::Http(link)
         };
-        let (in_flight, batch) = (config.requests_in_flight, config.batch_size_max);
-        Ok(Self {
-            client: client::Client::new(link, alias, Policy::REQUEST, in_flight, batch),
-            url,
+        Ok(Self::over(link, config))
+    }
+
+    /// A source over HTTP whose answers a script makes up, without a socket: for tests and fuzzing.
+    #[doc(hidden)]
+    pub fn scripted(config: Config, script: Script) -> Self {
+        let link = http::HttpLink::scripted(config.url.clone(), script, config.response_bytes_max);
+        Self::over(exchange::Link::Http(link), config)
+    }
+
+    fn over(link: exchange::Link, config: Config) -> Self {
+        let Config { url, alias, requests_in_flight: in_flight, batch_size_max: batch, .. } = config;
+        Self {
+            client: client::Client::new(link, (alias, url), Policy::REQUEST, in_flight, batch),
             size: page::PageSize::new(config.range_blocks_max),
             finality: config.finality,
             poll_interval: config.poll_interval,
             heads: Arc::default(),
             doorbell: doorbell::Doorbell::default(),
-        })
+        }
     }
 
     /// The same with other delays between the tries of one request; the default is [`Policy::REQUEST`].
@@ -132,7 +145,10 @@ impl Rpc {
 
 impl fmt::Debug for Rpc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rpc").field("alias", &self.alias()).field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Rpc")
+            .field("alias", &self.alias())
+            .field("url", self.client.url())
+            .finish_non_exhaustive()
     }
 }
 

@@ -170,6 +170,15 @@ pub trait Source: Send + Sync + 'static {
         block: BlockId,
     ) -> impl Future<Output = Result<Vec<Transaction>, SourceError>> + Send;
 
+    /// At least the transactions of one block that stand at these positions; unless said otherwise, all.
+    fn transactions_at(
+        &self,
+        block: BlockId,
+        _: &[u32],
+    ) -> impl Future<Output = Result<Vec<Transaction>, SourceError>> + Send {
+        self.transactions(block)
+    }
+
     /// Whether an account has code at the end of a block; `None` where the node does not keep that state.
     fn has_code(
         &self,

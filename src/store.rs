@@ -17,7 +17,7 @@ use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
 use crate::proof::Method;
 use crate::row::{Class, Row, Table, TableDef};
 use crate::table::contract::Coverage;
-use crate::table::event::AssetEvent;
+use crate::table::event::{AssetEvent, Observation, TransactionInput};
 use crate::table::fold::{Changes, Load};
 
 /// Whether the indexer may go on.
@@ -117,9 +117,15 @@ pub enum Cause {
     },
 }
 
-/// Whether a rebuild derives the table from ground.
-fn is_derived(table: &TableDef) -> bool {
-    matches!(table.class, Class::History | Class::State) || *table == *Coverage::DEF
+/// Whether a rebuild writes the table anew: all that is derived, and of ground what only the fold asks for. An answer
+/// or an input that the fold asks for no more would not be there in a fresh index.
+fn is_refolded(table: &TableDef) -> bool {
+    matches!(table.class, Class::History | Class::State) || *table == *Coverage::DEF || is_kept(table)
+}
+
+/// Whether a rebuild sets the table's rows aside, to answer what the fold asks: [`Store::kept`].
+fn is_kept(table: &TableDef) -> bool {
+    *table == *Observation::DEF || *table == *TransactionInput::DEF
 }
 
 /// One transaction.
@@ -250,9 +256,12 @@ pub trait Store: Send + Sync + 'static {
     /// Takes blocks above finality back on an operator's word; also ends a halt.
     fn rewind(&self, rollback: &Rollback) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Begins a rebuild: until [`Store::finish_rebuild`] all happens in one transaction, derived tables are empty, and
-    /// commits leave the checkpoint as it is.
+    /// Begins a rebuild: until [`Store::finish_rebuild`] all happens in one transaction, tables that it writes anew are
+    /// empty, and commits leave the checkpoint as it is.
     fn begin_rebuild(&self, cause: &Cause) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Inside a rebuild: rows of ground that were set aside at its beginning, by the first columns of their key.
+    fn kept(&self, load: &Load) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
     /// Ends a rebuild: its tables become visible at once.
     fn finish_rebuild(&self, cause: &Cause) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -138,6 +138,8 @@ def compose_findings(root):
                 yield f"{place}: volume {source} is not declared"
         if service.get("build") and not (service.get("read_only") and service.get("cap_drop") == ["ALL"]):
             yield f"{place}: may write to its root or keeps capabilities"
+        if service.get("build") and not (service.get("security_opt") == ["no-new-privileges:true"] and service.get("mem_limit")):
+            yield f"{place}: may gain privileges or take all memory"
     written = set(re.findall(r"^\s*keep (\w+)", read(root, "deploy", "compose", "secrets.sh"), re.M))
     declared = {os.path.basename(secret["file"]) for secret in compose["secrets"].values()}
     if written != declared:
@@ -149,6 +151,10 @@ def compose_findings(root):
     config = tomllib.loads(read(root, "deploy", "compose", "config.toml"))
     if "url" in config.get("database", {}) or "url" in config.get("rpc", {}):
         yield "compose/config.toml: holds a URL that may carry a password; it comes from a file"
+    urls = re.findall(r'"(postgres://\S+)"', read(root, "deploy", "compose", "secrets.sh"))
+    plain = [url.endswith("@postgres:5432/asset_indexer?sslmode=disable") for url in urls]
+    if not urls or not all(plain) or config.get("database") != {"allow_unverified": True}:
+        yield "compose: plain text to PostgreSQL is for the container `postgres` alone, and must be said in URL and config.toml"
     stop = compose["services"]["indexer"].get("stop_grace_period")
     if stop != "60s":
         yield f"compose.yaml, indexer: stop_grace_period {stop}: a long commit would be killed"

@@ -89,6 +89,9 @@ def config_maps(documents):
             yield f"config.toml has unknown sections {sorted(unknown)}"
         if "url" in sections.get("database", {}) or "url" in sections.get("rpc", {}):
             yield "config.toml holds a URL that may carry a password; it comes from a file"
+        for section, key in (("database", "allow_unverified"), ("rpc", "allow_link_local")):
+            if sections.get(section, {}).get(key):
+                yield f"config.toml makes an exception: {section}.{key}"
         if not isinstance(sections.get("chain", {}).get("id"), int):
             yield "config.toml names no chain id"
         for contract in sections.get("contract", []):

@@ -56,6 +56,8 @@ OTHER_FAULTS = [
     ("ServiceAccount", "automountServiceAccountToken", True, "token"),
     ("ServiceAccount", "kind", "Secret", "secret store"),
     ("ConfigMap", "data", {"config.toml": "[database]\nurl = 'x'\n[chain]\nid = 1\n"}, "URL"),
+    ("ConfigMap", "data", {"config.toml": "[chain]\nid = 1\n[database]\nallow_unverified = true\n"}, "exception"),
+    ("ConfigMap", "data", {"config.toml": "[chain]\nid = 1\n[rpc]\nallow_link_local = true\n"}, "exception"),
     ("ConfigMap", "data", {"config.toml": "[chains]\nid = 1\n"}, "unknown sections"),
     ("ConfigMap", "data", {"config.toml": "[chain\n"}, "parse"),
     ("ConfigMap", "data", {"config.toml": "[chain]\nid = 1\n[rpc]\napi_key = '0123456789abcdef'\n"}, "secret literal"),

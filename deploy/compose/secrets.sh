@@ -19,8 +19,9 @@ draw() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 keep postgres_password "$(draw)"
 keep owner_password "$(draw)"
 keep indexer_password "$(draw)"
-keep admin_database_url "postgres://owner:$(<"$directory/owner_password")@postgres:5432/asset_indexer"
-keep database_url "postgres://indexer:$(<"$directory/indexer_password")@postgres:5432/asset_indexer"
+# Plain text, said aloud: the network between the two containers is this machine's own (see config.toml).
+keep admin_database_url "postgres://owner:$(<"$directory/owner_password")@postgres:5432/asset_indexer?sslmode=disable"
+keep database_url "postgres://indexer:$(<"$directory/indexer_password")@postgres:5432/asset_indexer?sslmode=disable"
 if [[ ! -s $directory/rpc_url ]]; then
     [[ -n ${RPC_URL:-} ]] || read -rsp 'RPC URL of your node (not shown): ' RPC_URL
     [[ -n $RPC_URL ]] || { echo "no RPC URL given: set RPC_URL or type it" >&2; exit 2; }

@@ -1,20 +1,25 @@
 //! Commands that change tables: carried out here when no worker is alive, else handed to it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::Failure;
 use super::backfill::Progress;
 use super::setup::{self, Database};
 use crate::config::Config;
 use crate::execute::{ExecuteError, Executor};
+use crate::store::StoreError;
 use crate::store::postgres::{Lease, PostgresStore, Request, Requests, failed};
 
 /// How often a watched request is looked at.
 const GLANCE: Duration = Duration::from_millis(300);
+/// How long a chain may be without a worker before a command that waits for one does the work itself: a standby, or the
+/// worker's restart, comes first.
+const ORPHANED: Duration = Duration::from_secs(10);
 
 /// Where a request goes.
 pub(super) struct Handed<'a> {
@@ -28,16 +33,21 @@ impl Handed<'_> {
     pub(super) async fn execute(&self, request: &Request, mut progress: Progress) -> Result<Json, Failure> {
         let lease = Lease::new(self.database.pool.clone(), self.chain_id, setup::holder());
         if !lease.acquire().await? {
-            return self.watch(request, progress).await;
+            return self.watch(&lease, request, progress).await;
         }
-        let heart = tokio::spawn({
-            let lease = lease.clone();
-            async move {
-                while matches!(lease.renew().await, Ok(true)) {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        });
+        let done = self.carry_out(&lease, request, false, &mut progress).await;
+        lease.release().await?;
+        done
+    }
+
+    /// Carries a request out under a lease that is ours.
+    async fn carry_out(
+        &self,
+        lease: &Lease,
+        request: &Request,
+        left: bool,
+        progress: &mut Progress,
+    ) -> Result<Json, Failure> {
         let node = match self.config.providers.is_empty() {
             false => Some(Arc::new(setup::unconnected(self.config)?)),
             true => None,
@@ -48,17 +58,27 @@ impl Handed<'_> {
             store: Arc::new(store),
             decoder: setup::decoder(self.config),
             config: setup::sync_config(self.config, self.chain_id),
-            left: false,
+            left,
         };
-        let done = executor.execute(request, &mut |block| progress.reached(block, 0)).await;
+        let mut report = |block| progress.reached(block, 0);
+        // Beside the work, which may compute for long.
+        let mut heart = tokio::spawn({
+            let lease = lease.clone();
+            async move { lease.keep().await }
+        });
+        let done = tokio::select! {
+            done = executor.execute(request, &mut report) => done.map_err(Failure::from),
+            _ = &mut heart => Err(StoreError::NotTheWriter.into()),
+        };
         heart.abort();
-        lease.release().await?;
-        Ok(done?)
+        done
     }
 
-    async fn watch(&self, request: &Request, mut progress: Progress) -> Result<Json, Failure> {
+    /// Has the worker carry a request out; when the worker is gone and none follows, takes its place.
+    async fn watch(&self, lease: &Lease, request: &Request, mut progress: Progress) -> Result<Json, Failure> {
         let requests = Requests::new(self.database.pool.clone(), self.chain_id);
         let id = requests.submit(request).await?;
+        let mut seen = Instant::now();
         loop {
             tokio::time::sleep(GLANCE).await;
             let Some(state) = requests.state(id).await? else {
@@ -78,7 +98,39 @@ impl Handed<'_> {
                 }
                 _ => {}
             }
+            if lease.current_holder().await?.is_some() {
+                seen = Instant::now();
+            } else if seen.elapsed() > ORPHANED && lease.acquire().await? {
+                let done = self.take_over(lease, &requests, id, request, &mut progress).await;
+                lease.release().await?;
+                match done? {
+                    Some(done) => return Ok(done),
+                    None => seen = Instant::now(),
+                }
+            }
         }
+    }
+
+    /// Carries out what a worker that is gone left; nothing when it finished it after all.
+    async fn take_over(
+        &self,
+        lease: &Lease,
+        requests: &Requests,
+        id: Uuid,
+        request: &Request,
+        progress: &mut Progress,
+    ) -> Result<Option<Json>, Failure> {
+        let Some(left) = requests.begin(id).await? else { return Ok(None) };
+        tracing::info!("no worker is alive any more: carrying the request out here");
+        let done = self.carry_out(lease, request, left, progress).await;
+        if done.is_err() && !lease.renew().await? {
+            // We were taken for dead ourselves: the request is another worker's again.
+            return Ok(None);
+        }
+        requests
+            .finished(id, done.as_ref().map(Json::clone).map_err(|failure| failure.message.clone()))
+            .await?;
+        done.map(Some)
     }
 }
 

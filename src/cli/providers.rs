@@ -106,7 +106,7 @@ pub(super) async fn refuse_unprovable(config: &Config, node: &Node) -> Result<()
 pub(super) fn watch(config: &Config, node: &Arc<Node>, board: &Arc<Board>, stop: &CancellationToken) {
     let tell = {
         let (node, board) = (node.clone(), board.clone());
-        move || board.providers(node.standings(), node.switches())
+        move || board.providers(node.standings(), node.switches(), node.disagree())
     };
     tell();
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {

@@ -9,6 +9,7 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tracing_subscriber::EnvFilter;
 
+use super::redact::{self, Secrets, Stderr};
 use super::{Failure, Global};
 use crate::config::{Config, LogFormat, Provider};
 use crate::decode::Decoder;
@@ -25,10 +26,15 @@ const DATABASE: &str = "asset_indexer";
 /// Its login role: a writer like any other, not the superuser.
 const LOGIN: &str = "asset_indexer";
 
+/// How long a database may take to accept a connection, or to show that one is alive.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Reads the configuration and starts logging.
 pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let config = Config::load(global.config.as_deref(), &global.overrides())
         .map_err(|errors| Failure::new(Failure::CONFIG, errors))?;
+    let secrets = Secrets::new(config.secrets());
+    redact::keep(secrets.clone());
     // What sqlx says of a server's notices is no news to an operator ("already exists, skipping").
     let filter =
         EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", config.log.level)).map_err(|error| {
@@ -37,7 +43,7 @@ pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let is_terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Stderr(secrets))
         .log_internal_errors(false);
     let json = match config.log.format {
         LogFormat::Json => true,
@@ -74,7 +80,16 @@ impl Database {
         drop(connection.close().await);
         let pool = PgPoolOptions::new()
             .max_connections(4)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(DATABASE_PATIENCE)
+            // The pool's own test of a connection that comes back waits for ever, and keeps the connection's place:
+            // four lost connections would close the pool.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    Ok(tokio::time::timeout(DATABASE_PATIENCE, connection.ping())
+                        .await
+                        .is_ok_and(|p| p.is_ok()))
+                })
+            })
             .connect_lazy_with(options.clone().application_name("asset-indexer"));
         Ok(Self { options, pool, cluster })
     }
@@ -97,14 +112,19 @@ impl Database {
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
-    PgConnection::connect_with(options).await.map_err(|error| {
+    let connecting = tokio::time::timeout(DATABASE_PATIENCE, PgConnection::connect_with(options)).await;
+    let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, "it takes no connections");
+    connecting.unwrap_or_else(|_| Err(silent().into())).map_err(|error| {
         let failure = Failure::from(crate::store::postgres::failed("connecting", &error));
         let place = match options.get_socket() {
             Some(_) => "its socket".to_owned(),
             None => format!("{}:{}", options.get_host(), options.get_port()),
         };
-        let message =
-            format!("{}; tried {place}: check the database's URL, and that it runs", failure.message);
+        let remedy = match failure.message.contains("certificate") || failure.message.contains("TLS") {
+            true => "check its certificate; an authority of your own is named by sslrootcert=FILE in the URL",
+            false => "check the database's URL, and that it runs",
+        };
+        let message = format!("{}; tried {place}: {remedy}", failure.message);
         Failure::new(failure.code, message)
     })
 }

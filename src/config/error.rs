@@ -61,7 +61,8 @@ impl fmt::Display for Origin {
             Origin::Default => f.write_str("default"),
             Origin::File { file, line: 0 } => write!(f, "{}", file.display()),
             Origin::File { file, line } => write!(f, "{}:{line}", file.display()),
-            Origin::Environment { variable } => write!(f, "environment {variable}"),
+            // A name of ours that was not set by us may hold anything.
+            Origin::Environment { variable } => write!(f, "environment {}", variable.escape_debug()),
             Origin::Flag { flag } => f.write_str(flag),
         }
     }

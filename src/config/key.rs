@@ -60,6 +60,7 @@ pub(super) const RANGE_LOGS_TARGET: Key = key("chain", "range_logs_target", "");
 pub(super) const REORG_DEPTH_TRUSTED: Key = key("chain", "reorg_depth_trusted", "");
 pub(super) const RPC_URL: Key = secret("rpc", "url", "no node");
 pub(super) const RPC_URL_FILE: Key = key("rpc", "url_file", "");
+pub(super) const ALLOW_LINK_LOCAL: Key = key("rpc", "allow_link_local", "");
 pub(super) const RPC_ALIAS: Key = key("rpc", "alias", "the URL's host");
 pub(super) const TIMEOUT_MS: Key = key("rpc", "timeout_ms", "");
 pub(super) const POLL_INTERVAL_MS: Key = key("rpc", "poll_interval_ms", "");
@@ -75,6 +76,7 @@ pub(super) const DATABASE_URL: Key = secret("database", "url", "a private Postgr
 pub(super) const DATABASE_URL_FILE: Key = key("database", "url_file", "");
 pub(super) const DATABASE_ADMIN_URL: Key = secret("database", "admin_url", "none");
 pub(super) const DATABASE_ADMIN_URL_FILE: Key = key("database", "admin_url_file", "");
+pub(super) const ALLOW_UNVERIFIED: Key = key("database", "allow_unverified", "");
 pub(super) const STATE_DIR: Key = key("database", "state_dir", "the account's state directory");
 pub(super) const PG_BIN: Key = key("database", "pg_bin", "searched for");
 pub(super) const PROOF_MODE: Key = key("proof", "mode", "");
@@ -85,7 +87,7 @@ pub(super) const LOG_FORMAT: Key = key("log", "format", "");
 pub(super) const LOG_LEVEL: Key = key("log", "level", "");
 
 /// Every key, in the order of the documentation.
-pub(super) const ALL: [Key; 33] = [
+pub(super) const ALL: [Key; 35] = [
     CHAIN_ID,
     CHAIN_NAME,
     FINALITY,
@@ -96,6 +98,7 @@ pub(super) const ALL: [Key; 33] = [
     REORG_DEPTH_TRUSTED,
     RPC_URL,
     RPC_URL_FILE,
+    ALLOW_LINK_LOCAL,
     RPC_ALIAS,
     TIMEOUT_MS,
     POLL_INTERVAL_MS,
@@ -111,6 +114,7 @@ pub(super) const ALL: [Key; 33] = [
     DATABASE_URL_FILE,
     DATABASE_ADMIN_URL,
     DATABASE_ADMIN_URL_FILE,
+    ALLOW_UNVERIFIED,
     STATE_DIR,
     PG_BIN,
     PROOF_MODE,

@@ -17,6 +17,7 @@ const ALIAS_RULE: &str = "must be 1 to 64 letters, digits and any of . _ - : [ ]
 
 /// What holds for every node that does not say otherwise.
 pub(super) struct Common {
+    allow_link_local: bool,
     timeout: Duration,
     poll_interval: Duration,
     requests_in_flight: usize,
@@ -26,10 +27,12 @@ pub(super) struct Common {
 
 /// `[rpc]`: the node it names, if it names one; what holds for all; and how several are treated.
 pub(super) fn first(reader: &mut Reader, chain: &Chain) -> (Option<Provider>, Common, Rules) {
-    let url = reader.secret_url(key::RPC_URL, parse);
+    let allow_link_local = reader.boolean(key::ALLOW_LINK_LOCAL);
+    let url = reader.secret_url(key::RPC_URL, |text| parse(text, allow_link_local));
     let alias = reader.text(key::RPC_ALIAS, ALIAS_RULE, is_alias);
     let milliseconds = |number| Duration::from_millis(number);
     let common = Common {
+        allow_link_local,
         timeout: milliseconds(reader.number(key::TIMEOUT_MS, "milliseconds", 100..=600_000, 30_000)),
         poll_interval: milliseconds(reader.number(
             key::POLL_INTERVAL_MS,
@@ -86,7 +89,7 @@ pub(super) fn others(
     let mut places: Vec<(String, String)> =
         found.iter().map(|one| (one.rpc.alias.clone(), "[rpc]".to_owned())).collect();
     for entry in entries {
-        let url = url(&mut fields, entry);
+        let url = url(&mut fields, entry, common.allow_link_local);
         let alias = fields.optional(entry, "alias", |written| match written.text()? {
             text if is_alias(text) => Ok(text.to_owned()),
             _ => Err(ALIAS_RULE.to_owned()),
@@ -139,7 +142,7 @@ fn shown(provider: &Provider) -> Vec<(&'static str, String)> {
 }
 
 /// The URL, given itself or as the file that holds it; no message quotes it.
-fn url(fields: &mut Fields<'_>, entry: &Entry) -> Option<SecretUrl> {
+fn url(fields: &mut Fields<'_>, entry: &Entry, allow_link_local: bool) -> Option<SecretUrl> {
     let (name, written) = match (entry.keys.get("url"), entry.keys.get("url_file")) {
         (Some(written), None) => ("url", written),
         (None, Some(written)) => ("url_file", written),
@@ -153,10 +156,10 @@ fn url(fields: &mut Fields<'_>, entry: &Entry) -> Option<SecretUrl> {
         }
     };
     let read = || match name {
-        "url" => parse(reader::single(written.text()?)?),
+        "url" => parse(reader::single(written.text()?)?, allow_link_local),
         _ => {
             let content = read_limited(&written.path()?)?;
-            let url = reader::single(content.trim()).and_then(parse);
+            let url = reader::single(content.trim()).and_then(|text| parse(text, allow_link_local));
             url.map_err(|rule| format!("the file's content: {rule}"))
         }
     };
@@ -172,8 +175,12 @@ fn mistake(origin: &Origin, name: &str, value: Option<String>, rule: String) -> 
     ConfigError { origin: origin.clone(), key: format!("{}.{name}", PROVIDER.name), value, rule }
 }
 
-fn parse(text: &str) -> Result<SecretUrl, String> {
-    text.parse::<SecretUrl>().map_err(|error| error.to_string())
+fn parse(text: &str, allow_link_local: bool) -> Result<SecretUrl, String> {
+    let url = text.parse::<SecretUrl>().map_err(|error| error.to_string())?;
+    if url.is_link_local() && !allow_link_local {
+        return Err(super::LINK_LOCAL.to_owned());
+    }
+    Ok(url)
 }
 
 fn is_alias(text: &str) -> bool {

@@ -14,7 +14,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Origin};
 use super::key::{self, Key, LISTS, List, SECTIONS};
 use super::nearest::hint;
-use super::value::{REDACTED, Value, Written};
+use super::value::{REDACTED, SHOWN_MAX, Value, Written};
 
 /// Most bytes of a configuration file, and of a file with a secret.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -204,7 +204,11 @@ impl Document<'_> {
 
 /// A key's name for a message: somebody may have put a URL where the key belongs.
 fn harmless(name: &str) -> String {
-    if name.contains("://") { REDACTED.to_owned() } else { name.escape_debug().to_string() }
+    match name.char_indices().nth(SHOWN_MAX) {
+        _ if name.contains("://") => REDACTED.to_owned(),
+        Some((end, _)) => format!("{}…", name[..end].escape_debug()),
+        None => name.escape_debug().to_string(),
+    }
 }
 
 /// The section that a key of this very name belongs to.

@@ -42,6 +42,11 @@ impl Reader {
         self.read(key, None, u64::to_string, |written| written.number(units, *range.start(), *range.end()))
     }
 
+    /// Yes or no; no where nothing is written.
+    pub(super) fn boolean(&mut self, key: Key) -> bool {
+        self.read(key, Some(false), bool::to_string, Written::boolean).unwrap_or_default()
+    }
+
     /// One of several words; the first one is the default.
     pub(super) fn choice<T: Copy>(&mut self, key: Key, choices: &[(&'static str, T)]) -> T {
         let default = choices[0];

@@ -8,8 +8,8 @@ use super::error::Origin;
 /// What stands for a secret.
 pub(super) const REDACTED: &str = "[redacted]";
 
-/// Most characters of a value that a message quotes.
-const SHOWN_MAX: usize = 80;
+/// Most characters of a value or a name that a message quotes.
+pub(super) const SHOWN_MAX: usize = 80;
 
 /// A value before it means anything. Not `Debug`: it may be a secret.
 #[derive(Clone)]
@@ -97,9 +97,29 @@ impl Written {
     }
 }
 
-/// A text as a TOML string.
+/// A text as a TOML string on one line; what does not show itself is escaped.
 pub(super) fn literal(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            letter if is_unseen(letter) => out.push_str(&format!("\\u{:04X}", u32::from(letter))),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Controls, marks that turn the direction of writing, and separators that some readers break lines at. All of them
+/// have four hexadecimal digits.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A value that meant something, as TOML; texts in quotes, and never a URL that might carry a key.

@@ -3,6 +3,7 @@
 
 use alloy::dyn_abi::DynSolValue;
 use alloy::hex;
+use alloy::primitives::{I256, U256};
 use serde_json::{Value as Json, json};
 
 use super::text;
@@ -18,14 +19,15 @@ const EXACT_BITS: usize = 48;
 pub fn parameter(value: &DynSolValue) -> Json {
     match value {
         DynSolValue::Bool(value) => json!(value),
-        DynSolValue::Uint(value, bits) if *bits <= EXACT_BITS => {
-            json!(u64::try_from(*value).expect("an integer of 48 bits fits 64"))
+        DynSolValue::Uint(word, bits) => match (lowest(*word, *bits), *bits) {
+            (value, ..=EXACT_BITS) => json!(value.to::<u64>()),
+            (value, _) => json!(value.to_string()),
+        },
+        DynSolValue::Int(word, bits) => {
+            let unused = 256 - *bits;
+            let value = I256::from_raw(word.into_raw() << unused).asr(unused);
+            if *bits <= EXACT_BITS { json!(value.as_i64()) } else { json!(value.to_string()) }
         }
-        DynSolValue::Uint(value, _) => json!(value.to_string()),
-        DynSolValue::Int(value, bits) if *bits <= EXACT_BITS => {
-            json!(i64::try_from(*value).expect("an integer of 48 bits fits 64"))
-        }
-        DynSolValue::Int(value, _) => json!(value.to_string()),
         DynSolValue::Address(value) => json!(hex::encode_prefixed(value)),
         DynSolValue::FixedBytes(value, size) => json!(hex::encode_prefixed(&value[..*size])),
         DynSolValue::Function(value) => json!(hex::encode_prefixed(value.as_slice())),
@@ -37,9 +39,43 @@ pub fn parameter(value: &DynSolValue) -> Json {
     }
 }
 
+/// The bits that an integer's type has. A contract may log any word in its place; alloy hands the word on whole, while
+/// our bindings read these bits.
+fn lowest(word: U256, bits: usize) -> U256 {
+    let unused = 256 - bits;
+    (word << unused) >> unused
+}
+
 fn bytes(value: &[u8]) -> Json {
     if value.len() <= BYTES_MAX {
         return json!(hex::encode_prefixed(value));
     }
     json!(format!("{}…", hex::encode_prefixed(&value[..BYTES_MAX])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A country of `2^256 - 1` once ended the process, and with it every other contract's index.
+    #[test]
+    fn an_integer_is_read_in_the_bits_of_its_type() {
+        let max = U256::MAX;
+        let dirty = (max << 16) | U256::from(528);
+        for (value, shown) in [
+            (DynSolValue::Uint(max, 8), json!(255)),
+            (DynSolValue::Uint(dirty, 16), json!(528)),
+            (DynSolValue::Uint(max, 48), json!(281_474_976_710_655_u64)),
+            (DynSolValue::Uint(max, 56), json!("72057594037927935")),
+            (DynSolValue::Uint(max, 256), json!(max.to_string())),
+            (DynSolValue::Int(I256::from_raw(dirty), 16), json!(528)),
+            (DynSolValue::Int(I256::from_raw(max), 8), json!(-1)),
+            (DynSolValue::Int(I256::from_raw(U256::from(0x80)), 8), json!(-128)),
+            (DynSolValue::Int(I256::MAX, 48), json!(-1)),
+            (DynSolValue::Int(I256::MIN, 64), json!("0")),
+            (DynSolValue::Int(I256::MIN, 256), json!(I256::MIN.to_string())),
+        ] {
+            assert_eq!(parameter(&value), shown, "{value:?}");
+        }
+    }
 }

@@ -25,6 +25,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::block::RawLog;
 use crate::fact::{Fact, Reading, Role, Unreadable};
+use crate::mutant::{Mutant, is};
 
 /// An ABI file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +44,24 @@ pub struct AbiError {
 /// # Errors
 /// [`AbiError`] when the text is no JSON ABI or declares no event.
 pub fn parse_abi(file: &str, text: &str) -> Result<JsonAbi, AbiError> {
-    let error = |reason: String| AbiError { file: file.to_owned(), reason };
+    let error = |reason: String| AbiError { file: file.to_owned(), reason: shortened(reason) };
     let abi: JsonAbi = serde_json::from_str(text).map_err(|e| error(e.to_string()))?;
     if abi.events.is_empty() {
         return Err(error("it declares no event".to_owned()));
     }
     Ok(abi)
+}
+
+/// A parser's words, which quote the file; the place stands at their end.
+fn shortened(reason: String) -> String {
+    const SHOWN_MAX: usize = 400;
+    const END: usize = 100;
+    if reason.len() <= SHOWN_MAX {
+        return reason;
+    }
+    let (start, end) =
+        (reason.floor_char_boundary(SHOWN_MAX - END), reason.ceil_char_boundary(reason.len() - END));
+    format!("{} … {}", &reason[..start], &reason[end..])
 }
 
 macro_rules! abi_files {
@@ -112,7 +125,12 @@ impl Decoder {
         let Some(topic0) = log.topics.first() else {
             return Reading::Unreadable(Unreadable::Anonymous);
         };
-        let Some(event) = self.events.get(&(role, *topic0, log.topics.len())) else {
+        let mut topics = log.topics.len();
+        if is(Mutant::TopicConfusion) {
+            topics =
+                (1..=4).find(|count| self.events.contains_key(&(role, *topic0, *count))).unwrap_or(topics);
+        }
+        let Some(event) = self.events.get(&(role, *topic0, topics)) else {
             let known = (1..=4).any(|topics| self.events.contains_key(&(role, *topic0, topics)));
             return Reading::Unreadable(if known {
                 Unreadable::OtherTopicCount
@@ -146,10 +164,14 @@ fn parameters(event: &Event, log: &RawLog) -> Option<Json> {
     let mut named = Map::new();
     for (place, input) in event.inputs.iter().enumerate() {
         let value = if input.indexed { indexed.next() } else { body.next() }?;
-        let name = match input.name.trim_start_matches('_') {
+        let mut name = match input.name.trim_start_matches('_') {
             "" => format!("parameter{place}"),
             name => name.to_owned(),
         };
+        // `_amount` beside `amount`: neither may hide the other.
+        while named.contains_key(&name) {
+            name.push('_');
+        }
         named.insert(name, json::parameter(value));
     }
     Some(Json::Object(named))

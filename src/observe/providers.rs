@@ -8,8 +8,9 @@ use crate::providers::Standing;
 use crate::rpc::UNCLASSIFIED_ERRORS;
 
 impl Board {
-    /// How the providers stand now, and how often another one was turned to.
-    pub fn providers(&self, standings: Vec<Standing>, switches: u64) {
+    /// How the providers stand now, how often another one was turned to, and whether they contradict each other.
+    pub fn providers(&self, standings: Vec<Standing>, switches: u64, disagree: bool) {
+        gauge!(PROVIDERS_DISAGREE, "chain" => self.chain.clone()).set(u8::from(disagree));
         counter!(PROVIDER_SWITCHES, "chain" => self.chain.clone()).absolute(switches);
         for standing in &standings {
             let provider = || standing.alias.clone();

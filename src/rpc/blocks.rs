@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::classify::RpcFault;
 use super::client::Verdict;
 use super::exchange::{Answer, Call, Fault};
-use super::wire::{WireBlock, WireTransaction};
+use super::wire::{WireBlock, WireTransaction, holdable};
 use super::{Finality, Rpc};
 use crate::block::{BlockId, Header, Sealed, Transaction};
 use crate::source::{SourceError, View};
@@ -31,7 +31,7 @@ impl Rpc {
     pub(super) async fn id_of_chain(&self) -> Result<u64, SourceError> {
         let answer = self.client.one(Call { method: CHAIN_ID, params: json!([]) }).await;
         let id: U64 = self.decoded(CHAIN_ID, None, answer)?;
-        Ok(id.to())
+        self.consistent(CHAIN_ID, holdable(id))
     }
 
     /// See [`crate::source::Source::view`].
@@ -111,7 +111,7 @@ impl Rpc {
                 return Err(gone);
             }
             let raw: Option<Box<RawValue>> = self.decoded(BY_NUMBER, Some(number), answer)?;
-            self.consistent(BY_NUMBER, super::wire::sealed(&*raw.ok_or(gone)?, number))
+            self.consistent(BY_NUMBER, super::wire::sealed(&raw.ok_or(gone)?, number))
         });
         sealed.collect()
     }

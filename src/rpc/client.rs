@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::classify::RpcFault;
-use super::exchange::{Answer, Call, Fault, Link};
+use super::exchange::{Answer, Call, Fault, Link, tellable};
+use super::secret_url::SecretUrl;
 use crate::retry::{Delays, Policy};
 use crate::source::{SourceError, Traffic};
 
@@ -45,6 +46,8 @@ impl<T> Verdict<T> {
 pub(super) struct Client {
     link: Link,
     alias: String,
+    /// Whose secrets no text may hold.
+    url: SecretUrl,
     retry: Policy,
     in_flight: Semaphore,
     in_flight_max: usize,
@@ -58,12 +61,19 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client over `link`.
-    pub fn new(link: Link, alias: String, retry: Policy, in_flight_max: usize, batch_max: usize) -> Self {
+    /// A client over `link`, which leads to `url`.
+    pub fn new(
+        link: Link,
+        (alias, url): (String, SecretUrl),
+        retry: Policy,
+        in_flight_max: usize,
+        batch_max: usize,
+    ) -> Self {
         let in_flight_max = in_flight_max.max(1);
         Self {
             link,
             alias,
+            url,
             retry,
             in_flight: Semaphore::new(in_flight_max),
             in_flight_max,
@@ -97,6 +107,11 @@ impl Client {
         &self.alias
     }
 
+    /// Where the provider is.
+    pub fn url(&self) -> &SecretUrl {
+        &self.url
+    }
+
     /// The way to the provider.
     pub fn link(&self) -> &Link {
         &self.link
@@ -125,8 +140,8 @@ impl Client {
             let answers = self.attempt(calls).await;
             let fault = match judge(answers, delays.tries()) {
                 Verdict::Done(value) => return Ok(value),
-                Verdict::Failed(fault) => return Err(fault),
-                Verdict::Again(fault) => fault,
+                Verdict::Failed(fault) => return Err(self.told(fault)),
+                Verdict::Again(fault) => self.told(fault),
             };
             match delays.next(fault.retry_after()) {
                 Some(delay) => {
@@ -292,10 +307,16 @@ impl Client {
         .increment(1);
     }
 
-    /// A contradiction, counted.
-    pub fn inconsistent(&self, method: &'static str, reason: impl Into<String>) -> SourceError {
+    /// A judge's words quote what could not be read, of any length.
+    fn told(&self, fault: Fault) -> Fault {
+        Fault { text: tellable(&fault.text, &self.url), ..fault }
+    }
+
+    /// A contradiction, counted. `reason` may quote the node.
+    pub fn inconsistent(&self, method: &'static str, reason: impl AsRef<str>) -> SourceError {
         self.count(method, "inconsistent");
-        SourceError::Inconsistent { provider: self.alias.clone(), method, reason: reason.into() }
+        let reason = tellable(reason.as_ref(), &self.url);
+        SourceError::Inconsistent { provider: self.alias.clone(), method, reason }
     }
 
     /// What a fault is to the caller. `block` is the first block of the request, where it has one.

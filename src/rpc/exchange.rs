@@ -92,13 +92,20 @@ fn beginning(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
+/// The beginning of a foreign text on one line: without this URL's secrets, and without what moves the cursor, turns the
+/// direction of writing or breaks a line.
+pub(super) fn tellable(text: &str, url: &SecretUrl) -> String {
+    let clean = url.redact(beginning(text, TEXT_READ_MAX));
+    clean.chars().map(|letter| if is_harmless(letter) { letter } else { ' ' }).take(TEXT_SHOWN_MAX).collect()
+}
+
+fn is_harmless(letter: char) -> bool {
+    let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !letter.is_control() && !turns && !matches!(letter, '\u{2028}' | '\u{2029}')
+}
+
 fn shown(reply: &Reply<'_>, url: &SecretUrl) -> String {
-    let clean = url.redact(reply.message);
-    let mut text: String = clean
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .take(TEXT_SHOWN_MAX)
-        .collect();
+    let mut text = tellable(reply.message, url);
     if text.trim().is_empty() {
         text = "no text".to_owned();
     }

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::classify::{Reply, RpcFault};
 use super::exchange::{Answer, Call, Fault};
+use super::script::{Script, ScriptedAnswer};
 use super::secret_url::SecretUrl;
 
 /// The longest wait for a connection, whatever the request's own limit.
@@ -22,10 +23,16 @@ const CONNECT_LONGEST: Duration = Duration::from_secs(10);
 
 /// A node behind an HTTP URL.
 pub(super) struct HttpLink {
-    client: Client,
+    way: Way,
     url: SecretUrl,
     bytes_max: usize,
     next_id: AtomicU64,
+}
+
+/// What carries a request's body to the node and the answer's back.
+enum Way {
+    Http(Client),
+    Script(Script),
 }
 
 #[derive(Serialize)]
@@ -88,7 +95,12 @@ impl HttpLink {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|error| Fault::new(RpcFault::Transport, format!("no HTTP client: {}", causes(error))))?;
-        Ok(Self { client, url, bytes_max, next_id: AtomicU64::new(1) })
+        Ok(Self { way: Way::Http(client), url, bytes_max, next_id: AtomicU64::new(1) })
+    }
+
+    /// A link whose answers a script makes up.
+    pub fn scripted(url: SecretUrl, script: Script, bytes_max: usize) -> Self {
+        Self { way: Way::Script(script), url, bytes_max, next_id: AtomicU64::new(1) }
     }
 
     /// Asks one question.
@@ -155,8 +167,11 @@ impl HttpLink {
         let text = serde_json::to_vec(body).map_err(|error| {
             Fault::new(RpcFault::Unsupported, format!("cannot write the request: {error}"))
         })?;
-        let response = self
-            .client
+        let client = match &self.way {
+            Way::Http(client) => client,
+            Way::Script(script) => return self.scripted_body(script(&text)),
+        };
+        let response = client
             .post(self.url.expose().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(text)
@@ -167,6 +182,14 @@ impl HttpLink {
         let retry_after = wanted_wait(response.headers());
         let bytes = self.read(response).await?;
         Ok(Body { bytes, status: (status != 200).then_some(status), retry_after })
+    }
+
+    fn scripted_body(&self, answer: ScriptedAnswer) -> Result<Body, Fault> {
+        let ScriptedAnswer { status, retry_after, body } = answer;
+        if body.len() > self.bytes_max {
+            return Err(self.oversize());
+        }
+        Ok(Body { bytes: body, status: (status != 200).then_some(status), retry_after })
     }
 
     /// Reads the body as it comes and stops at the cap.

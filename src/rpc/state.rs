@@ -33,7 +33,9 @@ impl Rpc {
     pub async fn block_of_transaction(&self, hash: B256) -> Result<Option<BlockId>, SourceError> {
         let answer = self.client.one(Call { method: RECEIPT, params: json!([hash]) }).await;
         let place: Option<Place> = self.decoded(RECEIPT, None, answer)?;
-        Ok(place.map(|place| BlockId { number: place.block_number.to(), hash: place.block_hash }))
+        let Some(Place { block_number, block_hash: hash }) = place else { return Ok(None) };
+        let number = self.consistent(RECEIPT, super::wire::holdable(block_number))?;
+        Ok(Some(BlockId { number, hash }))
     }
 
     /// See [`crate::source::Source::calls`].

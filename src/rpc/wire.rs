@@ -13,6 +13,20 @@ use crate::block::{BlockId, Ending, Header, RawLog, Receipt, Sealed, Transaction
 /// Most topics that the virtual machine can emit.
 const TOPICS_MAX: usize = 4;
 
+/// The end of the year 9999: the latest time that the tables hold. Chains that count in other units than seconds, or
+/// claim any number, are taken at that bound.
+const SECONDS_MAX: u64 = 253_402_300_799;
+
+/// A number of a block or a chain; the tables hold them as signed integers of 64 bits.
+pub(super) fn holdable(number: U64) -> Result<u64, String> {
+    let number = number.to::<u64>();
+    if i64::try_from(number).is_ok() { Ok(number) } else { Err(format!("a number of {number}, above 2^63")) }
+}
+
+fn seconds(timestamp: U64) -> u64 {
+    timestamp.to::<u64>().min(SECONDS_MAX)
+}
+
 /// A header, with the hashes of its transactions or the transactions themselves.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,8 +49,8 @@ impl WireBlock {
         let (Some(number), Some(hash)) = (self.number, self.hash) else {
             return Err("a block without number or hash (pending)".to_owned());
         };
-        let id = BlockId { number: number.to(), hash };
-        Ok(Header { id, parent: self.parent_hash, timestamp: self.timestamp.to() })
+        let id = BlockId { number: holdable(number)?, hash };
+        Ok(Header { id, parent: self.parent_hash, timestamp: seconds(self.timestamp) })
     }
 
     /// The header, if it is of the block that was asked for.
@@ -90,14 +104,14 @@ impl WireLog {
             return Err(format!("a log of block {number} with {} topics", self.topics.len()));
         }
         Ok(RawLog {
-            block: BlockId { number: number.to(), hash },
+            block: BlockId { number: holdable(number)?, hash },
             log_index: small(log_index)?,
             transaction_hash,
             transaction_index: small(transaction_index)?,
             address: self.address,
             topics: self.topics,
             data: self.data,
-            timestamp: self.block_timestamp.map(|seconds| seconds.to()),
+            timestamp: self.block_timestamp.map(seconds),
         })
     }
 }
@@ -243,5 +257,20 @@ mod tests {
         .expect("a pending block");
         assert!(block.header().is_err());
         assert!(!block.bloom_has_logs());
+    }
+
+    /// Both once ended the process: one in an `expect`, one at PostgreSQL's refusal for ever.
+    #[test]
+    fn what_no_table_can_hold_is_refused_or_bounded() {
+        let block = |number: &str, timestamp: &str| -> WireBlock {
+            let hash = B256::ZERO;
+            serde_json::from_value(serde_json::json!(
+                { "number": number, "hash": hash, "parentHash": hash, "timestamp": timestamp }
+            ))
+            .expect("a block")
+        };
+        assert!(block("0x8000000000000000", "0x1").header().is_err());
+        let header = block("0x7fffffffffffffff", "0xffffffffffffffff").header().expect("a header");
+        assert_eq!((header.id.number, header.timestamp), (i64::MAX.unsigned_abs(), SECONDS_MAX));
     }
 }

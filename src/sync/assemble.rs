@@ -14,6 +14,7 @@ use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
 use crate::discovery::announcements;
 use crate::fact::{Entry, Fact, Role};
 use crate::id;
+use crate::mutant::{Mutant, is};
 use crate::row::Time;
 use crate::source::{Source, SourceError};
 use crate::store::Store;
@@ -85,6 +86,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             let all: HashSet<Address> = found.iter().map(|(address, _)| *address).collect();
             unread = of(logs, &all);
+            if is(Mutant::ChildrenFromAnnouncement) {
+                let read = assembly.entries.keys().next_back().map_or(0, |last| last.log_index);
+                unread.retain(|log| log.log_index > read);
+            }
             let old: Vec<Address> = found
                 .iter()
                 .filter(|(_, found)| found.from_block < block.id.number)
@@ -113,7 +118,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Vec<RawLog>, SyncError> {
         let mut logs = Vec::new();
         for header in self.store.headers().await? {
-            if header.id.number > finalized && header.id.number < below {
+            if header.id.number > finalized && header.id.number < below && !is(Mutant::WindowSkipped) {
                 logs.extend(self.block_logs(header.id, addresses).await?.0);
             }
         }
@@ -200,7 +205,11 @@ impl<S: Source, D: Store> Sync<S, D> {
                     continue;
                 }
                 let is_new = assembly.deployed.contains(&(transaction, address));
-                let from_block = if is_new { position.block_number } else { self.config.floor_block };
+                let from_block = if is_new || is(Mutant::OldHistorySkipped) {
+                    position.block_number
+                } else {
+                    self.config.floor_block
+                };
                 latest.push((address, Found { role, from_block }));
             }
             for (address, found) in latest {

@@ -11,6 +11,7 @@ use alloy::primitives::Address;
 use super::assemble::{Assembled, Assembly};
 use super::{Outcome, Sync, SyncError, push_rows};
 use crate::block::{BlockRange, RawLog};
+use crate::mutant::{Mutant, is};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Section, Store};
 use crate::table::contract::{Coverage, LateHistory};
@@ -98,7 +99,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             let mut changes = fold.take();
             self.cover(&mut changes, &assembled, None);
             self.note_late_history(&mut changes, &assembled, checkpoint).await?;
-            sections.push(Section { undo_block: Some(block.id.number), changes });
+            let undo_block = (!is(Mutant::CatchUpWithoutUndo)).then_some(block.id.number);
+            sections.push(Section { undo_block, changes });
         }
         Ok(events)
     }
@@ -133,5 +135,6 @@ impl<S: Source, D: Store> Sync<S, D> {
 }
 
 fn is_unread(behind: &HashMap<Address, u64>, log: &RawLog) -> bool {
-    behind.get(&log.address).is_some_and(|through| log.block.number > *through)
+    let skipped = u64::from(is(Mutant::CatchUpSkipsFirst));
+    behind.get(&log.address).is_some_and(|through| log.block.number > *through + skipped)
 }

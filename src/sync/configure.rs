@@ -8,6 +8,7 @@ use super::start::Resolved;
 use super::{Contract, Known, StartError, Sync, SyncError, push_rows};
 use crate::block::BlockId;
 use crate::fact::Role;
+use crate::mutant::{Mutant, is};
 use crate::row::{Field, Table};
 use crate::source::Source;
 use crate::store::{Checkpoint, Commit, Section, Store, StoreError};
@@ -45,7 +46,8 @@ impl<S: Source, D: Store> Sync<S, D> {
                 chain_id,
                 address: resolved.contract.address,
                 from_block: resolved.start_block,
-                through_block: (resolved.start_block <= at).then(|| resolved.start_block.saturating_sub(1)),
+                through_block: (resolved.start_block <= at && !is(Mutant::CoverageAtOnce))
+                    .then(|| resolved.start_block.saturating_sub(1)),
             }),
         );
     }

@@ -1,6 +1,6 @@
 //! Drives the pure fold: gives it what it misses, until nothing is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Assembled, Sync, SyncError, push_rows};
 use crate::fact::Entry;
@@ -84,10 +84,11 @@ impl<S: Source, D: Store> Sync<S, D> {
             wanted.entry(block).or_default().push(index);
         }
         for (block, indices) in wanted {
-            let transactions = self.source.transactions(block).await?;
+            let transactions = self.source.transactions_at(block, &indices).await?;
+            let by_index: HashMap<u32, _> =
+                transactions.into_iter().map(|transaction| (transaction.index, transaction)).collect();
             for index in indices {
-                let found = transactions.iter().find(|transaction| transaction.index == index);
-                let found = found.ok_or_else(|| {
+                let found = by_index.get(&index).ok_or_else(|| {
                     SyncError::Contradiction(format!(
                         "block {} has logs of transaction {index}, and its list of transactions has not",
                         block.number

@@ -7,6 +7,7 @@ use alloy::primitives::Address;
 
 use super::{Assembled, Outcome, Proving, Sync, SyncError};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
+use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Evidence, Section, Store};
@@ -21,7 +22,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         };
         let theirs = self.source.header(number).await?;
         match (ours, theirs) {
-            (Some(ours), Some(theirs)) if ours.id != theirs.id => self.roll_back(checkpoint).await,
+            (Some(ours), Some(theirs)) if ours.id != theirs.id && !is(Mutant::SameHeightIgnored) => {
+                self.roll_back(checkpoint).await
+            }
             _ => Ok(Outcome::Idle),
         }
     }
@@ -62,7 +65,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         end: Header,
     ) -> Result<(Vec<RawLog>, Vec<Evidence>), SyncError> {
         let watched = self.watched();
-        if self.config.proving != Proving::BeforeCommit {
+        if self.config.proving != Proving::BeforeCommit || is(Mutant::BackfillUnproved) {
             return Ok((self.source.logs_in_range(range, &watched).await?, Vec::new()));
         }
         let proved = self.prove_range(range, &watched.into_iter().collect()).await?;
@@ -84,7 +87,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         number: u64,
     ) -> Result<Outcome, SyncError> {
         let Some(block) = self.source.header(number).await? else { return Ok(Outcome::Idle) };
-        if block.parent != checkpoint.block.id.hash {
+        if block.parent != checkpoint.block.id.hash && !is(Mutant::ParentUnchecked) {
             return self.roll_back(checkpoint).await;
         }
         let watched: HashSet<Address> = self.watched().into_iter().collect();
@@ -92,7 +95,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let events = assembled.entries.len();
         let mut changes = self.fold(&assembled).await?;
         self.note_late_history(&mut changes, &assembled, checkpoint).await?;
-        let undo_block = (number > view.finalized.number).then_some(number);
+        let spared = u64::from(is(Mutant::UndoOffByOne));
+        let undo_block =
+            (number > view.finalized.number + spared && !is(Mutant::UndoSkipped)).then_some(number);
         self.commit(Commit {
             expected: checkpoint.block.id,
             next: block,
@@ -133,7 +138,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         block: BlockId,
         watched: &HashSet<Address>,
     ) -> Result<(Vec<RawLog>, Vec<Evidence>), SyncError> {
-        if self.config.proving == Proving::Off {
+        if self.config.proving == Proving::Off || is(Mutant::HeadUnproved) {
             return Ok((self.source.logs_of_block(block).await?, Vec::new()));
         }
         let watched: Watched = watched.iter().copied().collect();

@@ -30,6 +30,7 @@ use alloy::primitives::{Address, B256};
 use crate::block::{BlockId, BlockRange, Header};
 use crate::decode::Decoder;
 use crate::fact::Role;
+use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError, View};
 use crate::store::{Commit, Status, Store};
 use crate::table::fold::{Changes, Settings};
@@ -246,7 +247,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// See [`SyncError::remedy`]. After an error nothing but the store is trusted.
     pub async fn step(&mut self, until: Option<u64>) -> Result<Outcome, SyncError> {
         let outcome = self.try_step(until).await;
-        if outcome.is_err() {
+        if outcome.is_err() && !is(Mutant::CacheOverError) {
             self.known = None;
         }
         outcome
@@ -258,7 +259,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         };
         self.position = Some(checkpoint.block);
         self.verified = Some(checkpoint.verified.number);
-        if let Status::Halted { reason } = checkpoint.status {
+        if let Status::Halted { reason } = checkpoint.status.clone() {
+            if is(Mutant::HaltForgotten) {
+                self.store.resume("").await?;
+                return Ok(Outcome::Idle);
+            }
             return Ok(Outcome::Halted { reason });
         }
         if !self.configured {
@@ -288,7 +293,16 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<(), SyncError> {
-        self.store.commit(&commit).await?;
+        if is(Mutant::CheckpointApart) && commit.next.id != commit.expected {
+            let moved = Commit { sections: Vec::new(), evidence: Vec::new(), ..commit.clone() };
+            self.store.commit(&moved).await?;
+            self.store.commit(&Commit { expected: commit.next.id, ..commit.clone() }).await?;
+        } else {
+            let made = self.store.commit(&commit).await;
+            if !is(Mutant::LeaseBlind) {
+                made?;
+            }
+        }
         self.tally.count(&commit);
         self.position = Some(commit.next);
         Ok(())

@@ -7,6 +7,7 @@
 //! A rollback can only stop where a transaction ended.
 
 use crate::block::BlockRange;
+use crate::mutant::{Mutant, is};
 use crate::source::View;
 use crate::store::Checkpoint;
 
@@ -29,7 +30,8 @@ pub fn plan(checkpoint: &Checkpoint, view: &View, until: Option<u64>, range_bloc
     if next > top {
         return Step::Check(at.min(view.head.id.number));
     }
-    let final_top = view.finalized.number.min(top);
+    let beyond = u64::from(is(Mutant::BackfillAboveFinality));
+    let final_top = (view.finalized.number + beyond).min(top);
     if next <= final_top {
         let to = final_top.min(next.saturating_add(range_blocks.max(1) - 1));
         return Step::Backfill(BlockRange { from: next, to });

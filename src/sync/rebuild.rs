@@ -1,5 +1,6 @@
 //! Derives every table anew from ground: an index of our own asset_events, with the same code that indexes a chain.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use alloy::primitives::Address;
@@ -7,12 +8,12 @@ use alloy::primitives::Address;
 use super::{Config, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 use crate::decode::Decoder;
-use crate::row::Table;
+use crate::row::{Field, Row, Table};
 use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
-use crate::store::{Cause, Checkpoint, Commit, Section, Store};
+use crate::store::{Cause, Checkpoint, Commit, Section, Store, StoreError};
 use crate::table::contract::{Contract as ContractRow, Coverage};
-use crate::table::event::{AssetEvent, ConfiguredContract};
-use crate::table::fold::Changes;
+use crate::table::event::{AssetEvent, ConfiguredContract, Observation, TransactionInput};
+use crate::table::fold::{Changes, Load};
 
 /// Ground as a source: logs come from the tables; a call or an input that ground does not hold comes from a node, where
 /// there is one.
@@ -38,17 +39,60 @@ impl<S: Source, D: Store> Ground<S, D> {
         }
     }
 
+    fn unreadable(method: &'static str, error: &StoreError) -> SourceError {
+        SourceError::Unavailable { provider: "ground".to_owned(), method, reason: error.to_string() }
+    }
+
     async fn logs(
         &self,
         range: BlockRange,
         addresses: Option<&[Address]>,
     ) -> Result<Vec<RawLog>, SourceError> {
         let logs = self.store.ground_logs(range, addresses).await;
-        logs.map_err(|error| SourceError::Unavailable {
-            provider: "ground".to_owned(),
-            method: "asset_events",
-            reason: error.to_string(),
-        })
+        logs.map_err(|error| Self::unreadable("asset_events", &error))
+    }
+
+    /// Rows of ground that the rebuild set aside.
+    async fn kept<T: Table>(&self, columns: Vec<usize>, keys: Vec<Row>) -> Result<Vec<T>, SourceError> {
+        let rows = self.store.kept(&Load { table: T::DEF, columns, keys }).await;
+        let rows = rows.map_err(|error| Self::unreadable(T::DEF.name, &error))?;
+        let typed: Option<Vec<T>> = rows.into_iter().map(T::from_row).collect();
+        typed.ok_or_else(|| Self::unreadable(T::DEF.name, &StoreError::misfit(T::DEF)))
+    }
+
+    async fn kept_answers(
+        &self,
+        requests: &[CallRequest],
+    ) -> Result<HashMap<CallRequest, CallAnswer>, SourceError> {
+        let key = |request: &CallRequest| {
+            let (block, input) = (request.block.number, &request.input);
+            vec![self.chain_id.to_value(), block.to_value(), request.target.to_value(), input.to_value()]
+        };
+        let kept: Vec<Observation> = self.kept(vec![0, 1, 2, 3], requests.iter().map(key).collect()).await?;
+        let answered = kept.into_iter().map(|row| {
+            let block = BlockId { number: row.block_number, hash: row.block_hash };
+            let answer = match (row.outcome.as_str(), row.output) {
+                ("returned", Some(output)) => CallAnswer::Returned(output),
+                ("unavailable", _) => CallAnswer::StateUnavailable,
+                _ => CallAnswer::Reverted,
+            };
+            (CallRequest { block, target: row.target, input: row.input }, answer)
+        });
+        Ok(answered.collect())
+    }
+
+    async fn kept_inputs(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
+        let key = vec![self.chain_id.to_value(), block.number.to_value()];
+        let kept: Vec<TransactionInput> = self.kept(vec![0, 1], vec![key]).await?;
+        let read = |row: TransactionInput| Transaction {
+            block,
+            hash: row.transaction_hash,
+            index: row.transaction_index,
+            from: row.from_address,
+            to: row.to_address,
+            input: row.input,
+        };
+        Ok(kept.into_iter().map(read).collect())
     }
 }
 
@@ -85,14 +129,31 @@ impl<S: Source, D: Store> Source for Ground<S, D> {
     }
 
     async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
-        match &self.node {
-            Some(node) => node.calls(requests).await,
-            None => Err(Self::not_kept("eth_call")),
+        let mut known = self.kept_answers(requests).await?;
+        let unknown: Vec<CallRequest> =
+            requests.iter().filter(|request| !known.contains_key(*request)).cloned().collect();
+        if !unknown.is_empty() {
+            let node = self.node.as_ref().ok_or_else(|| Self::not_kept("eth_call"))?;
+            let answers = node.calls(&unknown).await?;
+            known.extend(unknown.into_iter().zip(answers));
         }
+        let answers = requests.iter().map(|request| known.get(request).cloned());
+        answers.collect::<Option<Vec<_>>>().ok_or_else(|| Self::not_kept("eth_call"))
     }
 
     async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
+        self.transactions_at(block, &[]).await
+    }
+
+    async fn transactions_at(
+        &self,
+        block: BlockId,
+        indices: &[u32],
+    ) -> Result<Vec<Transaction>, SourceError> {
+        let kept = self.kept_inputs(block).await?;
+        let has = |index: &u32| kept.iter().any(|transaction| transaction.index == *index);
         match &self.node {
+            _ if indices.iter().all(has) => Ok(kept),
             Some(node) => node.transactions(block).await,
             None => Err(Self::not_kept("transactions")),
         }

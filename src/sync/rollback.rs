@@ -6,6 +6,7 @@ use alloy::primitives::B256;
 
 use super::{Outcome, Sync, SyncError};
 use crate::block::{BlockId, Header};
+use crate::mutant::{Mutant, is};
 use crate::source::Source;
 use crate::store::{Checkpoint, Rollback, Store};
 
@@ -17,6 +18,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub(super) async fn roll_back(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
         let mut ours = self.store.headers().await?;
         let mut replaced_by = B256::ZERO;
+        let mut above = None;
         while let Some(header) = ours.pop() {
             let theirs = self.source.header(header.id.number).await?;
             match theirs {
@@ -27,12 +29,14 @@ impl<S: Source, D: Store> Sync<S, D> {
                     if let Some(outcome) = self.dispute(checkpoint, header, replaced_by).await? {
                         return Ok(outcome);
                     }
-                    return self.take_back(checkpoint, header, replaced_by).await;
+                    let ancestor = if is(Mutant::AncestorTooHigh) { above.unwrap_or(header) } else { header };
+                    return self.take_back(checkpoint, ancestor, replaced_by).await;
                 }
                 Some(theirs) => replaced_by = theirs.id.hash,
                 None => {}
             }
-            if header.id.number <= checkpoint.finalized.number {
+            above = Some(header);
+            if header.id.number <= checkpoint.finalized.number && !is(Mutant::FinalityCrossed) {
                 return self.contradicted(header, theirs).await;
             }
         }
@@ -51,7 +55,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         replaced_by: B256,
     ) -> Result<Option<Outcome>, SyncError> {
         let depth = checkpoint.block.id.number - ancestor.id.number;
-        if depth <= self.config.reorg_depth_trusted || replaced_by.is_zero() {
+        if depth <= self.config.reorg_depth_trusted || is(Mutant::DeepReorgTrusted) || replaced_by.is_zero() {
             self.disputed = None;
             return Ok(None);
         }
@@ -98,7 +102,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         let rollback =
             Rollback { expected: checkpoint.block.id, ancestor, replaced_by, reason: "reorg".to_owned() };
         self.store.rollback(&rollback).await?;
-        self.known = None;
+        match &mut self.known {
+            Some(known) if is(Mutant::CacheOverRollback) => known.at = ancestor.id,
+            _ => self.known = None,
+        }
         self.configured = false;
         Ok(Outcome::RolledBack { from: checkpoint.block.id, ancestor: ancestor.id })
     }

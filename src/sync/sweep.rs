@@ -5,11 +5,12 @@
 
 use alloy::primitives::Address;
 
-use super::prove::ProvedLogs;
+use super::prove::{HEADERS_AT_ONCE, ProvedLogs};
 use super::reread::compare_logs;
 use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange};
-use crate::proof::{Method, Watched};
+use crate::mutant::{Mutant, is};
+use crate::proof::{self, Method, Watched};
 use crate::source::Source;
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
 use crate::table::contract::LateHistory;
@@ -44,7 +45,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let range = BlockRange { from, to };
         let watched: Watched = self.watched().into_iter().collect();
         let proved = self.prove_range(range, &watched).await?;
-        if proved.evidence.first().is_none_or(|first| first.parent != verified.hash) {
+        let hangs = proved.evidence.first().is_some_and(|first| first.parent == verified.hash);
+        if !hangs && !is(Mutant::LinksUnchecked) {
             return self.start_over(verified, "the provider's block above it hangs on another").await;
         }
         if let Some(last) = proved.evidence.last().map(Evidence::last) {
@@ -53,7 +55,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             } else {
                 known.is_none_or(|known| known.range.from != to + 1 || known.parent == last.hash)
             };
-            if !meets {
+            if !meets && !is(Mutant::LinksUnchecked) {
                 return self.start_over(last, "it does not lead to the checkpoint").await;
             }
             self.refuse_outvoted(last).await?;
@@ -156,6 +158,22 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::Unproved { reason })
     }
 
+    /// Whether a block is an ancestor of another, by the hashes of all headers between.
+    async fn leads_to(&self, block: BlockId, to: BlockId) -> Result<bool, SyncError> {
+        let mut reached = block;
+        while reached.number < to.number {
+            let last = to.number.min(reached.number + HEADERS_AT_ONCE);
+            let numbers: Vec<u64> = (reached.number + 1..=last).collect();
+            for sealed in self.source.sealed(&numbers).await? {
+                if proof::header(&sealed).is_err() || sealed.header.parent != reached.hash {
+                    return Ok(false);
+                }
+                reached = sealed.header.id;
+            }
+        }
+        Ok(reached == to)
+    }
+
     /// Compares what is proved with the tables, and mends them where they differ.
     async fn mend(
         &mut self,
@@ -167,8 +185,15 @@ impl<S: Source, D: Store> Sync<S, D> {
         let ours = self.store.ground_logs(range, None).await?;
         let ours = ours.into_iter().filter(|log| watched.contains(&log.address)).collect();
         let comparison = compare_logs(ours, proved.logs.clone());
-        if comparison.differences.is_empty() {
+        if comparison.differences.is_empty() || is(Mutant::VerifiedUnseen) {
             return Ok(None);
+        }
+        let last = proved.evidence.last().map(Evidence::last);
+        if let Some(last) = last
+            && !self.leads_to(last, checkpoint.block.id).await?
+        {
+            // A proof speaks of its own header only: a fork of somebody's own must not mend the chain's rows.
+            return self.start_over(last, "it does not lead to the checkpoint").await.map(Some);
         }
         let (first, count) = (&comparison.differences[0], comparison.differences.len());
         if proved.evidence.iter().any(|stretch| stretch.method == Method::Quorum) {
@@ -215,7 +240,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Vec<LateHistory>, SyncError> {
         let at = checkpoint.block.id.number;
         let older: Vec<(Address, u64)> = contracts.filter(|(_, from_block)| *from_block <= at).collect();
-        if older.is_empty() || self.config.proving != Proving::Background {
+        if older.is_empty() || is(Mutant::LateHistoryForgotten) || self.config.proving != Proving::Background
+        {
             return Ok(Vec::new());
         }
         let known = self.store.evidence().await?;

@@ -21,6 +21,7 @@ use super::rows::{Missing, Rows};
 use crate::block::{BlockId, Transaction};
 use crate::discovery::announcements;
 use crate::fact::{Entry, Fact, Role};
+use crate::mutant::{Mutant, is};
 use crate::row::{Row, TableDef, Time};
 use crate::source::{CallAnswer, CallRequest};
 
@@ -156,7 +157,9 @@ impl Fold {
     pub fn fold(&mut self, entries: &[Entry]) -> Result<(), Missing> {
         self.reset();
         let mut outcome = Ok(());
-        for entry in entries {
+        let backwards = is(Mutant::FoldBackwards);
+        for place in 0..entries.len() {
+            let entry = if backwards { &entries[entries.len() - 1 - place] } else { &entries[place] };
             // After a miss the rest is folded all the same: it tells what else is missing.
             outcome = outcome.and(self.entry(entry));
             self.missed |= outcome.is_err();

@@ -13,6 +13,7 @@ use crate::amount::Amount;
 use crate::decode::calls;
 use crate::fact::{Entry, Fact};
 use crate::id::fact_id;
+use crate::mutant::{Mutant, is};
 use crate::row::{Table, Time};
 use crate::table;
 
@@ -118,20 +119,29 @@ impl Fold {
         if from.is_zero() {
             asset.total_supply = asset.total_supply.plus(amount);
         }
-        if to.is_zero() {
+        if to.is_zero() && !is(Mutant::SupplyIgnoresBurns) {
             asset.total_supply = asset.total_supply.minus(amount);
         }
         // A transfer to oneself moves nothing; taking and giving the same row twice would double or lose it.
         if from != to {
             if let Some(mut giver) = giver {
                 giver.balance = giver.balance.minus(amount);
+                if is(Mutant::NegativeClamped) && giver.balance.is_negative() {
+                    giver.balance = Amount::ZERO;
+                }
+                if is(Mutant::FreezeEndsWithBalance) && giver.balance.is_zero() {
+                    giver.frozen = Amount::ZERO;
+                }
                 self.position_changed(entry, &mut asset, giver, !amount.is_zero())?;
             }
             if let Some(mut taker) = taker {
                 taker.balance = taker.balance.plus(amount);
                 self.position_changed(entry, &mut asset, taker, !amount.is_zero())?;
             }
-        } else if let Some(holder) = giver {
+        } else if let Some(mut holder) = giver {
+            if is(Mutant::SelfTransferCredited) {
+                holder.balance = holder.balance.plus(amount);
+            }
             self.position_changed(entry, &mut asset, holder, false)?;
         }
         asset.exceeds_uint256 |= asset.total_supply.exceeds_uint256();

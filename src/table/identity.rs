@@ -13,6 +13,7 @@ use crate::amount::Amount;
 use crate::decode::text;
 use crate::fact::{Claim, Entry};
 use crate::id::{fact_id, identity_id};
+use crate::mutant::{Mutant, is};
 use crate::row::{Table, Time, Versioned};
 use crate::table;
 
@@ -73,6 +74,7 @@ table! {
         claim_type: Amount = "The claim topic.",
         scheme: Amount = "Signature scheme; 1 is ECDSA.",
         issuer: Address = "The contract whose key signed the claim.",
+        id_matches: bool = "Whether claim_id is what ONCHAINID makes of issuer and topic; where not, the identity runs code of its own, and the claim counts for nothing.",
         signature: Bytes = "Signature over identity, topic and data.",
         signature_hash: B256 = "keccak256 of the signature: what a revocation names.",
         signer_key: Option<B256> = "keccak256 of the ABI-encoded signer recovered from the signature; null where none can be.",
@@ -206,7 +208,9 @@ impl Fold {
 
     /// A claim was made; an open version of the same id ends.
     pub(super) fn claim_set(&mut self, entry: &Entry, claim: &Claim) -> Result<(), Missing> {
-        self.claim_ended(entry, claim.claim_id, "changed")?;
+        if !is(Mutant::ReplacedClaimStaysOpen) {
+            self.claim_ended(entry, claim.claim_id, "changed")?;
+        }
         let (identity, at, block) = (entry.log.address, entry.position(), entry.log.block);
         let signer_key = signer(identity, claim).map(|signer| keccak256(signer.abi_encode()));
         self.claims.put(IdentityClaim {
@@ -227,6 +231,7 @@ impl Fold {
             claim_type: Amount::from(claim.topic),
             scheme: Amount::from(claim.scheme),
             issuer: claim.issuer,
+            id_matches: claim.claim_id == keccak256((claim.issuer, claim.topic).abi_encode_params()),
             signature: claim.signature.clone(),
             signature_hash: keccak256(&claim.signature),
             signer_key,

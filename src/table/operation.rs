@@ -4,7 +4,7 @@
 //! `Approval` by the giver in the same transaction (an allowance transfer), a `RecoverySuccess` for the pair (a
 //! recovery), or the transaction's call data where it calls the token itself. Else it is undetermined, never guessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alloy::primitives::{Address, B256};
 use serde_json::{Value as Json, json};
@@ -149,7 +149,7 @@ impl Fold {
 
     fn transaction_grew_by(&mut self, entry: &Entry) {
         if let Some(asset) = entry.asset_id {
-            self.open_transaction.by_asset.entry(asset).or_default().push(entry.clone());
+            self.open_transaction.by_asset.entry(asset).or_default().push(entry.judged());
         }
     }
 
@@ -165,8 +165,9 @@ impl Fold {
 
     fn judge(&mut self, asset_id: Uuid, entries: &[Entry]) -> Result<(), Missing> {
         let Some(first) = entries.first() else { return Ok(()) };
-        let input = if needs_input(entries) { self.input_of(first)? } else { None };
-        let kinds: Vec<Kind> = entries.iter().map(|entry| kind(entry, entries, input.as_ref())).collect();
+        let told = Told::by(entries);
+        let input = if told.needs_input(entries) { self.input_of(first)? } else { None };
+        let kinds: Vec<Kind> = entries.iter().map(|entry| kind(entry, &told, input.as_ref())).collect();
         let moved = |entry: &&Entry| matches!(entry.fact(), Some(Fact::Transferred { .. }));
         let amount = entries.iter().fold(Amount::ZERO, |sum, entry| match entry.fact() {
             Some(Fact::Transferred { amount, .. }) => sum.plus(Amount::from(*amount)),
@@ -195,7 +196,7 @@ impl Fold {
             amount,
         };
         for (entry, kind) in entries.iter().zip(&kinds).filter(|(_, kind)| kind.is_operation()) {
-            let detail = Detail::of(entry, *kind, entries);
+            let detail = Detail::of(entry, *kind, &told);
             self.operations.push(AssetOperation {
                 chain_id: transaction.chain_id,
                 block_number: log.block.number,
@@ -252,45 +253,56 @@ impl Fold {
     }
 }
 
-/// Whether a transfer among these logs could be the holder's own or forced, and only the call data tells.
-fn needs_input(entries: &[Entry]) -> bool {
-    entries.iter().any(|entry| entry.role == Role::TrexToken && is_candidate(entry, entries))
+/// What the logs of a transaction say about its transfers, looked up by wallet: a contract that logs a hundred thousand
+/// transfers in one transaction must not make each of them search all the others.
+struct Told {
+    recovered: HashMap<(Address, Address), Address>,
+    approved: HashSet<Address>,
+    moved: HashSet<(Address, Address)>,
 }
 
-fn is_candidate(entry: &Entry, entries: &[Entry]) -> bool {
-    let Some(Fact::Transferred { from, to, .. }) = entry.fact() else { return false };
-    !from.is_zero() && !to.is_zero() && !is_recovery(*from, *to, entries) && !is_approved(*from, entries)
+impl Told {
+    fn by(entries: &[Entry]) -> Self {
+        let (mut recovered, mut approved, mut moved) = (HashMap::new(), HashSet::new(), HashSet::new());
+        for fact in entries.iter().filter_map(Entry::fact) {
+            match fact {
+                Fact::WalletRecovered { lost, new, identity } => {
+                    recovered.entry((*lost, *new)).or_insert(*identity);
+                }
+                Fact::Approved { owner, .. } => drop(approved.insert(*owner)),
+                Fact::Transferred { from, to, .. } => drop(moved.insert((*from, *to))),
+                _ => {}
+            }
+        }
+        Self { recovered, approved, moved }
+    }
+
+    /// The identity whose wallet was recovered by a transfer.
+    fn recovered_identity(&self, from: Address, to: Address) -> Option<Address> {
+        self.recovered.get(&(from, to)).copied()
+    }
+
+    /// Whether a transfer among these logs could be the holder's own or forced, and only the call data tells.
+    fn needs_input(&self, entries: &[Entry]) -> bool {
+        entries.iter().any(|entry| entry.role == Role::TrexToken && self.is_candidate(entry))
+    }
+
+    fn is_candidate(&self, entry: &Entry) -> bool {
+        let Some(Fact::Transferred { from, to, .. }) = entry.fact() else { return false };
+        !from.is_zero()
+            && !to.is_zero()
+            && self.recovered_identity(*from, *to).is_none()
+            && !self.approved.contains(from)
+    }
 }
 
-/// The identity whose wallet was recovered by a transfer.
-fn recovered_identity(from: Address, to: Address, entries: &[Entry]) -> Option<Address> {
-    entries.iter().find_map(|entry| match entry.fact() {
-        Some(Fact::WalletRecovered { lost, new, identity }) if *lost == from && *new == to => Some(*identity),
-        _ => None,
-    })
-}
-
-fn is_recovery(from: Address, to: Address, entries: &[Entry]) -> bool {
-    recovered_identity(from, to, entries).is_some()
-}
-
-fn moves(lost: Address, new: Address, entries: &[Entry]) -> bool {
-    entries.iter().any(|entry| {
-        matches!(entry.fact(), Some(Fact::Transferred { from, to, .. }) if *from == lost && *to == new)
-    })
-}
-
-fn is_approved(from: Address, entries: &[Entry]) -> bool {
-    entries.iter().any(|entry| matches!(entry.fact(), Some(Fact::Approved { owner, .. }) if *owner == from))
-}
-
-fn kind(entry: &Entry, entries: &[Entry], input: Option<&TransactionInput>) -> Kind {
+fn kind(entry: &Entry, told: &Told, input: Option<&TransactionInput>) -> Kind {
     match entry.fact() {
         Some(Fact::Transferred { from, to, .. }) => match (from.is_zero(), to.is_zero()) {
             (true, _) => Kind::Mint,
             (false, true) => Kind::Burn,
-            (false, false) if is_recovery(*from, *to, entries) => Kind::Recovery,
-            (false, false) if entry.role != Role::TrexToken || is_approved(*from, entries) => Kind::Transfer,
+            (false, false) if told.recovered_identity(*from, *to).is_some() => Kind::Recovery,
+            (false, false) if entry.role != Role::TrexToken || told.approved.contains(from) => Kind::Transfer,
             (false, false) => match input
                 .filter(|input| input.to_address == Some(entry.log.address))
                 .and_then(|input| token_call(&input.input))
@@ -307,7 +319,7 @@ fn kind(entry: &Entry, entries: &[Entry], input: Option<&TransactionInput>) -> K
         Some(Fact::PauseSet { paused: true, .. }) => Kind::Pause,
         Some(Fact::PauseSet { paused: false, .. }) => Kind::Unpause,
         // The transfer is the recovery; the announcement counts only where nothing moved.
-        Some(Fact::WalletRecovered { lost, new, .. }) if moves(*lost, *new, entries) => Kind::Other,
+        Some(Fact::WalletRecovered { lost, new, .. }) if told.moved.contains(&(*lost, *new)) => Kind::Other,
         Some(Fact::WalletRecovered { .. }) => Kind::Recovery,
         Some(Fact::InformationUpdated { .. }) => Kind::UpdateInformation,
         Some(Fact::AgentSet { active: true, .. }) => Kind::AddAgent,
@@ -331,14 +343,14 @@ struct Detail {
 }
 
 impl Detail {
-    fn of(entry: &Entry, kind: Kind, entries: &[Entry]) -> Self {
+    fn of(entry: &Entry, kind: Kind, told: &Told) -> Self {
         let mut detail = Self { from: None, to: None, amount: None, by: None, parameters: json!({}) };
         match entry.fact() {
             Some(Fact::Transferred { from, to, amount }) => {
                 detail.from = (kind != Kind::Mint).then_some(*from);
                 detail.to = (kind != Kind::Burn).then_some(*to);
                 detail.amount = Some(Amount::from(*amount));
-                if let Some(identity) = recovered_identity(*from, *to, entries) {
+                if let Some(identity) = told.recovered_identity(*from, *to) {
                     detail.parameters = json!({ "identity": identity });
                 }
             }

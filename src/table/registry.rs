@@ -11,6 +11,7 @@ use super::rows::Missing;
 use crate::amount::Amount;
 use crate::decode::calls::{self, identity_update};
 use crate::fact::Entry;
+use crate::mutant::{Mutant, is};
 use crate::row::{Table, Versioned};
 use crate::{id, table};
 
@@ -77,7 +78,9 @@ impl Fold {
     pub(super) fn identity_unstored(&mut self, entry: &Entry, wallet: Address) -> Result<(), Missing> {
         if let Some(mut open) = self.registrations.get(&self.registration_key(entry, wallet))? {
             open.close(entry.position(), entry.time);
-            self.registrations.put(open);
+            if !is(Mutant::UnstoredStaysRegistered) {
+                self.registrations.put(open);
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::rpc::types::Filter;
 use asset_indexer::amount::Amount;
 use asset_indexer::id::asset_id;
+use asset_indexer::proof::Method;
 use asset_indexer::rpc::Rpc;
 use asset_indexer::store::postgres::PostgresStore;
 use asset_indexer::store::{Store, memory::MemoryStore};
@@ -65,12 +66,24 @@ async fn tables_equal_what_the_contracts_answer() {
     operations(&indexed).await;
     every_log_is_there(&indexed).await;
     verdicts(&indexed).await;
+    every_block_is_proved(&indexed).await;
     let memory = Arc::new(MemoryStore::new());
     let mut over_websocket =
         worker(rpc(&indexed.node.ws_url()), memory.clone(), factories(&indexed.played.suite));
     converge(&mut over_websocket).await;
     assert_equal(&**indexed.worker.store(), &*memory, "PostgreSQL over HTTP against memory over WebSocket")
         .await;
+}
+
+/// The hashes and roots of a real node's blocks are those that we compute.
+async fn every_block_is_proved(indexed: &Indexed) {
+    let checkpoint = indexed.worker.store().checkpoint().await.expect("readable").expect("there");
+    assert_eq!(checkpoint.verified, checkpoint.block.id, "up to the head, without a gap");
+    let evidence = indexed.worker.store().evidence().await.expect("readable");
+    let blocks = |method: Method| -> u64 {
+        evidence.iter().filter(|one| one.method == method).map(|one| one.range.len()).sum()
+    };
+    assert!(blocks(Method::Receipts) > 20 && blocks(Method::Quorum) == 0, "{evidence:?}");
 }
 
 async fn holders_and_supply(indexed: &Indexed) {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::sync::Outcome;
 
-use crate::support::play::Play;
 use crate::support::world::{
     assert_equal, assert_same, config, converge, database, dump, fresh, postgres_store, worker,
 };
+use simulation::play::Play;
 
 /// One seed: grows and forks a chain while two stores follow it, and compares them at every rest.
 async fn follow_forks(seed: u64, rounds: u64, on_postgres: bool) {

@@ -26,11 +26,11 @@ use asset_indexer::table::identity::IdentityClaim;
 use scenario::emitter::TRANSFER;
 use scenario::{Artifacts, Call, Emitter, Node, NodeOptions, PlainToken, truth};
 
-use crate::support::events::account;
 use crate::support::real::{rows, rpc};
 use crate::support::world::{CHAIN_ID, assert_equal, config, converge, database, postgres_store, worker};
 use answers::{mouth, mouths};
 use logs::{Case, MEGABYTE, cases, claims};
+use simulation::events::account;
 
 /// Why a kind of token cannot read a case, where it cannot.
 type Verdict = fn(&Case) -> Option<&'static str>;

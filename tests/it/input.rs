@@ -10,10 +10,10 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 
 use crate::support::command::{Folder, Line, closed_port};
-use crate::support::events::account;
 use crate::support::real::node;
 use crate::support::scripted_node::{Chain, ScriptedNode, error, range_of};
 use crate::support::world::{database, pool};
+use simulation::events::account;
 
 const USAGE: i32 = 2;
 const UNAVAILABLE: i32 = 69;

@@ -11,13 +11,13 @@ use asset_indexer::sync::{Config, Outcome, Sync};
 use serde_json::Value as Json;
 use sqlx::postgres::PgPool;
 
-use crate::support::events::account;
-use crate::support::play::Play;
-use crate::support::sim_chain::SimChain;
 use crate::support::world::{
     CHAIN_ID, assert_equal, assert_same, config, converge, database, dump, fresh, pool, postgres_store,
     worker,
 };
+use simulation::chain::SimChain;
+use simulation::events::account;
+use simulation::play::Play;
 
 /// A followed chain on PostgreSQL.
 struct Followed {

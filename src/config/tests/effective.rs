@@ -40,6 +40,7 @@ reorg_depth_trusted = 2 # default
 
 [rpc]
 url = "https://node.example" # --rpc
+allow_link_local = false # default
 # alias: the URL's host
 timeout_ms = 5000 # environment ASSET_INDEXER__RPC__TIMEOUT_MS
 poll_interval_ms = 1000 # default
@@ -55,6 +56,7 @@ lag_seconds_max = 15 # default
 [database]
 url = "postgres://db.example" # environment DATABASE_URL_FILE, read from database_url
 # admin_url: none
+allow_unverified = false # default
 # state_dir: the account's state directory
 # pg_bin: searched for
 

@@ -176,7 +176,7 @@ fn every_mistake_is_told_at_once_in_the_order_of_the_file() {
         said(text),
         "5 mistakes in the configuration:\
          \n  config.toml:2: rpc.timeout_ms = 1: must be a whole number of milliseconds from 100 to 600000\
-         \n  config.toml:3: rpc.retries: unknown key; [rpc] has url, url_file, alias, timeout_ms, poll_interval_ms, \
+         \n  config.toml:3: rpc.retries: unknown key; [rpc] has url, url_file, allow_link_local, alias, timeout_ms, poll_interval_ms, \
          requests_in_flight, batch_size_max, response_bytes_max, requests_per_second, requests_per_day, quorum, \
          lag_blocks_max, lag_seconds_max\
          \n  config.toml:6: chain.id = 0: must be a whole number from 1 to 9223372036854775807\

@@ -107,3 +107,15 @@ fn a_quorum_needs_as_many() {
     let rules = sound("[rpc]\nlag_blocks_max = 7\nlag_seconds_max = 8").rules;
     assert_eq!((rules.lag_blocks_max, rules.lag_seconds_max, rules.quorum), (7, 8, 1));
 }
+
+#[test]
+fn none_of_them_leads_to_a_metadata_address() {
+    let entry = "[[provider]]\nurl = \"http://169.254.169.254/latest/canary\"";
+    let told = said(entry);
+    assert!(
+        told.starts_with("config.toml:2: provider.url = [redacted]: must not lead to a link-local"),
+        "{told}"
+    );
+    assert!(!told.contains("canary"), "{told}");
+    sound(&format!("[rpc]\nallow_link_local = true\n{entry}"));
+}

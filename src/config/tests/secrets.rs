@@ -45,6 +45,28 @@ fn urls_have_rules_and_are_not_quoted() {
     assert_eq!(said("[rpc]\nurl = 31337"), "config.toml:2: rpc.url = [redacted]: must be a text in quotes");
 }
 
+/// What the exceptions are for is refused without them, whatever the source of the URL.
+#[test]
+fn other_machines_are_verified_and_metadata_addresses_refused() {
+    let unverified = "postgres://canaryuser:canarypw@db.example/canarydb?sslmode=disable";
+    for key in ["url", "admin_url"] {
+        let text = format!("[database]\n{key} = \"{unverified}\"\n");
+        let said = said(&text);
+        assert!(said.starts_with(&format!("config.toml:2: database.{key} = [redacted]: ")), "{said}");
+        assert!(said.contains("sslmode=verify-full") && said.contains("allow_unverified"), "{said}");
+        sound(&format!("{text}allow_unverified = true"));
+    }
+    let secret = ("DATABASE_URL", unverified);
+    let refused = in_environment(&[secret]).expect_err("a weak mode").to_string();
+    assert!(refused.contains("DATABASE_URL") && !refused.contains("canary"), "{refused}");
+    in_environment(&[secret, ("ASSET_INDEXER__DATABASE__ALLOW_UNVERIFIED", "true")]).expect("allowed");
+
+    let text = "[rpc]\nurl = \"http://169.254.169.254/latest/canary\"\n";
+    let said = said(text);
+    assert!(said.starts_with("config.toml:2: rpc.url = [redacted]: must not lead to a link-local"), "{said}");
+    sound(&format!("{text}allow_link_local = true"));
+}
+
 #[test]
 fn a_secret_is_given_once_in_a_source() {
     for (section, url, file) in [

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 
 use crate::block::{BlockId, Header, Position};
+use crate::mutant::{Mutant, is};
 use crate::row::{Class, Row, Table, TableDef, Value};
-use crate::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Status, StoreError, is_derived};
+use crate::store::{
+    Cause, Checkpoint, Commit, Evidence, Rollback, Section, Status, StoreError, is_kept, is_refolded,
+};
 use crate::table::contract::Contract;
-use crate::table::event::{AssetEvent, Observation, TransactionInput};
+use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 use crate::table::{self};
 
@@ -33,6 +36,8 @@ pub(super) struct State {
     pub(super) origin: Option<BlockId>,
     /// Inside a rebuild: blocks whose images have their derived tables again.
     refolded: Option<BTreeSet<u64>>,
+    /// Inside a rebuild: ground that was set aside.
+    kept: Tables,
 }
 
 impl State {
@@ -45,7 +50,7 @@ impl State {
                     if refolded.insert(block) {
                         let derived = tables
                             .into_iter()
-                            .filter(|(name, _)| table::by_name(name).is_some_and(is_derived));
+                            .filter(|(name, _)| table::by_name(name).is_some_and(is_refolded));
                         self.before.entry(block).or_default().extend(derived);
                     }
                 }
@@ -76,7 +81,10 @@ impl State {
     fn expect_checkpoint(&self, expected: BlockId) -> Result<Checkpoint, StoreError> {
         self.checkpoint
             .clone()
-            .filter(|checkpoint| checkpoint.block.id == expected && checkpoint.status == Status::Running)
+            .filter(|checkpoint| {
+                let number = checkpoint.block.id.number == expected.number && is(Mutant::CheckpointByNumber);
+                (checkpoint.block.id == expected || number) && checkpoint.status == Status::Running
+            })
             .ok_or(StoreError::NotTheWriter)
     }
 
@@ -129,6 +137,9 @@ impl State {
 
     /// Nothing is proved above a block.
     fn unprove_above(&mut self, block: BlockId) {
+        if is(Mutant::EvidenceOutlivesRollback) {
+            return;
+        }
         self.evidence.retain(|known| known.range.from <= block.number);
         for known in &mut self.evidence {
             if known.range.to > block.number {
@@ -159,7 +170,10 @@ impl State {
     pub(super) fn take_back(&mut self, rollback: &Rollback) -> Result<(), StoreError> {
         let checkpoint = self.expect_checkpoint(rollback.expected)?;
         let ancestor = rollback.ancestor.id;
-        if let Some((_, tables)) = self.before.range(ancestor.number + 1..).next() {
+        let kept = u64::from(is(Mutant::RollbackKeepsOne));
+        let mut images = self.before.range(ancestor.number + 1 + kept..);
+        let image = if is(Mutant::NewestImage) { images.next_back() } else { images.next() };
+        if let Some((_, tables)) = image {
             self.tables = tables.clone();
         }
         self.before.retain(|block, _| *block <= ancestor.number);
@@ -171,27 +185,12 @@ impl State {
 
     /// The rows that answer a question.
     pub(super) fn load(&self, load: &Load) -> Vec<Row> {
-        let Some(rows) = self.tables.get(load.table.name) else { return Vec::new() };
-        let open = load.table.column("to_block");
-        let is_open =
-            |row: &Row| load.table.thing_len.is_none() || open.is_none_or(|to| row[to] == Value::Null);
-        let is_prefix = load.columns.iter().enumerate().all(|(place, column)| place == *column);
-        let mut found = Vec::new();
-        for key in &load.keys {
-            if is_prefix {
-                let from = rows.range(key.clone()..);
-                found.extend(
-                    from.take_while(|(stored, _)| stored.starts_with(key))
-                        .filter(|(_, row)| is_open(row))
-                        .map(|(_, row)| row.clone()),
-                );
-            } else {
-                let equal =
-                    |row: &&Row| load.columns.iter().zip(key).all(|(column, value)| row[*column] == *value);
-                found.extend(rows.values().filter(equal).filter(|row| is_open(row)).cloned());
-            }
-        }
-        found
+        select(&self.tables, load)
+    }
+
+    /// The rows that a rebuild set aside and that answer a question.
+    pub(super) fn kept(&self, load: &Load) -> Vec<Row> {
+        select(&self.kept, load)
     }
 
     /// Cuts or mends ground and empties what is derived from it.
@@ -211,8 +210,10 @@ impl State {
                 }
             }
         }
+        let kept = self.tables.iter().filter(|(name, _)| table::by_name(name).is_some_and(is_kept));
+        self.kept = kept.map(|(name, rows)| (*name, rows.clone())).collect();
         for tables in self.before.values_mut().chain([&mut self.tables]) {
-            tables.retain(|name, _| table::by_name(name).is_some_and(|table| !is_derived(table)));
+            tables.retain(|name, _| table::by_name(name).is_some_and(|table| !is_refolded(table)));
         }
         self.refolded = Some(BTreeSet::new());
         self.rebuilding = None;
@@ -247,6 +248,7 @@ impl State {
     /// After a rebuild: ground of contracts that are not in the graph any more goes.
     pub(super) fn drop_strangers(&mut self) {
         self.refolded = None;
+        self.kept.clear();
         let column =
             |row: &Row, table: &TableDef, name: &str| table.column(name).map(|place| row[place].clone());
         let known: Vec<Value> = self
@@ -254,24 +256,35 @@ impl State {
             .get(Contract::DEF.name)
             .map(|rows| rows.values().filter_map(|row| column(row, Contract::DEF, "address")).collect())
             .unwrap_or_default();
-        for (table, name) in [(AssetEvent::DEF, "address"), (Observation::DEF, "target")] {
-            if let Some(rows) = self.tables.get_mut(table.name) {
-                Arc::make_mut(rows)
-                    .retain(|_, row| column(row, table, name).is_some_and(|of| known.contains(&of)));
-            }
-        }
-        let place = |row: &Row, table: &TableDef| {
-            (column(row, table, "block_number"), column(row, table, "transaction_index"))
-        };
-        let used: Vec<_> = self
-            .tables
-            .get(AssetEvent::DEF.name)
-            .map(|rows| rows.values().map(|row| place(row, AssetEvent::DEF)).collect())
-            .unwrap_or_default();
-        if let Some(rows) = self.tables.get_mut(TransactionInput::DEF.name) {
-            Arc::make_mut(rows).retain(|_, row| used.contains(&place(row, TransactionInput::DEF)));
+        if let Some(rows) = self.tables.get_mut(AssetEvent::DEF.name) {
+            let emitter = |row: &Row| column(row, AssetEvent::DEF, "address");
+            Arc::make_mut(rows).retain(|_, row| emitter(row).is_some_and(|of| known.contains(&of)));
         }
     }
+}
+
+/// The rows of some tables that answer a question.
+fn select(tables: &Tables, load: &Load) -> Vec<Row> {
+    let Some(rows) = tables.get(load.table.name) else { return Vec::new() };
+    let open = load.table.column("to_block");
+    let is_open = |row: &Row| load.table.thing_len.is_none() || open.is_none_or(|to| row[to] == Value::Null);
+    let is_prefix = load.columns.iter().enumerate().all(|(place, column)| place == *column);
+    let mut found = Vec::new();
+    for key in &load.keys {
+        if is_prefix {
+            let from = rows.range(key.clone()..);
+            found.extend(
+                from.take_while(|(stored, _)| stored.starts_with(key))
+                    .filter(|(_, row)| is_open(row))
+                    .map(|(_, row)| row.clone()),
+            );
+        } else {
+            let equal =
+                |row: &&Row| load.columns.iter().zip(key).all(|(column, value)| row[*column] == *value);
+            found.extend(rows.values().filter(equal).filter(|row| is_open(row)).cloned());
+        }
+    }
+    found
 }
 
 fn later(one: BlockId, other: BlockId) -> BlockId {

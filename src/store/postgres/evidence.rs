@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use super::checkpoint::{hash, unsigned};
 use super::int;
 use crate::block::{BlockId, BlockRange};
+use crate::mutant::{Mutant, is};
 use crate::proof::Method;
 use crate::store::Evidence;
 
@@ -35,6 +36,9 @@ pub(super) async fn unprove_above(
     chain_id: u64,
     block: BlockId,
 ) -> Result<(), sqlx::Error> {
+    if is(Mutant::EvidenceOutlivesRollback) {
+        return Ok(());
+    }
     for sql in [
         "delete from ops.evidence where chain_id = $1 and from_block > $2 and $3::bytea is not null",
         "update ops.evidence set to_block = $2, block_hash = $3 where chain_id = $1 and to_block > $2",

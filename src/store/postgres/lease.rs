@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::{failed, int};
+use super::{int, silence};
 use crate::store::StoreError;
 
 /// How long a lease lasts without a sign of life.
@@ -18,11 +18,16 @@ pub const LEASE: Duration = Duration::from_secs(5);
 /// How long the writer's connection may be silent in the middle of a COPY once its lease is over.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What the writer's connection is called in `pg_stat_activity`.
-pub(super) const WRITER: &str = "asset-indexer writer";
+/// How often the holder of a lease gives a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// SQLSTATE of a lock that was waited for too long.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// What the connection that writes a chain is called in `pg_stat_activity`: several chains may share a database.
+pub(super) fn writer_name(chain_id: u64) -> String {
+    format!("asset-indexer writer {chain_id}")
+}
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -49,15 +54,17 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn acquire(&self) -> Result<bool, StoreError> {
-        match self.try_acquire().await {
-            Ok(taken) => Ok(taken),
-            // The holder's transaction is under way. A living holder ends it and goes on; a paused one has to be ended.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
-                self.end_paused_writer().await.map_err(|e| failed("taking the lease", &e))?;
-                Ok(false)
+        let acquiring = async {
+            match self.try_acquire().await {
+                // The holder's transaction is under way. A living holder ends it and goes on; a paused one has to be
+                // ended.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+                    self.end_paused_writer().await.map(|()| false)
+                }
+                tried => tried,
             }
-            Err(error) => Err(failed("taking the lease", &error)),
-        }
+        };
+        silence::answered("taking the lease", acquiring).await
     }
 
     async fn try_acquire(&self) -> Result<bool, sqlx::Error> {
@@ -93,7 +100,7 @@ impl Lease {
                  and exists (select from ops.leases where chain_id = $1 and expires_at < clock_timestamp() - $3)",
         )
         .bind(int(self.chain_id))
-        .bind(WRITER)
+        .bind(writer_name(self.chain_id))
         .bind(SILENCE)
         .execute(&self.pool)
         .await
@@ -105,11 +112,26 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn renew(&self) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(|e| failed("renewing the lease", &e))?;
-        match extend(&mut connection, self.chain_id, self.epoch).await {
-            Ok(()) => Ok(true),
-            Err(sqlx::Error::RowNotFound) => Ok(false),
-            Err(error) => Err(failed("renewing the lease", &error)),
+        let renewing = async {
+            let mut connection = self.pool.acquire().await?;
+            match extend(&mut connection, self.chain_id, self.epoch).await {
+                Ok(()) => Ok(true),
+                Err(sqlx::Error::RowNotFound) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        silence::answered("renewing the lease", renewing).await
+    }
+
+    /// Gives signs of life, and returns once the lease is another's.
+    pub async fn keep(&self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            match self.renew().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, "no sign of life could be given"),
+            }
         }
     }
 
@@ -118,13 +140,12 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn release(&self) -> Result<(), StoreError> {
-        sqlx::query("update ops.leases set expires_at = '-infinity' where chain_id = $1 and epoch = $2")
-            .bind(int(self.chain_id))
-            .bind(self.epoch)
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(|e| failed("releasing the lease", &e))
+        let releasing =
+            sqlx::query("update ops.leases set expires_at = '-infinity' where chain_id = $1 and epoch = $2")
+                .bind(int(self.chain_id))
+                .bind(self.epoch)
+                .execute(&self.pool);
+        silence::answered("releasing the lease", releasing).await.map(drop)
     }
 
     /// Who holds the lease now, if anybody.
@@ -132,13 +153,12 @@ impl Lease {
     /// # Errors
     /// The database's.
     pub async fn current_holder(&self) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar(
+        let reading = sqlx::query_scalar(
             "select holder from ops.leases where chain_id = $1 and expires_at >= clock_timestamp()",
         )
         .bind(int(self.chain_id))
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(|e| failed("reading the lease", &e))
+        .fetch_optional(&self.pool);
+        silence::answered("reading the lease", reading).await
     }
 }
 

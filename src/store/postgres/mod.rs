@@ -17,12 +17,13 @@ mod requests;
 mod rollback;
 mod rows;
 mod schema;
+mod silence;
 
 use std::collections::HashSet;
 
 use alloy::primitives::{Address, B256};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Executor};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -57,7 +58,8 @@ impl std::fmt::Debug for PostgresStore {
 
 #[derive(Debug, Default)]
 struct Inner {
-    connection: Option<PgConnection>,
+    /// With the number of the server's process behind it.
+    connection: Option<(PgConnection, i32)>,
     partitions: HashSet<u64>,
     staged: HashSet<&'static str>,
     /// Inside a rebuild: one transaction around all, ground and checkpoint stay as they are.
@@ -68,7 +70,7 @@ impl PostgresStore {
     /// The tables of a chain, written under a lease.
     pub fn new(options: PgConnectOptions, chain_id: u64, epoch: Uuid) -> Self {
         let options = options
-            .application_name(lease::WRITER)
+            .application_name(&lease::writer_name(chain_id))
             // A writer that is paused between two statements must not hold its locks for long; see also [`lease`].
             .options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "30s")])
             .log_statements(tracing::log::LevelFilter::Off);
@@ -80,18 +82,15 @@ impl PostgresStore {
         self.chain_id
     }
 
-    async fn connect(&self) -> Result<PgConnection, StoreError> {
-        PgConnection::connect_with(&self.options).await.map_err(|e| failed("connecting", &e))
-    }
-
-    /// Runs one piece of work on the connection; whatever fails or is cancelled takes the connection with it.
+    /// Runs one piece of work on the connection; whatever fails, is cancelled or is not answered takes the connection
+    /// with it.
     async fn with<T>(
         &self,
         during: &'static str,
         work: impl AsyncFnOnce(&mut PgConnection, &mut Inner) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         let mut inner = self.inner.lock().await;
-        let mut connection = match inner.connection.take() {
+        let (mut connection, process) = match inner.connection.take() {
             Some(connection) => connection,
             None if inner.rebuilding => {
                 let reason = "the transaction of the rebuild is gone".to_owned();
@@ -101,12 +100,12 @@ impl PostgresStore {
                 // What the lost connection made may have been rolled back with it.
                 inner.staged.clear();
                 inner.partitions.clear();
-                self.connect().await?
+                silence::connect(&self.options).await.map_err(|e| failed("connecting", &e))?
             }
         };
-        match work(&mut connection, &mut inner).await {
+        match silence::watched(&self.options, process, work(&mut connection, &mut inner)).await {
             Ok(value) => {
-                inner.connection = Some(connection);
+                inner.connection = Some((connection, process));
                 Ok(value)
             }
             Err(sqlx::Error::RowNotFound) => Err(StoreError::NotTheWriter),
@@ -259,6 +258,13 @@ impl Store for PostgresStore {
         self.begin(cause).await
     }
 
+    async fn kept(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.with("reading what a rebuild set aside", async |connection, _| {
+            rows::load_kept(connection, load).await
+        })
+        .await
+    }
+
     async fn finish_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
         self.finish(cause).await
     }
@@ -306,8 +312,9 @@ pub fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default().into_owned();
-            let passes =
-                ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)) || code == "25P03";
+            // Also a transaction that was idle for too long, and a standby that is not promoted yet.
+            let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+                || ["25P03", "25006"].contains(&code.as_str());
             let reason = format!("{} (SQLSTATE {code})", database.message());
             if passes {
                 StoreError::Unavailable { during, reason }

@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::{PostgresStore, bulk, evidence, int, rollback, rows};
 use crate::block::Position;
-use crate::row::{Class, Table};
-use crate::store::{Cause, Rollback, StoreError, is_derived};
+use crate::row::{Class, Table, TableDef};
+use crate::store::{Cause, Rollback, StoreError, is_kept, is_refolded};
 use crate::table;
 use crate::table::event::AssetEvent;
 
@@ -28,10 +28,22 @@ impl PostgresStore {
                     self.mend_ground(connection, inner, add, remove, reason).await?;
                 }
             }
-            for table in table::ALL.into_iter().filter(|table| is_derived(table)) {
+            for table in table::ALL.into_iter().filter(|table| is_kept(table)) {
+                let sql = format!(
+                    "create temp table {} on commit drop as select * from {} where chain_id = {}",
+                    kept_name(table),
+                    rows::name(table),
+                    int(self.chain_id)
+                );
+                connection.execute(AssertSqlSafe(sql)).await?;
+                let key: Vec<&str> = table.key_columns().iter().map(|column| column.name).collect();
+                let sql = format!("create index on {} ({})", kept_name(table), key.join(", "));
+                connection.execute(AssertSqlSafe(sql)).await?;
+            }
+            for table in table::ALL.into_iter().filter(|table| is_refolded(table)) {
                 let sql = format!("delete from {} where chain_id = $1", rows::name(table));
                 sqlx::query(AssertSqlSafe(sql)).bind(int(self.chain_id)).execute(&mut *connection).await?;
-                // Ground keeps its journal: late logs of a contract found above finality go with its discovery.
+                // Events keep their journal: late logs of a contract found above finality go with its discovery.
                 sqlx::query("delete from ops.undo where chain_id = $1 and table_name = $2")
                     .bind(int(self.chain_id))
                     .bind(table.name)
@@ -51,11 +63,6 @@ impl PostgresStore {
                 for sql in [
                     "delete from chain.asset_events e where chain_id = $1 and not exists (
                          select from chain.contracts c where c.chain_id = e.chain_id and c.address = e.address)",
-                    "delete from chain.observations o where chain_id = $1 and not exists (
-                         select from chain.contracts c where c.chain_id = o.chain_id and c.address = o.target)",
-                    "delete from chain.transaction_inputs i where chain_id = $1 and not exists (
-                         select from chain.asset_events e where e.chain_id = i.chain_id
-                             and e.block_number = i.block_number and e.transaction_index = i.transaction_index)",
                 ] {
                     sqlx::query(sql).bind(int(self.chain_id)).execute(&mut *connection).await?;
                 }
@@ -174,6 +181,11 @@ impl PostgresStore {
         self.make_partitions(connection, inner, AssetEvent::DEF, &add).await?;
         bulk::insert(connection, AssetEvent::DEF, &add).await
     }
+}
+
+/// Where a rebuild sets a table's rows aside.
+pub(super) fn kept_name(table: &TableDef) -> String {
+    format!("pg_temp.kept_{}", table.name)
 }
 
 fn rewound(rollback: &Rollback) -> String {

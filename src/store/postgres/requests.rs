@@ -5,7 +5,7 @@ use sqlx::types::Json as SqlJson;
 use sqlx::{PgPool, Row as _};
 use uuid::Uuid;
 
-use super::{failed, int};
+use super::{int, silence};
 use crate::store::StoreError;
 
 /// What a command asks of the worker.
@@ -67,14 +67,12 @@ impl Requests {
     /// The database's.
     pub async fn submit(&self, request: &Request) -> Result<Uuid, StoreError> {
         let id = Uuid::new_v4();
-        sqlx::query("insert into ops.requests (id, chain_id, request) values ($1, $2, $3)")
+        let submitting = sqlx::query("insert into ops.requests (id, chain_id, request) values ($1, $2, $3)")
             .bind(id)
             .bind(int(self.chain_id))
             .bind(SqlJson(request))
-            .execute(&self.pool)
-            .await
-            .map_err(|e| failed("handing in a request", &e))?;
-        Ok(id)
+            .execute(&self.pool);
+        silence::answered("handing in a request", submitting).await.map(|_| id)
     }
 
     /// The oldest request that waits, or that a worker left unfinished, now marked as running; and whether one was left:
@@ -83,7 +81,7 @@ impl Requests {
     /// # Errors
     /// The database's.
     pub async fn next(&self) -> Result<Option<(Uuid, Request, bool)>, StoreError> {
-        let row = sqlx::query(
+        let reading = sqlx::query(
             "with next as (
                  select id, status from ops.requests where chain_id = $1 and status in ('waiting', 'running')
                  order by submitted_at, id limit 1
@@ -94,12 +92,27 @@ impl Requests {
              returning r.id, r.request, next.status = 'running'",
         )
         .bind(int(self.chain_id))
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(|e| failed("reading requests", &e))?;
-        let Some(row) = row else { return Ok(None) };
+        .fetch_optional(&self.pool);
+        let Some(row) = silence::answered("reading requests", reading).await? else { return Ok(None) };
         let (id, SqlJson(request)) = (row.get::<Uuid, _>(0), row.get::<SqlJson<Request>, _>(1));
         Ok(Some((id, request, row.get(2))))
+    }
+
+    /// Marks one request as running, like [`Requests::next`]; `None` when it is finished, else whether it was left.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&self, id: Uuid) -> Result<Option<bool>, StoreError> {
+        let beginning = sqlx::query_scalar(
+            "with this as (select id, status from ops.requests where id = $1 and status in ('waiting', 'running'))
+             update ops.requests r
+             set status = 'running', started_at = coalesce(r.started_at, clock_timestamp())
+             from this where r.id = this.id
+             returning this.status = 'running'",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool);
+        silence::answered("taking a request over", beginning).await
     }
 
     /// Tells how far a request is.
@@ -107,16 +120,14 @@ impl Requests {
     /// # Errors
     /// The database's.
     pub async fn progressed(&self, id: Uuid, block: u64) -> Result<(), StoreError> {
-        sqlx::query("update ops.requests set progress = $2 where id = $1")
+        let reporting = sqlx::query("update ops.requests set progress = $2 where id = $1")
             .bind(id)
             .bind(int(block))
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(|e| failed("reporting progress", &e))
+            .execute(&self.pool);
+        silence::answered("reporting progress", reporting).await.map(drop)
     }
 
-    /// Ends a request.
+    /// Ends a request that is running. What another worker finished stays as that one left it.
     ///
     /// # Errors
     /// The database's.
@@ -125,16 +136,15 @@ impl Requests {
             Ok(result) => ("done", result),
             Err(reason) => ("failed", Json::String(reason)),
         };
-        sqlx::query(
-            "update ops.requests set status = $2, result = $3, finished_at = clock_timestamp() where id = $1",
+        let finishing = sqlx::query(
+            "update ops.requests set status = $2, result = $3, finished_at = clock_timestamp()
+             where id = $1 and status = 'running'",
         )
         .bind(id)
         .bind(status)
         .bind(SqlJson(result))
-        .execute(&self.pool)
-        .await
-        .map(drop)
-        .map_err(|e| failed("finishing a request", &e))
+        .execute(&self.pool);
+        silence::answered("finishing a request", finishing).await.map(drop)
     }
 
     /// How far a request is; `None` for an unknown one.
@@ -142,11 +152,10 @@ impl Requests {
     /// # Errors
     /// The database's.
     pub async fn state(&self, id: Uuid) -> Result<Option<RequestState>, StoreError> {
-        let row = sqlx::query("select status, progress, result from ops.requests where id = $1")
+        let reading = sqlx::query("select status, progress, result from ops.requests where id = $1")
             .bind(id)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|e| failed("reading a request", &e))?;
+            .fetch_optional(&self.pool);
+        let row = silence::answered("reading a request", reading).await?;
         Ok(row.map(|row| RequestState {
             status: row.get(0),
             progress: row.get::<Option<i64>, _>(1).and_then(|block| u64::try_from(block).ok()),

@@ -7,6 +7,7 @@ use sqlx::postgres::PgConnection;
 
 use super::bulk::{into, key_json, on_conflict, same_key};
 use super::{evidence, int, rows};
+use crate::mutant::{Mutant, is};
 use crate::row::TableDef;
 use crate::store::Rollback;
 use crate::table;
@@ -77,11 +78,12 @@ async fn restore(
     table: &'static TableDef,
 ) -> Result<(), sqlx::Error> {
     let name = rows::name(table);
+    let newest = if is(Mutant::NewestImage) { " desc" } else { "" };
     let images = format!(
         "with image as (
              select distinct on (key) key, before, block_number from ops.undo
              where chain_id = $1 and block_number > $2 and table_name = '{}'
-             order by key, block_number
+             order by key, block_number{newest}
          )",
         table.name
     );
@@ -109,6 +111,9 @@ async fn restore(
         same_key(table, "t", "k"),
     );
     run(connection, delete, chain_id, rollback).await?;
+    if table.is_append_only() {
+        return Ok(()); // there was nothing before; and to ask for an update is more than the writer may
+    }
     let put_back = format!(
         "{images} {} from image cross join lateral jsonb_populate_record(null::{name}, image.before) b
          where image.before is not null {}",

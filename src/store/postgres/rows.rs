@@ -55,9 +55,26 @@ pub(super) async fn load(connection: &mut PgConnection, load: &Load) -> Result<V
     select(connection, load.table, &load.columns, &load.keys, open_only).await
 }
 
+/// Answers a question about ground that a rebuild has set aside.
+pub(super) async fn load_kept(connection: &mut PgConnection, load: &Load) -> Result<Vec<Row>, sqlx::Error> {
+    let place = super::rebuild::kept_name(load.table);
+    select_from(connection, &place, load.table, &load.columns, &load.keys, false).await
+}
+
 /// Rows whose columns equal one of the keys.
 pub(super) async fn select(
     connection: &mut PgConnection,
+    table: &'static TableDef,
+    columns: &[usize],
+    keys: &[Row],
+    open_only: bool,
+) -> Result<Vec<Row>, sqlx::Error> {
+    select_from(connection, &name(table), table, columns, keys, open_only).await
+}
+
+async fn select_from(
+    connection: &mut PgConnection,
+    place: &str,
     table: &'static TableDef,
     columns: &[usize],
     keys: &[Row],
@@ -76,7 +93,7 @@ pub(super) async fn select(
         selected(table),
         arrays.join(", "),
         places.join(", "),
-        name(table),
+        place,
         equal.join(" and "),
         if open_only { " and t.to_block is null" } else { "" },
     );

@@ -16,10 +16,10 @@ use scenario::emitter::TRANSFER;
 use scenario::{Call, Node};
 
 use super::wallet;
-use crate::support::events::account;
 use crate::support::real::{node, rows};
 use crate::support::scripted_node::{Chain, ScriptedNode, error};
 use crate::support::world::{config, converge, worker};
+use simulation::events::account;
 
 /// A token in bytecode: a call of four bytes is answered as told, a longer one logs a transfer of its words.
 pub async fn mouth(node: &Node, answer: &[u8]) -> Address {

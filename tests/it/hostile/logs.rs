@@ -5,7 +5,7 @@ use alloy::sol_types::SolEvent;
 use scenario::emitter::TRANSFER;
 
 use super::wallet;
-use crate::support::events::{account, identity, token};
+use simulation::events::{account, identity, token};
 
 pub const MEGABYTE: usize = 1 << 20;
 

@@ -18,9 +18,9 @@ use asset_indexer::table::registry::Registration;
 use scenario::{Call, Emitter};
 
 use super::wallet;
-use crate::support::events::{account, factory, identity, registry, storage, token};
 use crate::support::real::{node, rows, rpc};
 use crate::support::world::{assert_same, config, converge, database, dump, postgres_store, worker};
+use simulation::events::{account, factory, identity, registry, storage, token};
 
 fn told(emitter: Emitter, event: impl SolEvent) -> Call {
     let data = event.encode_log_data();

@@ -7,9 +7,9 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::{CONFIG, PERMISSION, UNAVAILABLE, token};
 use crate::support::command::{Line, closed_port};
-use crate::support::events::account;
 use crate::support::real::node;
 use crate::support::world::{binaries, cluster, database, pool};
+use simulation::events::account;
 
 #[tokio::test]
 async fn a_schema_that_is_not_this_programs_is_refused_with_the_remedy() {

@@ -55,9 +55,11 @@ async fn where_two_contradict_each_other_nothing_more_is_final() {
     let shown = view(&stage).await;
     assert_eq!((shown.head.id, shown.finalized), (id(1_010), id(990)), "what both had stays final");
     assert_eq!((stage.trouble(A), stage.trouble(B)), (None, None), "nobody can say who is right");
+    assert!(stage.source.disagree());
     stage.all[B].script().fork = None;
     stage.clock.seconds(5);
     assert_eq!(view(&stage).await.finalized, id(1_000));
+    assert!(!stage.source.disagree());
 }
 
 #[tokio::test]

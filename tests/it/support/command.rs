@@ -13,8 +13,8 @@ use tokio::sync::OnceCell;
 
 use super::world::cluster;
 
-/// The word that no output may hold.
-const CANARY: &str = "canary";
+/// The word that no output may hold; as it is, and as HTTP sends user and password.
+pub const CANARIES: [&str; 3] = ["canary", "Y2FuYXJ5", "Canary"];
 /// Longer than any command of a test takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Line {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    /// When it is ended by SIGTERM, if it goes on by itself.
+    briefly: Option<Duration>,
 }
 
 /// How a command ended.
@@ -39,8 +41,11 @@ pub struct Ended {
 impl Line {
     /// `asset-indexer` with these arguments, serving no HTTP.
     pub fn new(arguments: &[&str]) -> Self {
-        let line =
-            Self { arguments: arguments.iter().map(|&text| text.to_owned()).collect(), variables: vec![] };
+        let line = Self {
+            arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
+            variables: vec![],
+            briefly: None,
+        };
         line.set("ASSET_INDEXER__HTTP__LISTEN", "off")
     }
 
@@ -79,9 +84,31 @@ impl Line {
         command
     }
 
+    /// Asked to stop after a while.
+    pub fn briefly(mut self, for_so_long: Duration) -> Self {
+        self.briefly = Some(for_so_long);
+        self
+    }
+
     /// Runs it to its end.
     pub async fn run(self) -> Ended {
-        let output = tokio::time::timeout(PATIENCE, self.command().output()).await;
+        let child = self.command().spawn().expect("the program starts");
+        let pid = child.id().expect("it was just started");
+        let ended = child.wait_with_output();
+        tokio::pin!(ended);
+        let early = match self.briefly {
+            Some(so_long) => tokio::time::timeout(so_long, &mut ended).await.ok(),
+            None => None,
+        };
+        let output = match early {
+            Some(output) => Ok(output),
+            None => {
+                if self.briefly.is_some() {
+                    super::process::signal("TERM", pid);
+                }
+                tokio::time::timeout(PATIENCE, ended).await
+            }
+        };
         let output = output.unwrap_or_else(|_| panic!("it does not end: {:?}", self.arguments));
         let output = output.expect("the program starts");
         Ended::new(output.status, &output.stdout, &output.stderr)
@@ -92,7 +119,12 @@ impl Ended {
     fn new(status: ExitStatus, out: &[u8], err: &[u8]) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is text");
         let ended = Self { code: status.code(), out: text(out), err: text(err) };
-        assert!(!ended.out.contains(CANARY) && !ended.err.contains(CANARY), "a secret is told: {ended:#?}");
+        for canary in CANARIES {
+            assert!(
+                !ended.out.contains(canary) && !ended.err.contains(canary),
+                "a secret is told: {ended:#?}"
+            );
+        }
         assert!(!ended.err.contains("panicked"), "it panicked: {ended:#?}");
         ended
     }

@@ -12,15 +12,19 @@ use asset_indexer::store::postgres::{Lease, PostgresStore, migrate};
 use asset_indexer::store::{Store, memory::MemoryStore};
 use asset_indexer::sync::{Config, Contract, Outcome, Proving, Sync};
 use asset_indexer::table;
-use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{Connection, Executor};
 use tokio::sync::OnceCell;
 
-pub const CHAIN_ID: u64 = 31_337;
+pub use simulation::CHAIN_ID;
 
 /// The private PostgreSQL of this test run, with one migrated database that tests copy.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 const MODEL: &str = "model";
+/// The login role of stores: a writer, with a writer's rights and no more.
+pub const WRITER: &str = "test_writer";
+/// The login role of those who read.
+pub const READER: &str = "test_reader";
 
 /// Programs of the PostgreSQL under test: `PG_BIN`, else what is installed.
 pub fn binaries() -> Binaries {
@@ -37,6 +41,10 @@ pub async fn cluster() -> &'static Cluster {
             let options = cluster.connect_options("postgres", MODEL);
             let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
             migrate(&mut connection).await.expect("migrations apply");
+            for (login, group) in [(WRITER, "asset_indexer_writer"), (READER, "asset_indexer_reader")] {
+                let sql = format!("create role {login} login in role {group}");
+                connection.execute(sqlx::AssertSqlSafe(sql)).await.expect("the superuser may");
+            }
             connection.close().await.expect("the model is free to be copied");
             cluster
         })
@@ -58,12 +66,12 @@ pub async fn pool(database: &str) -> PgPool {
 
 /// A store that holds the lease of a fresh writer.
 pub async fn postgres_store(database: &str) -> PostgresStore {
-    let pool = pool(database).await;
+    let options = cluster().await.connect_options(WRITER, database);
+    let pool = PgPool::connect_with(options.clone()).await.expect("a pool");
     let lease = Lease::new(pool, CHAIN_ID, "test".to_owned());
     while !lease.acquire().await.expect("the database answers") {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let options = cluster().await.connect_options("postgres", database);
     PostgresStore::new(options, CHAIN_ID, lease.epoch())
 }
 

@@ -1,0 +1,155 @@
+//! Two daemons: one writes, the other stands by, takes over, and is not disturbed by a writer that wakes up late.
+
+use std::time::Duration;
+
+use asset_indexer::embedded::SUPERUSER;
+use asset_indexer::store::postgres::Lease;
+use scenario::Step;
+use serde_json::Value as Json;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+
+use super::{TAKEOVER, between, slots};
+use crate::support::process::{time, until};
+use crate::support::scene::{Inside, Scene};
+use crate::support::world::{CHAIN_ID, assert_same, cluster, database, pool};
+
+/// Taken over after an orderly end, which gives the lease up.
+const HANDOVER: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn of_two_daemons_one_writes_and_the_other_takes_over() {
+    let mut scene = Scene::begin(slots(8)).await;
+    let first = scene.program.writer().await;
+    let second = scene.program.standby().await;
+    scene.play_through(Step::Investors).await;
+    scene.caught_up().await;
+    assert_eq!(first.metric("asset_indexer_lease_held").await, 1.0);
+    assert_eq!(second.metric("asset_indexer_lease_held").await, 0.0);
+    assert_eq!(second.metric("asset_indexer_checkpoint_block").await, 0.0, "a standby writes nothing");
+    let status = second.phase("standby").await;
+    assert_eq!(status["database_reachable"], true, "{status}");
+
+    let program = scene.program.clone();
+    let killing = async {
+        first.said("lease taken").await;
+        first.kill().await;
+        let killed = chrono::Utc::now();
+        (between(killed, second.time_of(0, "lease taken").await), program.standby().await)
+    };
+    let (took_over, third) = tokio::join!(killing, scene.play_through(Step::ForcedTransfers)).0;
+    assert!(took_over < TAKEOVER, "after {took_over:?}");
+    scene.assert_fresh("taken over from a killed writer").await;
+    assert_eq!(second.metric("asset_indexer_lease_held").await, 1.0);
+
+    let stopping = async {
+        let log = second.stop("the writer").await;
+        let asked = log.iter().find(|line| line.contains("asked to stop")).expect("it says so");
+        let asked = time(&serde_json::from_str::<Json>(asked).expect("its log is JSON"));
+        between(asked, third.time_of(0, "lease taken").await)
+    };
+    let (took_over, ()) = tokio::join!(stopping, scene.play_through(Step::Claims));
+    assert!(took_over < HANDOVER, "after {took_over:?}");
+    scene.play_through(Step::PlainToken).await;
+    scene.assert_fresh("taken over from a stopped writer").await;
+}
+
+#[tokio::test]
+async fn a_paused_writer_changes_nothing_when_it_wakes() {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Bond).await;
+    let first = scene.program.writer().await;
+    scene.caught_up().await;
+    let second = scene.program.standby().await;
+    first.pause().await;
+    let (paused, mark) = (chrono::Utc::now(), first.mark());
+    scene.play_through(Step::Transfers).await;
+    let taken = second.time_of(0, "lease taken").await;
+    assert!(between(paused, taken) < TAKEOVER, "after {:?}", between(paused, taken));
+    scene.caught_up().await;
+    let before = scene.tables().await;
+    first.resume();
+    first.said_after(mark, "another process writes this chain").await;
+    assert_same(&scene.tables().await, &before, "the first one woke");
+    first.phase("standby").await;
+    scene.play_through(Step::Recovery).await;
+    scene.assert_fresh("followed by the second").await;
+    assert!(!second.has_said("the lease was lost") && !second.has_said("another writer took over"));
+    second.stop("the second").await;
+    first.said_after(mark, "lease taken").await;
+    scene.play_through(Step::Burn).await;
+    scene.assert_fresh("followed by the first again").await;
+}
+
+/// Pauses a writer while it waits for a table that the test holds, and lets the table go: the server then waits for a
+/// writer that stands still in the midst of its transaction.
+async fn wakes_inside(table: &str, inside: Inside) {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Mint).await;
+    let first = scene.program.writer().await;
+    scene.caught_up().await;
+    let second = scene.program.standby().await;
+    let held = scene.hold(table).await;
+    scene.play_through(Step::Transfers).await;
+    scene.waiting("^asset-indexer writer", 1).await;
+    first.pause().await;
+    held.rollback().await.expect("it was only a lock");
+    assert_eq!(scene.paused_in().await, inside);
+    let (paused, mark) = (chrono::Utc::now(), first.mark());
+    let taken = second.time_of(0, "lease taken").await;
+    // The server ends a transaction in which nothing happens for ten seconds.
+    let freed = Duration::from_secs(10) + TAKEOVER;
+    assert!(between(paused, taken) < freed, "after {:?}", between(paused, taken));
+    scene.caught_up().await;
+    let before = scene.tables().await;
+    first.resume();
+    first.said_after(mark, "another process writes this chain").await;
+    assert_same(&scene.tables().await, &before, &format!("the first one woke inside {inside:?}"));
+    scene.play_through(Step::Share).await;
+    scene.assert_fresh("followed by the second").await;
+}
+
+#[tokio::test]
+async fn a_writer_paused_inside_a_transaction_blocks_nobody_for_long() {
+    wakes_inside("chain.checkpoints", Inside::Transaction).await;
+}
+
+#[tokio::test]
+async fn a_writer_paused_inside_a_copy_blocks_nobody_for_long() {
+    wakes_inside("chain.asset_events", Inside::Copy).await;
+}
+
+#[tokio::test]
+async fn a_writer_of_another_chain_in_the_same_database_is_left_alone() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    let options = cluster().await.connect_options(SUPERUSER, &database);
+    let mut writers = Vec::new();
+    for chain in [CHAIN_ID, 5] {
+        let options = options.clone().application_name(&format!("asset-indexer writer {chain}"));
+        writers.push(PgConnection::connect_with(&options).await.expect("a connection"));
+    }
+    let [ours, others] = &mut writers[..] else { panic!("there are two") };
+    // Both are silent in the midst of a COPY; the lease of one chain is over, and its row is held.
+    let copy = "copy ops.headers from stdin";
+    let (_ours, others) = (ours.copy_in_raw(copy).await, others.copy_in_raw(copy).await);
+    let old = "insert into ops.leases values ($1, gen_random_uuid(), 'paused', '-infinity', '-infinity')";
+    sqlx::query(old).bind(CHAIN_ID.cast_signed()).execute(&pool).await.expect("the superuser may");
+    let mut held = pool.begin().await.expect("a transaction");
+    sqlx::query("select from ops.leases for update").execute(&mut *held).await.expect("it is locked");
+    let lease = Lease::new(pool.clone(), CHAIN_ID, "test".to_owned());
+    until("the silent writer of this chain is ended", async || {
+        assert!(!lease.acquire().await.expect("the database answers"), "the lease is held");
+        let there: bool = sqlx::query_scalar(
+            "select exists (select from pg_stat_activity
+                            where datname = current_database() and application_name = $1)",
+        )
+        .bind(format!("asset-indexer writer {CHAIN_ID}"))
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+        (!there).then_some(())
+    })
+    .await;
+    others.expect("it copies").finish().await.expect("the writer of the other chain is there still");
+}

@@ -1,0 +1,346 @@
+//! What a provider withholds or alters is found, and mended or never shown: the proofs at work, one lie at a time.
+
+use std::sync::Arc;
+
+use asset_indexer::block::RawLog;
+use asset_indexer::proof::Method;
+use asset_indexer::source::Witnesses;
+use asset_indexer::store::memory::MemoryStore;
+use asset_indexer::store::{Checkpoint, Status, Store};
+use asset_indexer::sync::{Config, Outcome, Proving, Sync, SyncError};
+
+use crate::support::liar::{Liar, Lies};
+use crate::support::world::{assert_equal, config, converge, fresh, worker};
+use simulation::chain::SimChain;
+use simulation::play::Play;
+
+const FINALITY: u64 = 6;
+
+/// A grown chain, a provider in front of it, and a worker that has not begun.
+struct World {
+    play: Play,
+    chain: Arc<SimChain>,
+    liar: Arc<Liar>,
+    settings: Config,
+    worker: Sync<Liar, MemoryStore>,
+}
+
+impl World {
+    fn new(seed: u64, blocks: usize, proving: Proving) -> Self {
+        let mut play = Play::new(seed);
+        let chain = Arc::new(Play::chain(FINALITY));
+        for block in play.blocks(blocks) {
+            chain.mine(block);
+        }
+        let liar = Arc::new(Liar::new(chain.clone()));
+        let settings = Config { proving, ..config(&Play::contracts()) };
+        let worker = worker(liar.clone(), Arc::new(MemoryStore::new()), settings.clone());
+        Self { play, chain, liar, settings, worker }
+    }
+
+    fn grow(&mut self, blocks: usize) {
+        for block in self.play.blocks(blocks) {
+            self.chain.mine(block);
+        }
+    }
+
+    async fn checkpoint(&self) -> Checkpoint {
+        self.worker.store().checkpoint().await.expect("readable").expect("there")
+    }
+
+    /// The logs that an honest index holds, up to a block.
+    async fn honest_logs(&self, to: u64) -> Vec<RawLog> {
+        let store = fresh(&self.chain, &self.settings).await;
+        let range = asset_indexer::block::BlockRange { from: 0, to };
+        store.ground_logs(range, None).await.expect("readable")
+    }
+
+    /// All is as if the provider had always been honest, and all of it is proved.
+    async fn assert_mended(&self, context: &str) {
+        let honest = fresh(&self.chain, &self.settings).await;
+        assert_equal(&**self.worker.store(), &honest, context).await;
+        let checkpoint = self.checkpoint().await;
+        assert!(checkpoint.verified.number >= checkpoint.finalized.number, "{context}: {checkpoint:?}");
+        let late = asset_indexer::table::by_name("late_history").expect("declared");
+        for row in self.worker.store().dump(late).await.expect("readable") {
+            let [_, _, next, through] = row.as_slice() else { panic!("{context}: {row:?}") };
+            assert!(
+                next > through
+                    || *through > asset_indexer::row::Field::to_value(&checkpoint.finalized.number)
+            );
+        }
+    }
+
+    /// Steps until an error, or to rest.
+    async fn until_refused(&mut self) -> Option<SyncError> {
+        for _ in 0..1_000 {
+            match self.worker.step(None).await {
+                Ok(Outcome::Idle | Outcome::Halted { .. }) => return None,
+                Ok(_) => {}
+                Err(error) => return Some(error),
+            }
+        }
+        panic!("the worker does not come to rest");
+    }
+}
+
+#[tokio::test]
+async fn an_honest_chain_is_proved_to_its_finality_and_at_its_head() {
+    let mut world = World::new(11, 40, Proving::Background);
+    converge(&mut world.worker).await;
+    world.grow(5);
+    converge(&mut world.worker).await;
+    world.assert_mended("honest").await;
+    let checkpoint = world.checkpoint().await;
+    assert_eq!(checkpoint.verified, checkpoint.block.id, "blocks at the head are proved as they come");
+    let evidence = world.worker.store().evidence().await.expect("readable");
+    assert!(evidence.iter().any(|stretch| stretch.method == Method::Receipts));
+    for pair in evidence.windows(2) {
+        assert_eq!(pair[0].range.to + 1, pair[1].range.from, "without a gap");
+        assert_eq!(pair[0].hash, pair[1].parent, "and by hashes");
+    }
+    assert!(world.liar.blamed().is_empty());
+}
+
+#[tokio::test]
+async fn a_log_withheld_from_a_backfill_is_found_and_put_in() {
+    for seed in 20..26 {
+        let mut world = World::new(seed, 40, Proving::Background);
+        let logs = world.honest_logs(40 - FINALITY).await;
+        let hidden = logs.iter().step_by(3).map(|log| (log.block.number, log.log_index)).collect();
+        world.liar.tell(Lies { hidden, ..Lies::default() });
+        let outcomes = converge(&mut world.worker).await;
+        assert!(
+            outcomes.iter().any(|outcome| matches!(outcome, Outcome::Repaired { .. })),
+            "seed {seed}: {outcomes:?}"
+        );
+        world.liar.tell(Lies::default());
+        world.grow(FINALITY as usize + 2);
+        converge(&mut world.worker).await;
+        world.assert_mended(&format!("seed {seed}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_withheld_announcement_is_made_good_with_everything_it_announces() {
+    let mut world = World::new(31, 50, Proving::Background);
+    let logs = world.honest_logs(50).await;
+    let factory = Play::contracts()[0].1;
+    let announcement = logs.iter().find(|log| log.address == factory).expect("a suite was deployed");
+    let hidden = [(announcement.block.number, announcement.log_index)].into();
+    world.liar.tell(Lies { hidden, ..Lies::default() });
+    converge(&mut world.worker).await;
+    world.liar.tell(Lies::default());
+    world.grow(FINALITY as usize + 2);
+    converge(&mut world.worker).await;
+    world.assert_mended("an announcement").await;
+}
+
+#[tokio::test]
+async fn an_altered_log_is_replaced() {
+    let mut world = World::new(41, 40, Proving::Background);
+    let logs = world.honest_logs(30).await;
+    let altered = logs.iter().filter(|log| !log.data.is_empty()).step_by(4);
+    let altered = altered.map(|log| (log.block.number, log.log_index)).collect();
+    world.liar.tell(Lies { altered, ..Lies::default() });
+    let outcomes = converge(&mut world.worker).await;
+    let removed: usize = outcomes
+        .iter()
+        .map(|outcome| if let Outcome::Repaired { removed, .. } = outcome { *removed } else { 0 })
+        .sum();
+    assert!(removed > 0, "{outcomes:?}");
+    world.liar.tell(Lies::default());
+    world.grow(FINALITY as usize + 2);
+    converge(&mut world.worker).await;
+    world.assert_mended("altered").await;
+}
+
+#[tokio::test]
+async fn nothing_is_visible_that_is_not_proved_when_nothing_may_be() {
+    for seed in 50..54 {
+        let mut world = World::new(seed, 40, Proving::BeforeCommit);
+        let logs = world.honest_logs(40).await;
+        let hidden = logs.iter().map(|log| (log.block.number, log.log_index)).collect();
+        world.liar.tell(Lies { hidden, ..Lies::default() });
+        converge(&mut world.worker).await;
+        world.assert_mended("lists are not asked at all").await;
+        let last = world.checkpoint().await.block.id.number;
+        world.grow(10);
+        let grown = world.honest_logs(60).await;
+        let next = grown.iter().find(|log| log.block.number > last).expect("a log").block.number;
+        world.liar.tell(Lies { short_receipts: [next].into(), ..Lies::default() });
+        let refused = world.until_refused().await;
+        assert!(matches!(refused, Some(SyncError::Disproved { block, .. }) if block == next), "{refused:?}");
+        assert!(world.checkpoint().await.block.id.number < next, "it stops at a certain block");
+        assert_eq!(world.liar.blamed().len(), 1);
+        world.liar.tell(Lies::default());
+        converge(&mut world.worker).await;
+        world.assert_mended("healed").await;
+    }
+}
+
+#[tokio::test]
+async fn wrong_receipts_at_the_head_are_never_taken() {
+    let mut world = World::new(61, 20, Proving::Background);
+    converge(&mut world.worker).await;
+    let before = world.checkpoint().await.block.id.number;
+    world.grow(8);
+    let logs = world.honest_logs(28).await;
+    let above = before.max(world.chain.head().number - FINALITY);
+    let next = logs.iter().find(|log| log.block.number > above).expect("a log").block.number;
+    world.liar.tell(Lies { short_receipts: [next].into(), ..Lies::default() });
+    let refused = world.until_refused().await.expect("refused");
+    assert!(refused.to_string().contains(&format!("block {next}")), "{refused}");
+    assert_eq!(world.checkpoint().await.block.id.number, next - 1);
+}
+
+#[tokio::test]
+async fn a_chain_that_proves_nothing_is_indexed_and_never_called_proved() {
+    for lies in
+        [Lies { strange_headers: true, ..Lies::default() }, Lies { no_receipts: true, ..Lies::default() }]
+    {
+        let mut world = World::new(71, 30, Proving::Background);
+        world.liar.tell(lies);
+        let refused = world.until_refused().await.expect("the sweep cannot prove the blocks");
+        assert!(matches!(refused, SyncError::Unprovable { .. }), "{refused}");
+        let checkpoint = world.checkpoint().await;
+        assert_eq!(checkpoint.block.id, world.chain.head(), "it is indexed to the head all the same");
+        let logs = world.honest_logs(30).await;
+        assert!(checkpoint.verified.number < logs[0].block.number, "{checkpoint:?}");
+        let honest = fresh(&world.chain, &world.settings).await;
+        assert_equal(&**world.worker.store(), &honest, "unproved").await;
+    }
+    let mut strict = World::new(71, 30, Proving::BeforeCommit);
+    strict.liar.tell(Lies { strange_headers: true, ..Lies::default() });
+    let refused = strict.until_refused().await.expect("nothing may be visible");
+    assert!(refused.to_string().contains("no second provider"), "{refused}");
+    assert_eq!(strict.honest_logs(strict.checkpoint().await.block.id.number).await.len(), 0);
+}
+
+#[tokio::test]
+async fn two_providers_that_agree_stand_in_for_a_proof_and_two_that_differ_do_not() {
+    let agree = Some(Witnesses { agree: 1, disagree: 0, others: 1 });
+    let honest = Lies { strange_headers: true, has_second: true, witnesses: agree, ..Lies::default() };
+    for proving in [Proving::Background, Proving::BeforeCommit] {
+        let mut world = World::new(81, 30, proving);
+        world.liar.tell(honest.clone());
+        converge(&mut world.worker).await;
+        world.assert_mended("by quorum").await;
+        let evidence = world.worker.store().evidence().await.expect("readable");
+        assert!(evidence.iter().all(|stretch| stretch.method == Method::Quorum));
+        assert!(evidence.iter().all(|stretch| stretch.provider == "liar+second"), "{evidence:?}");
+    }
+    let mut world = World::new(82, 30, Proving::BeforeCommit);
+    let logs = world.honest_logs(30).await;
+    let hidden = logs.iter().skip(3).take(1).map(|log| (log.block.number, log.log_index)).collect();
+    world.liar.tell(Lies { hidden, ..honest });
+    let refused = world.until_refused().await.expect("one of them is wrong");
+    assert!(
+        matches!(&refused, SyncError::Disproved { reason, .. } if reason.contains("one of them is wrong")),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn evidence_of_another_fork_is_collected_anew() {
+    let mut world = World::new(91, 40, Proving::Background);
+    while world.worker.position().is_none_or(|at| at.id != world.chain.head()) {
+        world.worker.step(None).await.expect("the step succeeds"); // to the head, without the sweep
+    }
+    world.liar.tell(Lies { fork_from: Some(5), ..Lies::default() });
+    let mut outcomes = Vec::new();
+    for _ in 0..400 {
+        match world.worker.step(None).await {
+            Ok(Outcome::Unproved { reason }) => {
+                outcomes.push(reason);
+                world.liar.tell(Lies::default());
+            }
+            Ok(Outcome::Idle) if !outcomes.is_empty() => break,
+            _ => {}
+        }
+    }
+    assert!(!outcomes.is_empty(), "the fork hung together with nothing and was not noticed");
+    world.assert_mended("after the fork").await;
+}
+
+#[tokio::test]
+async fn a_provider_that_others_outvote_is_blamed_and_its_blocks_are_not_proved() {
+    let mut world = World::new(92, 40, Proving::Background);
+    let outvoted = Some(Witnesses { agree: 0, disagree: 2, others: 2 });
+    world.liar.tell(Lies { witnesses: outvoted, ..Lies::default() });
+    let refused = world.until_refused().await.expect("outvoted");
+    assert!(matches!(refused, SyncError::Disproved { .. }), "{refused}");
+    assert!(!world.liar.blamed().is_empty());
+    let checkpoint = world.checkpoint().await;
+    assert!(checkpoint.verified.number < checkpoint.finalized.number, "{checkpoint:?}");
+}
+
+#[tokio::test]
+async fn a_deep_reorg_needs_a_second_word_or_three_looks() {
+    let mut world = World::new(101, 30, Proving::Background);
+    world.settings.reorg_depth_trusted = 2;
+    world.worker = worker(world.liar.clone(), Arc::new(MemoryStore::new()), world.settings.clone());
+    converge(&mut world.worker).await;
+    let fork = world.play.blocks(6);
+    world.chain.reorg(4, fork);
+    let mut looks = 0;
+    loop {
+        match world.worker.step(None).await.expect("the step succeeds") {
+            Outcome::Disputed { .. } => looks += 1,
+            Outcome::RolledBack { from, ancestor } => {
+                assert_eq!(from.number - ancestor.number, 4);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(looks, 2, "the third look is believed");
+    converge(&mut world.worker).await;
+    world.assert_mended("followed").await;
+
+    let fork = world.play.blocks(6);
+    world.chain.reorg(4, fork);
+    let nobody = Witnesses { agree: 0, disagree: 0, others: 2 };
+    world.liar.tell(Lies { witnesses: Some(nobody), ..Lies::default() });
+    for _ in 0..5 {
+        let waits = world.worker.step(None).await.expect("the step succeeds");
+        assert!(matches!(waits, Outcome::Disputed { .. }), "others are silent: it waits; {waits:?}");
+    }
+    world.liar.tell(Lies { witnesses: Some(Witnesses { disagree: 2, ..nobody }), ..Lies::default() });
+    let error = world.worker.step(None).await.expect_err("nobody else tells of it");
+    assert!(error.to_string().contains("it is not followed"), "{error}");
+    world.liar.tell(Lies { witnesses: Some(Witnesses { agree: 1, ..nobody }), ..Lies::default() });
+    converge(&mut world.worker).await;
+    world.assert_mended("agreed").await;
+}
+
+#[tokio::test]
+async fn a_contradiction_of_finality_halts_only_without_a_witness_and_until_resumed() {
+    let mut world = World::new(111, 30, Proving::Background);
+    converge(&mut world.worker).await;
+    let at = world.checkpoint().await;
+    let fork = world.play.blocks(14);
+    world.chain.reorg(12, fork);
+    let with = |agree, disagree, others| Lies {
+        witnesses: Some(Witnesses { agree, disagree, others }),
+        ..Lies::default()
+    };
+    world.liar.tell(with(1, 1, 2));
+    let error = world.worker.step(None).await.expect_err("another provider still has our block");
+    assert!(matches!(error, SyncError::Contradiction(_)), "{error}");
+    world.liar.tell(with(0, 0, 2));
+    let error = world.worker.step(None).await.expect_err("nobody can be asked");
+    assert!(error.to_string().contains("no other provider can be asked"), "{error}");
+    assert_eq!(world.checkpoint().await.status, Status::Running, "neither of them stops the chain for good");
+    world.liar.tell(with(0, 2, 2));
+    let halted = world.worker.step(None).await.expect("the step succeeds");
+    assert!(matches!(&halted, Outcome::Halted { reason } if reason.contains("resume")), "{halted:?}");
+    let mut restarted = worker(world.liar.clone(), world.worker.store().clone(), world.settings.clone());
+    let halted = restarted.step(None).await.expect("the step succeeds");
+    assert!(matches!(halted, Outcome::Halted { .. }), "a restart clears nothing: {halted:?}");
+    world.worker.store().resume("looked into").await.expect("an operator may");
+    let resumed = world.checkpoint().await;
+    assert_eq!((resumed.block, resumed.status), (at.block, Status::Running), "nothing was taken back");
+    let halted = world.worker.step(None).await.expect("the step succeeds");
+    assert!(matches!(halted, Outcome::Halted { .. }), "the same contradiction halts again: {halted:?}");
+}

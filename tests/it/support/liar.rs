@@ -1,0 +1,187 @@
+//! A provider in front of a simulated chain that can be told to lie in one way at a time.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use alloy::primitives::{Address, B256, Bytes};
+use asset_indexer::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
+use asset_indexer::source::{CallAnswer, CallRequest, SecondOpinion, Source, SourceError, View, Witnesses};
+
+use simulation::chain::SimChain;
+
+/// What is wrong with a provider's answers; `default` is an honest one.
+#[derive(Debug, Clone, Default)]
+pub struct Lies {
+    /// Logs that no list of logs shows, by block and index.
+    pub hidden: BTreeSet<(u64, u32)>,
+    /// Logs whose last byte of data is another, by block and index.
+    pub altered: BTreeSet<(u64, u32)>,
+    /// Blocks whose receipts lack the last one that has logs.
+    pub short_receipts: BTreeSet<u64>,
+    /// The node has no method for receipts.
+    pub no_receipts: bool,
+    /// Headers have a form that nobody knows.
+    pub strange_headers: bool,
+    /// From this block on every header is of a fork of its own, with right hashes.
+    pub fork_from: Option<u64>,
+    /// What other providers say of every block.
+    pub witnesses: Option<Witnesses>,
+    /// Whether another provider can be asked for its logs: an honest one.
+    pub has_second: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Liar {
+    chain: Arc<SimChain>,
+    lies: Mutex<Lies>,
+    blamed: Mutex<Vec<String>>,
+}
+
+impl Liar {
+    /// A provider that is honest so far.
+    pub fn new(chain: Arc<SimChain>) -> Self {
+        Self { chain, lies: Mutex::default(), blamed: Mutex::default() }
+    }
+
+    /// From now on these lies, and no others.
+    pub fn tell(&self, lies: Lies) {
+        *self.lies.lock().expect("no test panics here") = lies;
+    }
+
+    /// What the provider was blamed for.
+    pub fn blamed(&self) -> Vec<String> {
+        self.blamed.lock().expect("no test panics here").clone()
+    }
+
+    fn lies(&self) -> Lies {
+        self.lies.lock().expect("no test panics here").clone()
+    }
+
+    fn told(&self, logs: Vec<RawLog>) -> Vec<RawLog> {
+        let lies = self.lies();
+        let place = |log: &RawLog| (log.block.number, log.log_index);
+        let mut logs: Vec<RawLog> =
+            logs.into_iter().filter(|log| !lies.hidden.contains(&place(log))).collect();
+        for log in logs.iter_mut().filter(|log| lies.altered.contains(&place(log))) {
+            let mut data = log.data.to_vec();
+            if let Some(last) = data.last_mut() {
+                *last ^= 1;
+            }
+            log.data = Bytes::from(data);
+        }
+        logs
+    }
+}
+
+impl Source for Liar {
+    async fn chain_id(&self) -> Result<u64, SourceError> {
+        self.chain.chain_id().await
+    }
+
+    async fn view(&self) -> Result<View, SourceError> {
+        self.chain.view().await
+    }
+
+    async fn header(&self, number: u64) -> Result<Option<Header>, SourceError> {
+        self.chain.header(number).await
+    }
+
+    async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, SourceError> {
+        self.chain.headers(numbers).await
+    }
+
+    async fn logs_of_block(&self, block: BlockId) -> Result<Vec<RawLog>, SourceError> {
+        Ok(self.told(self.chain.logs_of_block(block).await?))
+    }
+
+    async fn logs_in_range(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> Result<Vec<RawLog>, SourceError> {
+        Ok(self.told(self.chain.logs_in_range(range, addresses).await?))
+    }
+
+    async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
+        self.chain.calls(requests).await
+    }
+
+    async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
+        self.chain.transactions(block).await
+    }
+
+    async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
+        self.chain.has_code(address, number).await
+    }
+
+    async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
+        let lies = self.lies();
+        let mut headers = self.chain.sealed(numbers).await?;
+        let mut parent: Option<B256> = None;
+        for sealed in &mut headers {
+            if lies.fork_from.is_some_and(|from| sealed.header.id.number >= from) {
+                let fields = sealed.fields.as_mut().expect("the simulated chain knows its headers");
+                fields.extra_data = Bytes::from_static(b"a fork of its own");
+                if let Some(parent) = parent {
+                    fields.parent_hash = parent;
+                }
+                sealed.header.parent = fields.parent_hash;
+                sealed.header.id.hash = fields.hash_slow();
+            }
+            parent = Some(sealed.header.id.hash);
+            if lies.strange_headers {
+                sealed.fields = None;
+            }
+        }
+        Ok(headers)
+    }
+
+    async fn receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
+        let lies = self.lies();
+        if lies.no_receipts {
+            let (provider, method) = ("liar".to_owned(), "eth_getBlockReceipts");
+            let reason = "the method does not exist".to_owned();
+            return Err(SourceError::Refused { provider, method, reason });
+        }
+        // A liar that forged the block has receipts for it, too.
+        let honest = self.chain.header(block.number).await?.map_or(block, |header| header.id);
+        let forged = lies.fork_from.is_some_and(|from| block.number >= from);
+        let mut receipts = self.chain.receipts(if forged { honest } else { block }).await?;
+        receipts.iter_mut().flat_map(|receipt| &mut receipt.logs).for_each(|log| log.block = block);
+        if lies.short_receipts.contains(&block.number)
+            && let Some(last) = receipts.iter().rposition(|receipt| !receipt.logs.is_empty())
+        {
+            receipts.remove(last);
+        }
+        Ok(receipts)
+    }
+
+    fn alias(&self) -> String {
+        "liar".to_owned()
+    }
+
+    async fn witnesses(&self, _: BlockId) -> Result<Witnesses, SourceError> {
+        Ok(self.lies().witnesses.unwrap_or_default())
+    }
+
+    async fn second_opinion(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> Result<Option<SecondOpinion>, SourceError> {
+        if !self.lies().has_second {
+            return Ok(None);
+        }
+        let logs = self.chain.logs_in_range(range, addresses).await?;
+        Ok(Some(SecondOpinion { provider: "second".to_owned(), logs }))
+    }
+
+    fn blame(&self, fault: &str) {
+        self.blamed.lock().expect("no test panics here").push(fault.to_owned());
+    }
+
+    async fn wait_for_head(&self) {
+        tokio::task::yield_now().await;
+    }
+}

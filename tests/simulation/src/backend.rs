@@ -1,0 +1,65 @@
+//! Where the tables live in a run: in memory, or on PostgreSQL with a copy in memory beside.
+
+use std::future::Future;
+
+use asset_indexer::store::Store;
+use asset_indexer::store::memory::{MemoryStore, Snapshot};
+
+/// See the module.
+pub trait Backend: std::fmt::Debug {
+    /// A writer's handle.
+    type Store: Store + std::fmt::Debug;
+    /// Everything at one instant.
+    type Snapshot;
+
+    /// A new writer: every older one changes nothing any more.
+    fn writer(&self) -> impl Future<Output = Self::Store>;
+
+    /// The tables, or their copy, for comparison; not a writer.
+    fn tables(&self) -> MemoryStore;
+
+    /// Everything, as it is now.
+    fn snapshot(&self) -> impl Future<Output = Self::Snapshot>;
+
+    /// Everything, as it was.
+    fn restore(&self, snapshot: &Self::Snapshot) -> impl Future<Output = ()>;
+
+    /// Cuts the present writer's connection; whether there is such a thing.
+    fn cut(&self) -> impl Future<Output = bool>;
+
+    /// Compares everything with the copy, where there is one.
+    fn differs(&self) -> impl Future<Output = Option<String>>;
+}
+
+/// In memory alone.
+#[derive(Debug, Default)]
+pub struct InMemory(MemoryStore);
+
+impl Backend for InMemory {
+    type Store = MemoryStore;
+    type Snapshot = Snapshot;
+
+    async fn writer(&self) -> MemoryStore {
+        self.0.taken_over()
+    }
+
+    fn tables(&self) -> MemoryStore {
+        self.0.clone()
+    }
+
+    async fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+
+    async fn restore(&self, snapshot: &Snapshot) {
+        self.0.restore(snapshot.clone());
+    }
+
+    async fn cut(&self) -> bool {
+        false
+    }
+
+    async fn differs(&self) -> Option<String> {
+        None
+    }
+}

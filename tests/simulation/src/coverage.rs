@@ -1,0 +1,99 @@
+//! The table of faults by phases: how often each was hit, and which cells make no sense.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::faults::{Fault, Hit, Phase};
+
+/// Sums over many runs.
+#[derive(Debug, Clone, Default)]
+pub struct Coverage {
+    counts: BTreeMap<(Hit, Phase), u64>,
+}
+
+/// Why a cell is empty.
+const LISTS_OF_LOGS: &str = "lists of logs are read while reading and catching up; the sweep reads receipts";
+
+/// Whether a cell can be hit, and where not, why.
+pub fn why_empty(hit: Hit, phase: Phase) -> Option<&'static str> {
+    use Phase::{Backfill, CatchUp, Follow, Rollback, Start, Sweep};
+    let reason = |phases: &[Phase], why: &'static str| phases.contains(&phase).then_some(why);
+    match hit {
+        Hit::Source(Fault::Pruned) => reason(
+            &[Rollback, Sweep],
+            "only ranges of logs are refused as pruned; these phases read headers and receipts",
+        ),
+        Hit::Source(Fault::RefusedReceipts | Fault::OmittedReceipt | Fault::ShiftedReceipts) => reason(
+            &[Start, Rollback],
+            "no receipts are read before the first block, or while an ancestor is looked for",
+        ),
+        Hit::Source(Fault::StateUnavailable) => reason(
+            &[Rollback, Sweep],
+            "no state is asked for while an ancestor is looked for or blocks are proved",
+        ),
+        Hit::Source(Fault::WrongChain) => reason(
+            &[Backfill, Follow, Rollback, CatchUp, Sweep],
+            "the chain's id is asked once, at the start of a process",
+        ),
+        Hit::Source(Fault::Disordered | Fault::OmittedLog | Fault::OmittedLogs | Fault::ForgedLog)
+        | Hit::Source(Fault::AlteredAmount | Fault::AlteredAddress) => {
+            reason(&[Start, Rollback], LISTS_OF_LOGS)
+        }
+        Hit::Source(Fault::FinalizedBack | Fault::FinalizedAhead) => reason(
+            &[Backfill, Follow, Rollback, CatchUp, Sweep],
+            "what is final is asked at the start of a step",
+        ),
+        Hit::Source(Fault::CallsAtLatest) => reason(
+            &[Start, Rollback, Sweep],
+            "no call is made before the first block, while an ancestor is looked for, or while blocks are proved",
+        ),
+        Hit::Source(Fault::BlockGone | Fault::OtherFork | Fault::WrongTime) => reason(&[], ""),
+        _ => None,
+    }
+}
+
+impl Coverage {
+    /// Adds the counts of a run.
+    pub fn add(&mut self, counts: BTreeMap<(Hit, Phase), u64>) {
+        for (cell, count) in counts {
+            *self.counts.entry(cell).or_default() += count;
+        }
+    }
+
+    /// Adds another sum.
+    pub fn merge(&mut self, other: Self) {
+        self.add(other.counts);
+    }
+
+    fn count(&self, hit: Hit, phase: Phase) -> u64 {
+        self.counts.get(&(hit, phase)).copied().unwrap_or(0)
+    }
+
+    /// Cells that make sense and were never hit.
+    pub fn empty(&self) -> Vec<(Hit, Phase)> {
+        let cells = Hit::all().into_iter().flat_map(|hit| Phase::ALL.map(|phase| (hit, phase)));
+        cells
+            .filter(|(hit, phase)| self.count(*hit, *phase) == 0 && why_empty(*hit, *phase).is_none())
+            .collect()
+    }
+
+    /// As a table for people; a dash where a cell makes no sense.
+    pub fn table(&self) -> String {
+        let mut text = format!("{:<28}", "fault");
+        for phase in Phase::ALL {
+            let _ = write!(text, "{:>12}", format!("{phase:?}"));
+        }
+        for hit in Hit::all() {
+            let _ = write!(text, "\n{:<28}", hit.name());
+            for phase in Phase::ALL {
+                let cell = match (self.count(hit, phase), why_empty(hit, phase)) {
+                    (0, Some(_)) => "-".to_owned(),
+                    (count, _) => count.to_string(),
+                };
+                let _ = write!(text, "{cell:>12}");
+            }
+        }
+        text.push('\n');
+        text
+    }
+}

@@ -1,0 +1,244 @@
+//! A store that fails as it is told to: before a call is carried out, after it, for want of space, or not at all for long.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use alloy::primitives::{Address, B256};
+use asset_indexer::block::{BlockRange, Header, RawLog};
+use asset_indexer::row::{Row, TableDef};
+use asset_indexer::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
+use asset_indexer::table::fold::Load;
+
+use crate::dice::Dice;
+use crate::faults::{Hit, Hits, StoreFault};
+use crate::ports::{Ports, Rest};
+
+#[derive(Debug)]
+struct State {
+    dice: Dice,
+    rates: BTreeMap<StoreFault, u8>,
+    broken: bool,
+    writes: u64,
+}
+
+/// What goes wrong with the database, whoever writes.
+#[derive(Debug, Clone)]
+pub struct StoreFaults {
+    state: Arc<Mutex<State>>,
+    hits: Hits,
+}
+
+impl StoreFaults {
+    /// Nothing, yet.
+    pub fn new(seed: u64, hits: Hits) -> Self {
+        let state =
+            State { dice: Dice::new(seed ^ 0x5705), rates: BTreeMap::new(), broken: false, writes: 0 };
+        Self { state: Arc::new(Mutex::new(state)), hits }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics inside the store")
+    }
+
+    /// The fault happens in so many of a hundred calls from now on; zero ends it.
+    pub fn set(&self, fault: StoreFault, rate: u8) {
+        let mut state = self.state();
+        if rate == 0 {
+            state.rates.remove(&fault);
+        } else {
+            state.rates.insert(fault, rate);
+        }
+    }
+
+    /// The next call finds its connection broken.
+    pub fn break_connection(&self) {
+        self.state().broken = true;
+    }
+
+    /// Every fault ends.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        state.rates.clear();
+        state.broken = false;
+    }
+
+    /// How many writes were carried out.
+    pub fn writes(&self) -> u64 {
+        self.state().writes
+    }
+
+    fn wants(&self, fault: StoreFault) -> bool {
+        let mut state = self.state();
+        let rate = state.rates.get(&fault).copied().unwrap_or(0);
+        let wants = rate > 0 && state.dice.percent(u64::from(rate));
+        drop(state);
+        if wants {
+            self.hits.hit(Hit::Store(fault));
+        }
+        wants
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct FaultyStore<D> {
+    store: D,
+    faults: StoreFaults,
+    ports: Ports,
+}
+
+impl<D: Store> FaultyStore<D> {
+    /// A store as one process sees it.
+    pub fn new(store: D, faults: StoreFaults, ports: Ports) -> Self {
+        Self { store, faults, ports }
+    }
+
+    /// The store without its faults.
+    pub fn inner(&self) -> &D {
+        &self.store
+    }
+
+    async fn read<T>(
+        &self,
+        during: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.ports
+            .pass(async {
+                self.before(during, false).await?;
+                call.await
+            })
+            .await
+    }
+
+    async fn write(
+        &self,
+        during: &'static str,
+        call: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        self.ports
+            .pass(async {
+                self.before(during, true).await?;
+                call.await?;
+                self.faults.state().writes += 1;
+                if self.faults.wants(StoreFault::FailsAfter) {
+                    return Err(self.lost(during, "connection closed before the answer came").await);
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn before(&self, during: &'static str, writes: bool) -> Result<(), StoreError> {
+        if self.faults.wants(StoreFault::Hangs) {
+            let polls = 2 + self.faults.state().dice.below(10) as u32;
+            Rest(polls).await;
+        }
+        let was_broken = std::mem::take(&mut self.faults.state().broken);
+        if was_broken {
+            return Err(self.lost(during, "terminating connection due to administrator command").await);
+        }
+        if self.faults.wants(StoreFault::FailsBefore) {
+            return Err(self.lost(during, "connection refused").await);
+        }
+        if writes && self.faults.wants(StoreFault::DiskFull) {
+            return Err(self.lost(during, "No space left on device (SQLSTATE 53100)").await);
+        }
+        if writes && self.faults.wants(StoreFault::Refuses) {
+            self.store.abort_rebuild().await;
+            let reason = "permission denied (SQLSTATE 42501)".to_owned();
+            return Err(StoreError::Refused { during, reason });
+        }
+        Ok(())
+    }
+
+    /// The connection is gone, and a transaction that was open with it.
+    async fn lost(&self, during: &'static str, reason: &str) -> StoreError {
+        self.store.abort_rebuild().await;
+        StoreError::Unavailable { during, reason: reason.to_owned() }
+    }
+}
+
+impl<D: Store> Store for FaultyStore<D> {
+    async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        let checkpoint = self.read("reading the checkpoint", self.store.checkpoint()).await?;
+        self.ports.saw_checkpoint(checkpoint.as_ref());
+        Ok(checkpoint)
+    }
+
+    async fn start(&self, start: &Start) -> Result<(), StoreError> {
+        self.write("setting the first checkpoint", self.store.start(start)).await
+    }
+
+    async fn genesis(&self) -> Result<Option<B256>, StoreError> {
+        self.read("reading the genesis hash", self.store.genesis()).await
+    }
+
+    async fn load(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.read("loading rows", self.store.load(load)).await
+    }
+
+    async fn headers(&self) -> Result<Vec<Header>, StoreError> {
+        let headers = self.read("reading headers", self.store.headers()).await?;
+        self.ports.asked_stored_headers();
+        Ok(headers)
+    }
+
+    async fn ground_logs(
+        &self,
+        range: BlockRange,
+        addresses: Option<&[Address]>,
+    ) -> Result<Vec<RawLog>, StoreError> {
+        self.read("reading ground", self.store.ground_logs(range, addresses)).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.write("committing", self.store.commit(commit)).await
+    }
+
+    async fn rollback(&self, rollback: &Rollback) -> Result<(), StoreError> {
+        self.write("rolling back", self.store.rollback(rollback)).await
+    }
+
+    async fn halt(&self, reason: &str) -> Result<(), StoreError> {
+        self.write("halting", self.store.halt(reason)).await
+    }
+
+    async fn resume(&self, reason: &str) -> Result<(), StoreError> {
+        self.write("resuming", self.store.resume(reason)).await
+    }
+
+    async fn rewind(&self, rollback: &Rollback) -> Result<(), StoreError> {
+        self.write("rewinding", self.store.rewind(rollback)).await
+    }
+
+    async fn begin_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.write("beginning a rebuild", self.store.begin_rebuild(cause)).await
+    }
+
+    async fn kept(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.read("reading what a rebuild set aside", self.store.kept(load)).await
+    }
+
+    async fn finish_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
+        self.write("finishing a rebuild", self.store.finish_rebuild(cause)).await
+    }
+
+    async fn abort_rebuild(&self) {
+        self.ports.pass(self.store.abort_rebuild()).await;
+    }
+
+    async fn forget_evidence(&self, reason: &str) -> Result<(), StoreError> {
+        self.write("forgetting evidence", self.store.forget_evidence(reason)).await
+    }
+
+    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
+        let evidence = self.read("reading evidence", self.store.evidence()).await?;
+        self.ports.asked_evidence();
+        Ok(evidence)
+    }
+
+    async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {
+        self.store.dump(table).await
+    }
+}

@@ -1,0 +1,382 @@
+//! The daemon's ports: every await of its node and its database passes here, before the call and after it was carried
+//! out. Here a process dies or is paused, exactly at the await that was asked for; and here it is seen what it is doing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+
+use alloy::primitives::{Address, B256};
+use asset_indexer::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
+use asset_indexer::source::{CallAnswer, CallRequest, SecondOpinion, Source, SourceError, View, Witnesses};
+use asset_indexer::store::Checkpoint;
+use asset_indexer::sync::{Step, plan};
+
+use crate::faults::{Hit, Hits, Phase};
+use crate::scenario::Move;
+use crate::stage::Stage;
+
+/// What happens to a process at an await.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// It dies.
+    Crash,
+    /// It is paused, and may go on later.
+    Pause,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    awaits: u64,
+    due: Vec<(u64, Move)>,
+    stop_at: Option<(u64, Stop)>,
+    stopped: Option<Stop>,
+    checkpoint: Option<Checkpoint>,
+    planned: Phase2,
+    last: Last,
+}
+
+/// What was planned with the last view.
+#[derive(Debug, Default, Clone, Copy)]
+enum Phase2 {
+    #[default]
+    Nothing,
+    Planned(Phase),
+    Checking,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Other,
+    View,
+    StoredHeaders,
+}
+
+/// Awaits of a whole run, and at which of them the process dies.
+#[derive(Debug, Default)]
+pub struct Deaths {
+    passed: AtomicU64,
+    at: Vec<u64>,
+}
+
+impl Deaths {
+    /// Dies at these awaits of the run.
+    pub fn at(at: Vec<u64>) -> Arc<Self> {
+        Arc::new(Self { passed: AtomicU64::new(0), at })
+    }
+
+    /// How many awaits were passed.
+    pub fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    fn dies_here(&self) -> bool {
+        let at = self.passed.fetch_add(1, Ordering::Relaxed);
+        self.at.contains(&at)
+    }
+}
+
+/// The ports of one process.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    state: Arc<Mutex<State>>,
+    stage: Arc<Stage>,
+    deaths: Arc<Deaths>,
+    hits: Hits,
+}
+
+impl Ports {
+    /// Of a process that has not asked anything yet.
+    pub fn new(stage: Arc<Stage>, deaths: Arc<Deaths>, hits: Hits) -> Self {
+        hits.enter(Phase::Start);
+        Self { state: Arc::default(), stage, deaths, hits }
+    }
+
+    /// The chain moves at the await that comes after so many.
+    pub fn meanwhile(&self, after: u64, moves: Move) {
+        let mut state = self.state();
+        let at = state.awaits + after;
+        state.due.push((at, moves));
+    }
+
+    /// The moves that were still to come.
+    pub fn take_due(&self) -> Vec<Move> {
+        std::mem::take(&mut self.state().due).into_iter().map(|(_, moves)| moves).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics at a port")
+    }
+
+    /// How many awaits were passed.
+    pub fn awaits(&self) -> u64 {
+        self.state().awaits
+    }
+
+    /// Stops the process at the await that comes `after` so many others from now.
+    pub fn stop_after(&self, after: u64, stop: Stop) {
+        let mut state = self.state();
+        let at = state.awaits + after;
+        state.stop_at = Some((at, stop));
+    }
+
+    /// Whether a stop is still to come.
+    pub fn is_armed(&self) -> bool {
+        self.state().stop_at.is_some()
+    }
+
+    /// Nothing stops the process any more.
+    pub fn disarm(&self) {
+        self.state().stop_at = None;
+    }
+
+    /// Whether it stopped, since it was last asked.
+    fn take_stopped(&self) -> Option<Stop> {
+        self.state().stopped.take()
+    }
+
+    /// A call through a port.
+    pub async fn pass<T>(&self, call: impl Future<Output = T>) -> T {
+        self.stop_here(Hit::CrashBefore).await;
+        let answer = call.await;
+        self.stop_here(Hit::CrashAfter).await;
+        answer
+    }
+
+    async fn stop_here(&self, hit: Hit) {
+        let dies = self.deaths.dies_here();
+        let (stop, due) = {
+            let mut state = self.state();
+            let at = state.awaits;
+            state.awaits += 1;
+            let due: Vec<Move> =
+                state.due.extract_if(.., |(place, _)| *place <= at).map(|(_, moves)| moves).collect();
+            if dies {
+                state.stop_at = Some((at, Stop::Crash));
+            }
+            let stop = match state.stop_at {
+                Some((place, stop)) if place <= at => {
+                    state.stop_at = None;
+                    state.stopped = Some(stop);
+                    Some(stop)
+                }
+                _ => None,
+            };
+            (stop, due)
+        };
+        due.iter().for_each(|moves| self.stage.play(moves));
+        match stop {
+            None => {}
+            Some(Stop::Pause) => Rest(1).await,
+            Some(Stop::Crash) => {
+                self.hits.hit(hit);
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// The daemon begins a step.
+    pub fn steps(&self) {
+        self.state().planned = Phase2::Nothing;
+        self.hits.enter(Phase::Start);
+    }
+
+    /// The daemon read its checkpoint.
+    pub fn saw_checkpoint(&self, checkpoint: Option<&Checkpoint>) {
+        self.state().checkpoint = checkpoint.cloned();
+    }
+
+    /// The daemon read its own headers: the search for an ancestor begins so.
+    pub fn asked_stored_headers(&self) {
+        self.state().last = Last::StoredHeaders;
+    }
+
+    /// The daemon asked what is proved.
+    pub fn asked_evidence(&self) {
+        if matches!(self.state().planned, Phase2::Checking) {
+            self.hits.enter(Phase::Sweep);
+        }
+    }
+
+    fn saw_view(&self, view: &View) {
+        let mut state = self.state();
+        let Some(checkpoint) = state.checkpoint.clone() else { return };
+        let (planned, phase) = match plan(&checkpoint, view, None, 1_000) {
+            Step::Backfill(_) => (Phase2::Planned(Phase::Backfill), Phase::Backfill),
+            Step::Follow(_) => (Phase2::Planned(Phase::Follow), Phase::Follow),
+            Step::Check(_) => (Phase2::Checking, Phase::Follow),
+        };
+        state.planned = planned;
+        state.last = Last::View;
+        drop(state);
+        self.hits.enter(phase);
+    }
+
+    fn asked(&self, is_header: bool, is_proof: bool) {
+        let mut state = self.state();
+        let last = std::mem::take(&mut state.last);
+        let planned = state.planned;
+        drop(state);
+        match (planned, last) {
+            (Phase2::Nothing, _) => {}
+            (_, Last::View) if !is_header => self.hits.enter(Phase::CatchUp),
+            (_, Last::StoredHeaders) if is_header => self.hits.enter(Phase::Rollback),
+            (Phase2::Checking, _) if is_proof && self.hits.phase() == Phase::Follow => {
+                self.hits.enter(Phase::Sweep);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Is ready after so many polls.
+#[derive(Debug)]
+pub struct Rest(pub u32);
+
+impl Future for Rest {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.0 == 0 {
+            return Poll::Ready(());
+        }
+        self.0 -= 1;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// What became of a future that ran until it was done or its process stopped.
+#[derive(Debug)]
+pub enum Ran<F: Future> {
+    /// It is done.
+    Done(F::Output),
+    /// It died: nothing of it is left.
+    Crashed,
+    /// It can go on.
+    Paused(F),
+}
+
+/// Runs a future until it is done or stops at a port.
+pub async fn run<F: Future + Unpin>(ports: &Ports, mut future: F) -> Ran<F> {
+    let outcome = std::future::poll_fn(|context| match Pin::new(&mut future).poll(context) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => match ports.take_stopped() {
+            Some(stop) => Poll::Ready(Err(stop)),
+            None => Poll::Pending,
+        },
+    })
+    .await;
+    match outcome {
+        Ok(output) => Ran::Done(output),
+        Err(Stop::Crash) => Ran::Crashed,
+        Err(Stop::Pause) => Ran::Paused(future),
+    }
+}
+
+/// A node behind the ports.
+#[derive(Debug)]
+pub struct PortedSource<S> {
+    source: S,
+    ports: Ports,
+}
+
+impl<S: Source> PortedSource<S> {
+    /// A node as one process sees it.
+    pub fn new(source: S, ports: Ports) -> Self {
+        Self { source, ports }
+    }
+}
+
+impl<S: Source> Source for PortedSource<S> {
+    async fn chain_id(&self) -> Result<u64, SourceError> {
+        self.ports.pass(self.source.chain_id()).await
+    }
+
+    async fn view(&self) -> Result<View, SourceError> {
+        let view = self.ports.pass(self.source.view()).await?;
+        self.ports.saw_view(&view);
+        Ok(view)
+    }
+
+    async fn header(&self, number: u64) -> Result<Option<Header>, SourceError> {
+        self.ports.asked(true, false);
+        self.ports.pass(self.source.header(number)).await
+    }
+
+    async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, SourceError> {
+        self.ports.asked(false, false);
+        self.ports.pass(self.source.headers(numbers)).await
+    }
+
+    async fn logs_of_block(&self, block: BlockId) -> Result<Vec<RawLog>, SourceError> {
+        self.ports.asked(false, false);
+        self.ports.pass(self.source.logs_of_block(block)).await
+    }
+
+    async fn logs_in_range(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> Result<Vec<RawLog>, SourceError> {
+        self.ports.asked(false, false);
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ports.pass(self.source.logs_in_range(range, addresses)).await
+    }
+
+    async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
+        self.ports.asked(false, false);
+        self.ports.pass(self.source.calls(requests)).await
+    }
+
+    async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
+        self.ports.asked(false, false);
+        self.ports.pass(self.source.transactions(block)).await
+    }
+
+    async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
+        self.ports.pass(self.source.has_code(address, number)).await
+    }
+
+    async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
+        self.ports.asked(false, true);
+        self.ports.pass(self.source.sealed(numbers)).await
+    }
+
+    async fn receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
+        self.ports.pass(self.source.receipts(block)).await
+    }
+
+    fn alias(&self) -> String {
+        self.source.alias()
+    }
+
+    async fn witnesses(&self, block: BlockId) -> Result<Witnesses, SourceError> {
+        self.ports.pass(self.source.witnesses(block)).await
+    }
+
+    async fn second_opinion(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+    ) -> Result<Option<SecondOpinion>, SourceError> {
+        self.ports.pass(self.source.second_opinion(range, addresses)).await
+    }
+
+    fn blame(&self, reason: &str) {
+        self.source.blame(reason);
+    }
+
+    async fn wait_for_head(&self) {
+        self.source.wait_for_head().await;
+    }
+}
+
+/// Names a block in a failure's text.
+pub fn short(hash: B256) -> String {
+    format!("{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2])
+}
