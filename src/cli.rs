@@ -3,6 +3,7 @@
 mod backfill;
 mod decode;
 mod operate;
+mod providers;
 mod redact;
 mod run;
 mod setup;
@@ -95,6 +96,12 @@ enum Command {
     },
     /// Show how far the tables are: head, finalized, checkpoint, lag, contracts, holders.
     Status {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what each node is and can prove; exit code 1 when one is on another chain, or nothing can be proved that must.
+    Providers {
         /// For machines.
         #[arg(long)]
         json: bool,
@@ -250,6 +257,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(config).await,
         Command::Backfill { from, to, repair } => backfill::backfill(config, *from, *to, *repair).await,
         Command::Status { json } => status::status(&config, *json).await,
+        Command::Providers { json } => providers::providers(&config, *json).await,
         Command::Rebuild => operate::rebuild(config).await,
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,

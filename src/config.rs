@@ -17,6 +17,7 @@ mod entries;
 mod error;
 mod key;
 mod nearest;
+mod provider;
 mod raw;
 mod reader;
 mod source;
@@ -27,7 +28,6 @@ mod value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use alloy::json_abi::JsonAbi;
 use alloy::primitives::U256;
@@ -38,7 +38,8 @@ pub use error::{ConfigError, ConfigErrors, Origin};
 pub use source::{Environment, Overrides};
 
 use crate::fact::Role;
-use crate::rpc::{self, Finality, SecretUrl};
+use crate::providers::{Budget, Rules};
+use crate::rpc::{self, Finality};
 use crate::sync::{Contract, Proving};
 use effective::Effective;
 use nearest::hint;
@@ -63,8 +64,13 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub struct Config {
     /// The chain.
     pub chain: Chain,
-    /// The node; `None` when no URL is given, as commands that need no node allow.
+    /// The node of `[rpc]`; `None` when it has no URL.
     pub rpc: Option<rpc::Config>,
+    /// All nodes in the order of preference: that of `[rpc]`, then those of `[[provider]]`. None when no URL is given, as
+    /// commands that need no node allow.
+    pub providers: Vec<Provider>,
+    /// How several nodes are treated.
+    pub rules: Rules,
     /// The database.
     pub database: Database,
     /// Completeness of logs.
@@ -80,6 +86,15 @@ pub struct Config {
     /// For a claim topic: which 32-byte word of a claim's data says when it ends, counted from 0.
     pub claim_expiry: BTreeMap<U256, usize>,
     effective: Effective,
+}
+
+/// A node and how much may be asked of it: `[rpc]` or an entry of `[[provider]]`.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Where it is, and how it is asked.
+    pub rpc: rpc::Config,
+    /// Most requests.
+    pub budget: Budget,
 }
 
 /// `[chain]`.
@@ -188,7 +203,7 @@ impl Config {
     pub(crate) fn secrets(&self) -> Vec<String> {
         let databases = [&self.database.url, &self.database.admin_url];
         let passwords = databases.into_iter().flatten().flat_map(DatabaseUrl::secrets);
-        passwords.chain(self.rpc.iter().flat_map(|rpc| rpc.url.secrets())).collect()
+        passwords.chain(self.providers.iter().flat_map(|one| one.rpc.url.secrets())).collect()
     }
 
     /// The second step: from what was written to what is meant.
@@ -199,7 +214,8 @@ impl Config {
             effective: Effective::default(),
         };
         let chain = chain(&mut reader);
-        let rpc = node(&mut reader, &chain);
+        let quorum = reader.keys.get(&key::QUORUM).cloned();
+        let (first, common, rules) = provider::first(&mut reader, &chain);
         let database = database(&mut reader);
         let proof = proof(&mut reader);
         let http = Http { listen: listen(&mut reader) };
@@ -208,13 +224,35 @@ impl Config {
         let log = Log { format, level: level(&mut reader) };
 
         let Reader { mut effective, mut errors, .. } = reader;
+        let rpc = first.as_ref().map(|first| first.rpc.clone());
+        let mut providers: Vec<Provider> = first.into_iter().collect();
+        let entries = raw.take(key::PROVIDER);
+        provider::others(&entries, (&common, &chain), &mut providers, &mut effective, &mut errors);
+        if let Some(written) = quorum.filter(|_| rules.quorum > providers.len().max(1)) {
+            let rule = format!("must not be more than there are providers ({})", providers.len());
+            let (origin, value) = (written.origin.clone(), Some(written.shown()));
+            errors.push(ConfigError { origin, key: key::QUORUM.path(), value, rule });
+        }
         let contracts = raw.take(key::CONTRACT);
         let contracts =
             entries::contracts(&contracts, raw.partial, chain.floor_block, &mut effective, &mut errors);
         let abis = entries::abis(&raw.take(key::ABI), &mut effective, &mut errors);
         let claim_expiry = entries::claim_expiry(&raw.take(key::CLAIM_TOPIC), &mut effective, &mut errors);
         ConfigErrors::none_of(errors)?;
-        Ok(Self { chain, rpc, database, proof, http, log, contracts, abis, claim_expiry, effective })
+        Ok(Self {
+            chain,
+            rpc,
+            providers,
+            rules,
+            database,
+            proof,
+            http,
+            log,
+            contracts,
+            abis,
+            claim_expiry,
+            effective,
+        })
     }
 }
 
@@ -276,38 +314,6 @@ fn finality(reader: &mut Reader) -> Finality {
             Finality::Tag { fallback_depth }
         }
     }
-}
-
-fn node(reader: &mut Reader, chain: &Chain) -> Option<rpc::Config> {
-    let allow_link_local = reader.boolean(key::ALLOW_LINK_LOCAL);
-    let url = reader.secret_url(key::RPC_URL, |text| {
-        let url = text.parse::<SecretUrl>().map_err(|error| error.to_string())?;
-        if url.is_link_local() && !allow_link_local {
-            return Err(LINK_LOCAL.to_owned());
-        }
-        Ok(url)
-    });
-    let rule = "must be 1 to 64 letters, digits and any of . _ - : [ ]";
-    let alias = reader.text(key::RPC_ALIAS, rule, |text| is_name(text, "._-:[]"));
-    let milliseconds = |number| Duration::from_millis(number);
-    let timeout = milliseconds(reader.number(key::TIMEOUT_MS, "milliseconds", 100..=600_000, 30_000));
-    let poll_interval =
-        milliseconds(reader.number(key::POLL_INTERVAL_MS, "milliseconds", 10..=600_000, 1_000));
-    let requests_in_flight = reader.count(key::REQUESTS_IN_FLIGHT, "requests", 1..=256, 8);
-    let batch_size_max = reader.count(key::BATCH_SIZE_MAX, "requests", 1..=1_000, 50);
-    let response_bytes_max = reader.count(key::RESPONSE_BYTES_MAX, "bytes", 1 << 16..=1 << 30, 1 << 26);
-    let url = url?;
-    Some(rpc::Config {
-        alias: alias.unwrap_or_else(|| reader::host(&url)),
-        url,
-        timeout,
-        poll_interval,
-        finality: chain.finality,
-        range_blocks_max: chain.range_blocks_max,
-        requests_in_flight,
-        batch_size_max,
-        response_bytes_max,
-    })
 }
 
 fn database(reader: &mut Reader) -> Database {

@@ -6,6 +6,7 @@
 //! become a restart storm here. Lag is exported as raw block times too, because a gauge computed in a loop that died
 //! stands still at "no lag".
 
+mod providers;
 mod series;
 
 use std::net::SocketAddr;
@@ -68,6 +69,8 @@ pub struct Status {
     pub problem: Option<String>,
     /// Whether the last use of the database succeeded.
     pub database_reachable: bool,
+    /// How the providers stand.
+    pub providers: Vec<crate::providers::Standing>,
 }
 
 #[derive(Debug)]
@@ -99,6 +102,7 @@ impl Board {
             lag_seconds: None,
             problem: None,
             database_reachable: false,
+            providers: Vec::new(),
         };
         let inner = Inner { status, head_timestamp: 0, checkpoint_timestamp: 0, ticked: Instant::now() };
         let board = Self { chain: chain_id.to_string(), inner: Mutex::new(inner) };

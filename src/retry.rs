@@ -42,6 +42,13 @@ impl Policy {
         limit: Limit::Attempts(5),
     };
 
+    /// The same where another node can be asked instead: two tries within a second.
+    pub const REQUEST_BESIDE_OTHERS: Self = Self {
+        first: Duration::from_millis(200),
+        longest: Duration::from_secs(1),
+        limit: Limit::Attempts(2),
+    };
+
     /// For a worker's loop: for ever, up to half a minute apart.
     pub const SUPERVISOR: Self =
         Self { first: Duration::from_millis(250), longest: Duration::from_secs(30), limit: Limit::Never };

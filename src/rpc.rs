@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 
-pub use client::{REQUEST_DURATION, REQUESTS_TOTAL};
+pub use client::{REQUEST_DURATION, REQUESTS_TOTAL, UNCLASSIFIED_ERRORS};
 pub use logs::RANGE_BLOCKS;
 #[doc(hidden)]
 pub use script::{Script, ScriptedAnswer};
@@ -38,7 +38,7 @@ pub use secret_url::{SecretUrl, SecretUrlError};
 
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 use crate::retry::Policy;
-use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
+use crate::source::{CallAnswer, CallRequest, Source, SourceError, Traffic, View};
 
 /// How the final block is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +130,13 @@ impl Rpc {
         self
     }
 
+    /// The same, sending no more requests in a second, in the long run.
+    #[must_use]
+    pub fn with_pace(mut self, requests_per_second: u64) -> Self {
+        self.client.set_pace(requests_per_second);
+        self
+    }
+
     /// The provider's name.
     pub fn alias(&self) -> &str {
         self.client.alias()
@@ -196,6 +203,10 @@ impl Source for Rpc {
 
     fn alias(&self) -> String {
         self.client.alias().to_owned()
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.client.traffic()
     }
 
     async fn wait_for_head(&self) {

@@ -64,10 +64,19 @@ pub struct SecondOpinion {
     pub logs: Vec<RawLog>,
 }
 
+/// How much was asked of a node, and in what way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests sent since the beginning; each one of a batch counts.
+    pub requests: u64,
+    /// Whether it takes several requests at once; `None` where it was not tried.
+    pub batches: Option<bool>,
+}
+
 /// Why a node's answer could not be had or used.
 ///
 /// No variant carries a URL: keys live in URLs.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SourceError {
     /// The node could not be reached, broke off, or asked us to slow down; asking again later may help.
     #[error("{provider} did not answer {method}: {reason}")]
@@ -204,6 +213,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// The present provider was caught giving a wrong answer: it should not be asked again for a while.
     fn blame(&self, _: &str) {}
+
+    /// What was asked of it so far; nothing where nobody counts.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
 
     /// Returns when a new head is likely, or after the polling interval: a doorbell, never data.
     fn wait_for_head(&self) -> impl Future<Output = ()> + Send;

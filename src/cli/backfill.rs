@@ -11,7 +11,6 @@ use super::setup::Database;
 use super::{Failure, setup};
 use crate::config::Config;
 use crate::daemon::End;
-use crate::rpc::Rpc;
 use crate::source::Source;
 use crate::store::postgres::{Lease, Request};
 use crate::sync::Outcome;
@@ -97,7 +96,7 @@ pub(super) async fn backfill(
         }
         to => to.unwrap_or(head),
     };
-    drop::<std::sync::Arc<Rpc>>(node);
+    drop(node);
     let database = Database::open(&config).await?;
     let checkpoint = operate::checkpoint(&database.pool, chain_id).await?;
     let held = Lease::new(database.pool.clone(), chain_id, setup::holder()).current_holder().await?;

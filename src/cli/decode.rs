@@ -16,7 +16,7 @@ use crate::sync::{Preview, Sync};
 /// See the module.
 pub(super) async fn decode(config: &Config, transaction: B256, json: bool) -> Result<(), Failure> {
     let (node, chain_id) = setup::node(config).await?;
-    let Some(block) = node.block_of_transaction(transaction).await? else {
+    let Some(block) = node.pinned().block_of_transaction(transaction).await? else {
         let message = format!("the node knows no mined transaction {transaction} on chain {chain_id}");
         return Err(Failure::new(Failure::FINDINGS, message));
     };

@@ -12,7 +12,6 @@ use super::backfill::Progress;
 use super::setup::{self, Database};
 use crate::config::Config;
 use crate::execute::{ExecuteError, Executor};
-use crate::rpc::Rpc;
 use crate::store::StoreError;
 use crate::store::postgres::{Lease, PostgresStore, Request, Requests, failed};
 
@@ -49,9 +48,9 @@ impl Handed<'_> {
         left: bool,
         progress: &mut Progress,
     ) -> Result<Json, Failure> {
-        let node = match self.config.rpc.clone() {
-            Some(rpc) => Some(Arc::new(Rpc::new(rpc)?)),
-            None => None,
+        let node = match self.config.providers.is_empty() {
+            false => Some(Arc::new(setup::unconnected(self.config)?)),
+            true => None,
         };
         let store = PostgresStore::new(self.database.options.clone(), self.chain_id, lease.epoch());
         let executor = Executor {

@@ -3,22 +3,23 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
-use super::setup::{self, Database};
+use super::setup::{self, Database, Node};
+use super::{Failure, providers};
 use crate::config::Config;
 use crate::daemon::{Daemon, End};
 use crate::observe::{self, Board};
-use crate::rpc::Rpc;
 
 /// Everything a worker needs, put together.
 pub(super) async fn daemon(
     config: &Config,
     database: &Database,
     stop: &CancellationToken,
-) -> Result<Daemon<Rpc>, Failure> {
+) -> Result<Daemon<Node>, Failure> {
     let (source, chain_id) = setup::node(config).await?;
+    providers::refuse_unprovable(config, &source).await?;
     let handle = observe::record().map_err(|error| Failure::new(70, error))?;
     let board = Board::new(chain_id);
+    providers::watch(config, &source, &board, stop);
     if let Some(address) = config.http.listen {
         let bound = observe::serve(address, board.clone(), handle, stop.clone())
             .await

@@ -11,9 +11,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::redact::{self, Secrets, Stderr};
 use super::{Failure, Global};
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, Provider};
 use crate::decode::Decoder;
 use crate::embedded::{Cluster, Options, Search, cluster_version, default_state_dir, find_binaries};
+use crate::providers::Providers;
+use crate::retry::Policy;
 use crate::rpc::Rpc;
 use crate::source::Source;
 use crate::store::postgres::{check_schema, migrate as bring_up};
@@ -176,14 +178,34 @@ pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The node, asked for its chain.
-pub(super) async fn node(config: &Config) -> Result<(Arc<Rpc>, u64), Failure> {
-    let Some(rpc) = config.rpc.clone() else {
-        let message = "no RPC URL: give --rpc URL, set RPC_URL, or rpc.url in the configuration";
+/// The nodes as commands use them.
+pub(super) type Node = Providers<Rpc>;
+
+/// The configured nodes, none of which was asked yet.
+pub(super) fn unconnected(config: &Config) -> Result<Node, Failure> {
+    if config.providers.is_empty() {
+        let message =
+            "no RPC URL: give --rpc URL, set RPC_URL, or rpc.url or [[provider]] in the configuration";
         return Err(Failure::new(Failure::CONFIG, message));
-    };
-    let rpc = Rpc::new(rpc)?;
-    let found = rpc.chain_id().await.map_err(|error| {
+    }
+    let mut sources = Vec::with_capacity(config.providers.len());
+    for Provider { rpc, budget } in config.providers.clone() {
+        let mut rpc = Rpc::new(rpc)?;
+        if config.providers.len() > 1 {
+            rpc = rpc.with_retry(Policy::REQUEST_BESIDE_OTHERS);
+        }
+        if let Some(per_second) = budget.requests_per_second {
+            rpc = rpc.with_pace(per_second);
+        }
+        sources.push((rpc, budget));
+    }
+    Ok(Providers::new(sources, config.chain.id, config.rules))
+}
+
+/// The nodes, asked for their chain.
+pub(super) async fn node(config: &Config) -> Result<(Arc<Node>, u64), Failure> {
+    let node = unconnected(config)?;
+    let found = node.chain_id().await.map_err(|error| {
         let failure = Failure::from(error);
         let remedy = "check the RPC URL (--rpc, RPC_URL, rpc.url), and that the node runs";
         Failure::new(failure.code, format!("{}; {remedy}", failure.message))
@@ -193,7 +215,7 @@ pub(super) async fn node(config: &Config) -> Result<(Arc<Rpc>, u64), Failure> {
         let error = sync::StartError::OtherChain { configured: chain_id, found };
         return Err(Failure::new(Failure::CONFIG, error));
     }
-    Ok((Arc::new(rpc), chain_id))
+    Ok((Arc::new(node), chain_id))
 }
 
 /// The one chain of the tables, for commands that work without a node.

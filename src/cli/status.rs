@@ -120,7 +120,7 @@ async fn read(config: &Config, pool: &PgPool) -> Result<Report, Failure> {
 
 /// Number and time of the node's head; nothing without a configured node.
 async fn head(config: &Config) -> Result<Option<(u64, u64)>, Failure> {
-    if config.rpc.is_none() {
+    if config.providers.is_empty() {
         return Ok(None);
     }
     let (node, _) = setup::node(config).await?;

@@ -18,9 +18,9 @@ use crate::fact::Role;
 use crate::sync::Contract;
 
 /// Reads the entries of one list.
-struct Fields<'e> {
-    list: List,
-    errors: &'e mut Vec<ConfigError>,
+pub(super) struct Fields<'e> {
+    pub(super) list: List,
+    pub(super) errors: &'e mut Vec<ConfigError>,
 }
 
 impl Fields<'_> {
@@ -38,7 +38,7 @@ impl Fields<'_> {
         self.optional(entry, name, parse)
     }
 
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         entry: &Entry,
         name: &'static str,

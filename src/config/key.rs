@@ -67,6 +67,11 @@ pub(super) const POLL_INTERVAL_MS: Key = key("rpc", "poll_interval_ms", "");
 pub(super) const REQUESTS_IN_FLIGHT: Key = key("rpc", "requests_in_flight", "");
 pub(super) const BATCH_SIZE_MAX: Key = key("rpc", "batch_size_max", "");
 pub(super) const RESPONSE_BYTES_MAX: Key = key("rpc", "response_bytes_max", "");
+pub(super) const REQUESTS_PER_SECOND: Key = key("rpc", "requests_per_second", "no limit");
+pub(super) const REQUESTS_PER_DAY: Key = key("rpc", "requests_per_day", "no limit");
+pub(super) const QUORUM: Key = key("rpc", "quorum", "");
+pub(super) const LAG_BLOCKS_MAX: Key = key("rpc", "lag_blocks_max", "");
+pub(super) const LAG_SECONDS_MAX: Key = key("rpc", "lag_seconds_max", "");
 pub(super) const DATABASE_URL: Key = secret("database", "url", "a private PostgreSQL cluster");
 pub(super) const DATABASE_URL_FILE: Key = key("database", "url_file", "");
 pub(super) const DATABASE_ADMIN_URL: Key = secret("database", "admin_url", "none");
@@ -82,7 +87,7 @@ pub(super) const LOG_FORMAT: Key = key("log", "format", "");
 pub(super) const LOG_LEVEL: Key = key("log", "level", "");
 
 /// Every key, in the order of the documentation.
-pub(super) const ALL: [Key; 30] = [
+pub(super) const ALL: [Key; 35] = [
     CHAIN_ID,
     CHAIN_NAME,
     FINALITY,
@@ -100,6 +105,11 @@ pub(super) const ALL: [Key; 30] = [
     REQUESTS_IN_FLIGHT,
     BATCH_SIZE_MAX,
     RESPONSE_BYTES_MAX,
+    REQUESTS_PER_SECOND,
+    REQUESTS_PER_DAY,
+    QUORUM,
+    LAG_BLOCKS_MAX,
+    LAG_SECONDS_MAX,
     DATABASE_URL,
     DATABASE_URL_FILE,
     DATABASE_ADMIN_URL,
@@ -138,10 +148,23 @@ pub(super) struct List {
     pub(super) keys: &'static [&'static str],
 }
 
+pub(super) const PROVIDER: List = List {
+    name: "provider",
+    keys: &[
+        "url",
+        "url_file",
+        "alias",
+        "timeout_ms",
+        "requests_in_flight",
+        "batch_size_max",
+        "requests_per_second",
+        "requests_per_day",
+    ],
+};
 pub(super) const CONTRACT: List =
     List { name: "contract", keys: &["role", "address", "start_block", "partial"] };
 pub(super) const ABI: List = List { name: "abi", keys: &["role", "file"] };
 pub(super) const CLAIM_TOPIC: List = List { name: "claim_topic", keys: &["topic", "expires_at_word"] };
 
 /// Every repeatable section.
-pub(super) const LISTS: [List; 3] = [CONTRACT, ABI, CLAIM_TOPIC];
+pub(super) const LISTS: [List; 4] = [PROVIDER, CONTRACT, ABI, CLAIM_TOPIC];

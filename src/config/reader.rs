@@ -149,7 +149,7 @@ impl Reader {
 }
 
 /// URL parsers drop line breaks, and would join a file's two lines to one URL.
-fn single(text: &str) -> Result<&str, String> {
+pub(super) fn single(text: &str) -> Result<&str, String> {
     if text.is_empty() {
         return Err("must not be empty".to_owned());
     }

@@ -4,6 +4,7 @@ mod effective;
 mod examples;
 mod file;
 mod lists;
+mod providers;
 mod secrets;
 mod sources;
 

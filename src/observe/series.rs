@@ -38,6 +38,12 @@ names! {
     REPAIRS = "asset_indexer_repairs_total" counter Count "Repairs that a proof ordered: a provider had withheld or altered logs.";
     UNPROVED = "asset_indexer_evidence_lost_total" counter Count "Times that evidence did not hang together and was collected anew.";
     DISPUTED = "asset_indexer_disputed_reorg" gauge Count "1 while a deep reorg waits for a second word.";
+    PROVIDER_SCORE = "asset_indexer_provider_score" gauge Count "How well a provider does, from 0 to 1.";
+    PROVIDER_QUARANTINED = "asset_indexer_provider_quarantined" gauge Count "1 while a provider is left alone.";
+    PROVIDER_BUDGET_USED_UP = "asset_indexer_provider_budget_used_up" gauge Count "1 while a provider's requests of the day are used up.";
+    PROVIDER_HEAD_BLOCK = "asset_indexer_provider_head_block" gauge Count "A provider's newest block when it was last looked at.";
+    PROVIDERS_DISAGREE = "asset_indexer_providers_disagree" gauge Count "1 while the providers have different final blocks and nobody can say who is right.";
+    PROVIDER_SWITCHES = "asset_indexer_provider_switches_total" counter Count "Times that another provider was turned to.";
     HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
     ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
     LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";

@@ -2,11 +2,11 @@
 //!
 //! Every error is classified before anything is tried again, and only what may pass is.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use pause::Pause;
+use pause::{Pace, Pause};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -14,7 +14,7 @@ use super::classify::RpcFault;
 use super::exchange::{Answer, Call, Fault, Link, tellable};
 use super::secret_url::SecretUrl;
 use crate::retry::{Delays, Policy};
-use crate::source::SourceError;
+use crate::source::{SourceError, Traffic};
 
 /// Requests by provider, method and outcome. An answer that is well formed but contradicts itself or the
 /// question counts once more, as `inconsistent`.
@@ -22,6 +22,8 @@ pub const REQUESTS_TOTAL: &str = "asset_indexer_rpc_requests_total";
 /// Seconds from sending to the whole answer, by provider and method; a batch counts once for each of its
 /// methods.
 pub const REQUEST_DURATION: &str = "asset_indexer_rpc_request_duration_seconds";
+/// Errors that no known text, code or status explains, by provider; their text is in the log.
+pub const UNCLASSIFIED_ERRORS: &str = "asset_indexer_rpc_unclassified_errors_total";
 
 /// A judgement on the answers to one group of calls.
 pub(super) enum Verdict<T> {
@@ -53,6 +55,9 @@ pub(super) struct Client {
     /// The node refuses batches: ask one by one.
     one_by_one: AtomicBool,
     pause: Pause,
+    pace: Option<Pace>,
+    requests: AtomicU64,
+    takes_batches: AtomicBool,
 }
 
 impl Client {
@@ -75,7 +80,26 @@ impl Client {
             batch_max: AtomicUsize::new(batch_max.max(1)),
             one_by_one: AtomicBool::new(false),
             pause: Pause::default(),
+            pace: None,
+            requests: AtomicU64::new(0),
+            takes_batches: AtomicBool::new(false),
         }
+    }
+
+    /// Sets how many requests may be sent in a second.
+    pub fn set_pace(&mut self, per_second: u64) {
+        self.pace = Some(Pace::new(per_second));
+    }
+
+    /// What was asked so far.
+    pub fn traffic(&self) -> Traffic {
+        let batches =
+            match (self.takes_batches.load(Ordering::Relaxed), self.one_by_one.load(Ordering::Relaxed)) {
+                (_, true) => Some(false),
+                (true, false) => Some(true),
+                (false, false) => None,
+            };
+        Traffic { requests: self.requests.load(Ordering::Relaxed), batches }
     }
 
     /// The provider's alias.
@@ -202,6 +226,10 @@ impl Client {
             return vec![Err(Fault::broken("the client is closed")); calls.len()];
         };
         self.pause.over().await;
+        if let Some(pace) = &self.pace {
+            pace.admit(calls.len()).await;
+        }
+        self.requests.fetch_add(calls.len() as u64, Ordering::Relaxed);
         let began = Instant::now();
         let answers = self.exchange(calls).await;
         self.record(calls, &answers, began.elapsed());
@@ -213,7 +241,10 @@ impl Client {
             return self.singly(calls).await;
         }
         match self.link.batch(calls).await {
-            Ok(answers) => answers,
+            Ok(answers) => {
+                self.takes_batches.store(true, Ordering::Relaxed);
+                answers
+            }
             Err(fault) if refuses_batches(&fault) => {
                 let answers = self.singly(calls).await;
                 if answers.iter().any(|answer| answer.is_ok()) {
@@ -257,6 +288,7 @@ impl Client {
                 RpcFault::Unknown if !fault.reverted => {
                     let (code, text) = (fault.code, &fault.text);
                     tracing::warn!(provider = %self.alias, %method, ?code, %text, "unknown error");
+                    metrics::counter!(UNCLASSIFIED_ERRORS, "provider" => self.alias.clone()).increment(1);
                 }
                 _ => {}
             }
@@ -340,14 +372,35 @@ fn refuses_batches(fault: &Fault) -> bool {
     odd && (matches!(fault.code, Some(-32700 | -32600 | -32601)) || matches!(fault.status, Some(400..=499)))
 }
 
-/// A pause that a provider asked for and that every request respects.
+/// A pause that a provider asked for, and a pace that we keep; every request respects both.
 mod pause {
     use std::sync::{Mutex, PoisonError};
     use std::time::Duration;
 
-    use tokio::time::{Instant, sleep_until};
+    use tokio::time::{Instant, sleep, sleep_until};
 
+    use crate::pace::Bucket;
     use crate::retry::ASKED_LONGEST;
+
+    pub(super) struct Pace {
+        began: Instant,
+        bucket: Mutex<Bucket>,
+    }
+
+    impl Pace {
+        pub fn new(per_second: u64) -> Self {
+            Self { began: Instant::now(), bucket: Mutex::new(Bucket::new(per_second)) }
+        }
+
+        /// Returns when so many requests more may be sent.
+        pub async fn admit(&self, count: usize) {
+            let wait = {
+                let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                bucket.take(self.began.elapsed(), count as u64)
+            };
+            sleep(wait).await;
+        }
+    }
 
     #[derive(Default)]
     pub(super) struct Pause {

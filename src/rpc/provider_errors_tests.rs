@@ -1,6 +1,8 @@
 //! One case or more for every row of the collection of providers' errors.
 
 use super::super::classify::{Reply, RpcFault, Suggestion, classify};
+use super::super::exchange::Fault;
+use super::super::secret_url::SecretUrl;
 
 /// What a row must be classified as.
 #[derive(Debug, Clone, Copy)]
@@ -221,6 +223,27 @@ fn every_row_is_classified() {
             retry_after: None,
         };
         assert_eq!(classify(reply), want.fault(), "row {row}: {code} {text} (HTTP {status})");
+    }
+}
+
+/// What the layer that asks again sees is the class, never the code: -32005 is a rate limit and a range that is too large.
+#[test]
+fn only_what_may_pass_is_asked_again() {
+    let url: SecretUrl = "https://node.example/".parse().expect("a sound URL");
+    for &(row, code, text, status, want) in CASES {
+        let (message, data) =
+            text.split_once('|').map_or((text, None), |(message, data)| (message, Some(data)));
+        let reply = Reply {
+            code: (code != 0).then_some(code),
+            message,
+            data,
+            status: (status != 0).then_some(status),
+            retry_after: None,
+        };
+        let fault = Fault::said(reply, &url);
+        assert_eq!(fault.kind, want.fault(), "row {row}");
+        let may_pass = matches!(want, Rate | Timeout | Transport | Unknown);
+        assert_eq!(fault.is_passing(), may_pass, "row {row}: {text} ({want:?})");
     }
 }
 

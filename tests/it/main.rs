@@ -10,6 +10,7 @@ mod oracle;
 mod processes;
 mod properties;
 mod prove;
+mod providers;
 mod queries;
 mod reorg;
 mod rpc;

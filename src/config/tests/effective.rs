@@ -10,7 +10,8 @@ fn every_value_is_shown_with_where_it_came_from() {
         "config.toml",
         "[chain]\nname = \"Polygon\"\n\n[[contract]]\nrole = \"erc20\"\n\
          address = \"0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48\"\nstart_block = 1_000\n\n\
-         [[claim_topic]]\ntopic = 10\nexpires_at_word = 1\n",
+         [[claim_topic]]\ntopic = 10\nexpires_at_word = 1\n\n[[provider]]\n\
+         url = \"https://u:p@spare.example:8443/key?k=1\"\nalias = \"spare\"\ntimeout_ms = 700\nrequests_per_day = 1_000\n",
     );
     let secret = directory.write("database_url", "postgres://user:password@db.example/register");
     let environment = environment(&[
@@ -35,6 +36,7 @@ finality = "tag" # default
 floor_block = 0 # default
 range_blocks_max = 10000 # default
 range_logs_target = 10000 # default
+reorg_depth_trusted = 2 # default
 
 [rpc]
 url = "https://node.example" # --rpc
@@ -45,6 +47,11 @@ poll_interval_ms = 1000 # default
 requests_in_flight = 8 # default
 batch_size_max = 50 # default
 response_bytes_max = 67108864 # default
+# requests_per_second: no limit
+# requests_per_day: no limit
+quorum = 1 # default
+lag_blocks_max = 5 # default
+lag_seconds_max = 15 # default
 
 [database]
 url = "postgres://db.example" # environment DATABASE_URL_FILE, read from database_url
@@ -53,12 +60,25 @@ allow_unverified = false # default
 # state_dir: the account's state directory
 # pg_bin: searched for
 
+[proof]
+mode = "background" # default
+sweep_blocks_max = 512 # default
+requests_per_second = 50 # default
+
 [http]
 listen = "127.0.0.1:9464" # default
 
 [log]
 format = "auto" # default
 level = "info" # default
+
+[[provider]] # config.toml:13
+alias = "spare"
+url = "https://spare.example:8443"
+timeout_ms = 700
+requests_in_flight = 8
+batch_size_max = 50
+requests_per_day = 1000
 
 [[contract]] # config.toml:4
 role = "erc20"
@@ -78,8 +98,8 @@ expires_at_word = 1"#
     assert!(shown.ends_with("expires_at_word = 1\n"));
     let again = sound(&shown);
     assert_eq!(
-        (again.chain, again.contracts, again.claim_expiry),
-        (config.chain, config.contracts, config.claim_expiry)
+        (again.chain, again.contracts, again.claim_expiry, again.providers.len()),
+        (config.chain, config.contracts, config.claim_expiry, 2)
     );
     assert_eq!((again.http, again.log), (config.http, config.log));
 }

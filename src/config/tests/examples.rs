@@ -23,7 +23,15 @@ fn every_file_is_a_configuration() {
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("a readable name"))
         .collect();
     names.sort();
-    assert_eq!(names, ["anvil.toml", "asset-indexer.toml", "besu.toml", "erc20.toml", "trex.toml"]);
+    let expected = [
+        "anvil.toml",
+        "asset-indexer.toml",
+        "besu.toml",
+        "erc20.toml",
+        "several-providers.toml",
+        "trex.toml",
+    ];
+    assert_eq!(names, expected);
     for name in names {
         let text = example(&name).effective();
         toml::from_str::<toml::Table>(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
@@ -38,6 +46,11 @@ fn examples_mean_what_they_say() {
     assert!(rpc.url.is_websocket() && rpc.poll_interval.as_millis() <= 500);
     assert_eq!(example("anvil.toml").chain.id, Some(31337));
     assert_eq!(example("erc20.toml").contracts[0].role.name(), "erc20");
+    let several = example("several-providers.toml");
+    let aliases: Vec<&str> = several.providers.iter().map(|one| one.rpc.alias.as_str()).collect();
+    assert_eq!(aliases, ["own", "first-spare", "second-spare"]);
+    assert_eq!((several.rules.quorum, several.proof.mode), (2, crate::sync::Proving::BeforeCommit));
+    assert_eq!(several.providers[2].budget.requests_per_day, Some(100_000));
     let roles: Vec<&str> =
         example("trex.toml").contracts.iter().map(|contract| contract.role.name()).collect();
     assert_eq!(roles, ["trex_factory", "id_factory", "identity"]);
@@ -64,7 +77,8 @@ fn the_documented_file_has_every_key_and_shows_the_defaults() {
     for list in LISTS {
         let entry = text.split(&format!("[[{}]]\n", list.name)).nth(1).expect("every list");
         for name in list.keys {
-            let lines: Vec<&str> = entry.lines().take(4).map(|line| line.trim_start_matches("# ")).collect();
+            let lines: Vec<&str> =
+                entry.lines().take(list.keys.len()).map(|line| line.trim_start_matches("# ")).collect();
             assert!(lines.iter().any(|line| line.starts_with(&format!("{name} = "))), "{}.{name}", list.name);
         }
     }
@@ -80,7 +94,8 @@ fn the_documented_file_stays_sound_with_every_line_that_is_commented_out() {
         std::fs::read_to_string(directory().join("asset-indexer.toml")).expect("the documented example");
     let lines: Vec<&str> = text.lines().collect();
     let mut tried = 0;
-    for (number, line) in lines.iter().enumerate() {
+    let list = lines.iter().position(|line| *line == "# [[provider]]").expect("the list of providers");
+    for (number, line) in lines.iter().enumerate().take(list) {
         let Some((name, _)) = line.strip_prefix("# ").and_then(|line| line.split_once(" = ")) else {
             continue;
         };
@@ -94,7 +109,15 @@ fn the_documented_file_stays_sound_with_every_line_that_is_commented_out() {
         sound(&with.join("\n"));
         tried += 1;
     }
-    assert_eq!(tried, 9, "each key without a default, except the files with secrets");
+    assert_eq!(tried, 11, "each key without a default, except the files with secrets");
+    let provider = lines[list..].iter().take_while(|line| !line.is_empty());
+    let provider: Vec<&str> = provider
+        .map(|line| line.trim_start_matches("# "))
+        .filter(|line| !line.starts_with("url_file"))
+        .collect();
+    let providers = sound(&provider.join("\n")).providers;
+    assert_eq!((providers.len(), providers[0].rpc.alias.as_str()), (1, "spare"));
+    assert_eq!(providers[0].budget.requests_per_day, Some(100_000));
     let (_, topic) = text.rsplit_once("# [[claim_topic]]\n").expect("the list at the end");
     let topic: Vec<&str> = topic.lines().map(|line| line.trim_start_matches("# ")).collect();
     assert_eq!(sound(&format!("[[claim_topic]]\n{}", topic.join("\n"))).claim_expiry.len(), 1);

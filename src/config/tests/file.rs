@@ -148,7 +148,7 @@ fn unknown_keys_are_refused_with_what_was_meant() {
     for (text, message) in [
         ("[rpc]\ntime_out_ms = 1", "rpc.time_out_ms: unknown key; did you mean \"timeout_ms\"?"),
         ("[rpc]\nfinality = 1", "rpc.finality: unknown key; finality belongs to [chain]"),
-        ("[chain]\nurl = 1", "chain.url: unknown key; url belongs to [rpc] and [database]"),
+        ("[chain]\nurl = 1", "chain.url: unknown key; url belongs to [rpc] and [database] and [[provider]]"),
         ("[http]\nlevel = 1", "http.level: unknown key; level belongs to [log]"),
         ("[http]\ncolour = 1", "http.colour: unknown key; [http] has listen"),
         ("[[contract]]\nadress = \"0x\"", "contract.adress: unknown key; did you mean \"address\"?"),
@@ -157,7 +157,7 @@ fn unknown_keys_are_refused_with_what_was_meant() {
         ("\nlisten = 1", "listen: unknown section; listen belongs to [http]"),
         (
             "\nzebra = 1",
-            "zebra: unknown section; there are chain, rpc, database, http, log, contract, abi, claim_topic",
+            "zebra: unknown section; there are chain, rpc, database, proof, http, log, provider, contract, abi, claim_topic",
         ),
         ("\nchain = 1", "chain: is a section: write [chain] and its keys below"),
         ("\n[contract]\nrole = 1", "contract: is a list: write [[contract]] with double brackets"),
@@ -177,7 +177,8 @@ fn every_mistake_is_told_at_once_in_the_order_of_the_file() {
         "5 mistakes in the configuration:\
          \n  config.toml:2: rpc.timeout_ms = 1: must be a whole number of milliseconds from 100 to 600000\
          \n  config.toml:3: rpc.retries: unknown key; [rpc] has url, url_file, allow_link_local, alias, timeout_ms, poll_interval_ms, \
-         requests_in_flight, batch_size_max, response_bytes_max\
+         requests_in_flight, batch_size_max, response_bytes_max, requests_per_second, requests_per_day, quorum, \
+         lag_blocks_max, lag_seconds_max\
          \n  config.toml:6: chain.id = 0: must be a whole number from 1 to 9223372036854775807\
          \n  config.toml:8: contract.address: is missing\
          \n  config.toml:12: log.level = 1: must be a text in quotes"

@@ -127,7 +127,13 @@ fn nothing_shows_a_secret() {
     let overrides =
         Overrides { rpc: Some(NODE.into()), database_url: Some(DATABASE.into()), ..Overrides::default() };
     let config = Config::load_with(None, &environment, &overrides).expect("a sound configuration");
+    let several =
+        sound(&format!("[rpc]\nurl = \"{NODE}\"\n[[provider]]\nalias = \"other\"\nurl = \"{NODE}\""));
+    assert_eq!(several.providers.len(), 2);
     for shown in [
+        format!("{several:?}"),
+        format!("{several:#?}"),
+        several.effective(),
         format!("{config:?}"),
         format!("{config:#?}"),
         config.effective(),
@@ -161,6 +167,16 @@ fn a_secret_in_the_wrong_place_is_not_shown_either() {
         format!("[rpc]\nurl = {NODE}"),
         format!("[rpc]\nurl = \"{NODE}"),
         format!("[rpc]\n{NODE}"),
+        format!("[[provider]]\nurl = \"{NODE}\"\nurl_file = \"{NODE}\""),
+        format!("[[provider]]\nurl = \"{NODE}\"\n\n[[provider]]\nurl = \"{NODE}\""),
+        format!("[[provider]]\nurl = \"{NODE}\"\nalias = \"{NODE}\""),
+        format!("[[provider]]\nurl = \"{NODE}\"\nrequests_per_day = \"{NODE}\""),
+        format!("[[provider]]\nurl_file = \"{NODE}\""),
+        format!("[[provider]]\nurl = [\"{NODE}\"]"),
+        "[[provider]]\nurl = \"canary\"".to_owned(),
+        "[[provider]]\nurl = \"ftp://canary\"".to_owned(),
+        "[[provider]]\nurl = \"http://a canary\"".to_owned(),
+        "[[provider]]\nurl = \"http://user:ca/nary@canary.example\"".to_owned(),
         format!("[[contract]]\nrole = \"{NODE}\"\naddress = \"{NODE}\""),
         format!("[[claim_topic]]\ntopic = \"0{NODE}\"\nexpires_at_word = \"{NODE}\""),
         format!("[[abi]]\nrole = \"{NODE}\"\nfile = \"{NODE}\""),

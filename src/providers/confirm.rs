@@ -1,0 +1,197 @@
+//! Holds what a provider shows against what the others say: a head that enough of them have, and a final block that none
+//! of them contradicts. Both are the provider's own blocks.
+
+use alloy::primitives::B256;
+use futures_util::future::join_all;
+
+use super::Providers;
+use super::choose::{self, Vote};
+use super::clock::Clock;
+use super::health::{Fault, Trouble};
+use super::look::before;
+use crate::block::{BlockId, Header};
+use crate::source::{Source, SourceError, View};
+
+/// How far below the heads a block is looked for that enough providers have.
+const QUORUM_STEPS: u64 = 32;
+
+impl<S: Source, C: Clock> Providers<S, C> {
+    /// What a provider shows, as far as the others do not contradict it; nothing when they outvote it, or when too few of
+    /// them have its head.
+    pub(super) async fn confirmed(
+        &self,
+        choice: usize,
+        answered: &[usize],
+    ) -> Result<Option<View>, SourceError> {
+        let Some(mut view) = self.state().all[choice].heard.map(|heard| heard.view) else { return Ok(None) };
+        if self.is_alone() {
+            return Ok(Some(view));
+        }
+        if self.rules.quorum > 1 {
+            view.head = self.head_of_quorum(choice, view.head, answered).await?;
+        }
+        let Some(finalized) = self.uncontradicted(choice, view.finalized).await? else { return Ok(None) };
+        view.finalized = if finalized.number > view.head.id.number { view.head.id } else { finalized };
+        Ok(Some(view))
+    }
+
+    /// The newest block of a provider's chain that enough providers have.
+    async fn head_of_quorum(
+        &self,
+        choice: usize,
+        head: Header,
+        answered: &[usize],
+    ) -> Result<Header, SourceError> {
+        let (others, own) = {
+            let (state, now) = (self.state(), self.clock.now());
+            let trusted = answered.iter().copied().filter(|&i| !state.all[i].is_distrusted(now));
+            let mut heads: Vec<(usize, u64)> = trusted
+                .clone()
+                .filter(|&i| i != choice)
+                .filter_map(|i| Some((i, state.all[i].heard?.view.head.id.number.min(head.id.number))))
+                .collect();
+            heads.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+            (heads, trusted.filter(|&i| i == choice).count())
+        };
+        let wanted = self.rules.quorum;
+        let refused = |what: String| SourceError::Unavailable {
+            provider: self.sources[choice].alias(),
+            method: "eth_getBlockByNumber",
+            reason: format!("{what}; {wanted} providers must have a block before it is shown (rpc.quorum)"),
+        };
+        let Some((_, top)) = others.get(wanted - own - 1).copied() else {
+            return Err(refused(format!("{} of {} providers answer", answered.len(), self.sources.len())));
+        };
+        for number in (top.saturating_sub(QUORUM_STEPS)..=top).rev() {
+            let Some(header) = self.header_of(choice, number).await else { break };
+            let having =
+                others.iter().filter(|(_, top)| *top >= number).map(|(i, _)| self.hash_of(*i, number));
+            let hashes = join_all(having).await;
+            let having = |wanted: Option<B256>| hashes.iter().filter(|hash| **hash == wanted).count();
+            if own + having(Some(header.id.hash)) >= wanted {
+                return Ok(header);
+            }
+            if hashes.iter().any(|hash| hash.is_some() && having(*hash) >= wanted) {
+                return Err(refused(format!("enough others have another block {number}")));
+            }
+        }
+        Err(refused(format!(
+            "too few others have the chain of {} below block {top}",
+            self.sources[choice].alias()
+        )))
+    }
+
+    /// The newest final block of a provider that no other contradicts; nothing when it is outvoted.
+    async fn uncontradicted(&self, choice: usize, own: BlockId) -> Result<Option<BlockId>, SourceError> {
+        loop {
+            let others = self.witnesses_to_finality(choice, own);
+            let lowest = others.iter().map(|(_, final_number)| *final_number).min();
+            let Some(number) = lowest.map(|lowest| lowest.min(own.number)) else { return Ok(Some(own)) };
+            let mine = if number == own.number { Some(own.hash) } else { self.hash_of(choice, number).await };
+            let Some(mine) = mine else {
+                return Err(SourceError::BlockGone { number, hash: None });
+            };
+            let asked = others.iter().map(|(i, _)| async move { (*i, self.hash_of(*i, number).await) });
+            let heard = join_all(asked).await;
+            let mut votes: Vec<(usize, B256)> =
+                heard.into_iter().filter_map(|(i, hash)| Some((i, hash?))).collect();
+            votes.push((choice, mine));
+            match choose::count(&votes) {
+                Vote::Agreed => {
+                    let mut state = self.state();
+                    state.disputed = false;
+                    let block = BlockId { number, hash: mine };
+                    if votes.len() > 1 && state.agreed.is_none_or(|agreed| agreed.number < number) {
+                        state.agreed = Some(block);
+                    }
+                    return Ok(Some(block));
+                }
+                Vote::Outvoted(few) => {
+                    for &i in &few {
+                        let reason =
+                            format!("its final block {number} is not the one that most providers have");
+                        self.put_aside(i, Trouble::Forked, reason);
+                    }
+                    if few.contains(&choice) {
+                        return Ok(None);
+                    }
+                }
+                Vote::Tied => return self.last_agreed(choice, number).await.map(Some),
+            }
+        }
+    }
+
+    /// Whose word on a final block counts beside a provider's: who, and the number of the final block it tells of.
+    fn witnesses_to_finality(&self, choice: usize, own: BlockId) -> Vec<(usize, u64)> {
+        let now = self.clock.now();
+        let state = self.state();
+        let others =
+            state.all.iter().enumerate().filter(|(i, health)| *i != choice && !health.is_distrusted(now));
+        let fresh = others.filter_map(|(i, health)| {
+            let good_for = health.look_every(&self.rules).saturating_add(self.rules.answer_patience);
+            let heard = health.heard.filter(|heard| now.saturating_sub(heard.at) <= good_for)?;
+            Some((i, heard.view.finalized.number))
+        });
+        fresh
+            .filter(|(_, number)| own.number.saturating_sub(*number) <= self.rules.finality_lag_blocks_max)
+            .collect()
+    }
+
+    /// Providers contradict each other and nobody can say who is right: nothing above what they once agreed on is final.
+    async fn last_agreed(&self, choice: usize, number: u64) -> Result<BlockId, SourceError> {
+        let (agreed, genesis) = {
+            let mut state = self.state();
+            if !std::mem::replace(&mut state.disputed, true) {
+                tracing::error!(
+                    number,
+                    "the providers have different final blocks: nothing is final until they agree"
+                );
+            }
+            (state.agreed, state.genesis)
+        };
+        if let Some(agreed) = agreed.filter(|agreed| agreed.number < number)
+            && self.hash_of(choice, agreed.number).await == Some(agreed.hash)
+        {
+            return Ok(agreed);
+        }
+        match genesis {
+            Some(hash) => Ok(BlockId { number: 0, hash }),
+            None => Err(SourceError::BlockGone { number: 0, hash: None }),
+        }
+    }
+
+    /// What a provider has at a height; nothing when it does not say so in time.
+    async fn hash_of(&self, i: usize, number: u64) -> Option<B256> {
+        let known = {
+            let state = self.state();
+            let view = state.all[i].heard.map(|heard| heard.view);
+            let blocks = [view.map(|view| view.head.id), view.map(|view| view.finalized), state.all[i].vote];
+            blocks.into_iter().flatten().find(|block| block.number == number)
+        };
+        if let Some(block) = known {
+            return Some(block.hash);
+        }
+        let block = self.header_of(i, number).await?.id;
+        self.state().all[i].vote = Some(block);
+        Some(block.hash)
+    }
+
+    async fn header_of(&self, i: usize, number: u64) -> Option<Header> {
+        let known = self.state().all[i].heard.map(|heard| heard.view.head);
+        if let Some(head) = known.filter(|head| head.id.number == number) {
+            return Some(head);
+        }
+        let patience = self.rules.head_patience;
+        match before(&self.clock, patience, self.sources[i].header(number)).await {
+            Some(Ok(header)) => header,
+            Some(Err(error)) => {
+                self.note::<()>(i, &Err(error));
+                None
+            }
+            None => {
+                self.failed(i, Fault::Error, &format!("no answer within {patience:?}"));
+                None
+            }
+        }
+    }
+}
