@@ -6,6 +6,7 @@
 //! set of watched contracts, is valid for exactly one checkpoint.
 
 mod assemble;
+mod audit;
 mod catch_up;
 mod configure;
 mod error;
@@ -15,6 +16,7 @@ mod plan;
 mod preview;
 mod prove;
 mod rebuild;
+mod reconcile;
 mod reread;
 mod rollback;
 mod start;
@@ -35,10 +37,12 @@ use crate::store::{Commit, Status, Store};
 use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
+pub use audit::Audited;
 pub use error::{Remedy, SyncError};
 pub use plan::{Step, plan};
 pub use preview::Preview;
 pub use rebuild::{Ground, fold_ground};
+pub use reconcile::Looking;
 pub use reread::{Comparison, Difference};
 pub use start::{Contract, StartError};
 pub use tally::Tally;
@@ -179,6 +183,7 @@ pub struct Sync<S, D> {
     blooms_are_filled: AtomicBool,
     /// A deep reorg, by the block that it puts in place of ours, and how often it was seen.
     disputed: Option<(B256, u32)>,
+    looks: reconcile::Looks,
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -201,6 +206,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
             disputed: None,
+            looks: reconcile::Looks::new(Looking::NEVER),
         }
     }
 
@@ -281,7 +287,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             Step::Follow(number) => self.follow(&checkpoint, &view, number).await,
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
-                Outcome::Idle => self.sweep(&checkpoint).await,
+                Outcome::Idle => match self.sweep(&checkpoint).await? {
+                    Outcome::Idle => self.reconcile(&checkpoint).await,
+                    swept => Ok(swept),
+                },
                 checked => Ok(checked),
             },
         }
