@@ -6,6 +6,7 @@
 //! become a restart storm here. Lag is exported as raw block times too, because a gauge computed in a loop that died
 //! stands still at "no lag".
 
+mod reconciliation;
 mod series;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+pub use reconciliation::Look;
 use series::*;
 
 /// A loop that has not turned for so long is dead.
@@ -144,6 +146,7 @@ impl Board {
         for name in [REORGS, VERIFIED_BLOCKS, REPAIRS, UNPROVED] {
             counter!(name, "chain" => self.chain.clone()).absolute(0);
         }
+        self.begin_reconciliation();
         // Asking for a histogram is enough for its series to exist.
         drop(histogram!(REORG_DEPTH, "chain" => self.chain.clone()));
         for mode in ["backfill", "follow"] {

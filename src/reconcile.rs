@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::amount::Amount;
 use crate::block::BlockId;
 
-pub use ask::{Asked, Ground, ask};
+pub use ask::{Asked, Ground, ask, probed};
 pub use judge::{Judgement, Ours, Question, questions};
 
 /// What is asked about.

@@ -130,6 +130,16 @@ impl Check {
     }
 }
 
+/// An invariant as SQL: what breaks it is a row of `table, key, block, ours, theirs, message`.
+pub(crate) struct Rule {
+    name: &'static str,
+    sentence: &'static str,
+    /// How many things are looked at; `$1` is the chain.
+    examined: &'static str,
+    /// `$1` is the chain, `$2` the checkpoint's number.
+    broken: &'static str,
+}
+
 /// What all checks of a run said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -210,6 +220,18 @@ impl Snapshot {
             .await
             .map_err(|error| failed("counting what a check looks at", &error))?;
         Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// Checks that rules are kept.
+    pub(crate) async fn keep(&mut self, rules: &[Rule]) -> Result<Vec<Check>, StoreError> {
+        let mut checks = Vec::new();
+        for rule in rules {
+            let mut check = Check::new(rule.name, rule.sentence);
+            check.examined = self.count(rule.examined).await?;
+            self.find(&mut check, rule.broken).await?;
+            checks.push(check);
+        }
+        Ok(checks)
     }
 
     /// Findings of a query of `table, key, block, ours, theirs, message`, with the chain as `$1` and the checkpoint's

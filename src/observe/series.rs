@@ -38,6 +38,8 @@ names! {
     REPAIRS = "asset_indexer_repairs_total" counter Count "Repairs that a proof ordered: a provider had withheld or altered logs.";
     UNPROVED = "asset_indexer_evidence_lost_total" counter Count "Times that evidence did not hang together and was collected anew.";
     DISPUTED = "asset_indexer_disputed_reorg" gauge Count "1 while a deep reorg waits for a second word.";
+    SUSPECT_ASSETS = "asset_indexer_suspect_assets" gauge Count "Assets whose contract answers otherwise than the tables say.";
+    RECONCILIATIONS = "asset_indexer_reconciliations_total" counter Count "Looks at the contracts, by what came of them.";
     HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
     ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
     LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";

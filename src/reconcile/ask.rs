@@ -48,7 +48,8 @@ pub async fn ask<S: Source>(
     let newest_before = is_newest(node, block).await?;
     let requests: Vec<CallRequest> = questions.iter().map(|question| question.call(block)).collect();
     let answers = node.calls(&requests).await?;
-    let judgements = questions.iter().zip(&answers).map(|(question, answer)| question.judge(answer)).collect();
+    let judgements =
+        questions.iter().zip(&answers).map(|(question, answer)| question.judge(answer)).collect();
     let ground = if newest_before && is_newest(node, block).await? {
         Ground::Newest
     } else {
@@ -63,7 +64,10 @@ async fn is_newest<S: Source>(node: &S, block: BlockId) -> Result<bool, SourceEr
 }
 
 /// Whether the node tells blocks apart: the first probe that says either way decides.
-async fn probed<S: Source>(node: &S, probes: &[Probe]) -> Result<Ground, SourceError> {
+///
+/// # Errors
+/// The node's.
+pub async fn probed<S: Source>(node: &S, probes: &[Probe]) -> Result<Ground, SourceError> {
     for probe in probes {
         let Some(header) = node.header(probe.block).await? else { continue };
         let input = calls::balanceOfCall { account: probe.wallet }.abi_encode().into();

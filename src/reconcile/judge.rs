@@ -196,10 +196,13 @@ mod tests {
     fn answers_are_compared_as_what_they_are() {
         let question = &of_position(&position(None))[0];
         assert_eq!(question.judge(&returned(U256::from(7))), Judgement::Agreed);
-        let Judgement::Differs(drift) = question.judge(&returned(U256::from(8))) else { panic!("it differs") };
+        let Judgement::Differs(drift) = question.judge(&returned(U256::from(8))) else {
+            panic!("it differs")
+        };
         assert_eq!((drift.ours.as_str(), drift.theirs.as_str()), ("7", "8"));
         assert_eq!(drift.flags, ["negative_balance"]);
-        for silent in [CallAnswer::Reverted, CallAnswer::StateUnavailable, CallAnswer::Returned(Bytes::new())] {
+        for silent in [CallAnswer::Reverted, CallAnswer::StateUnavailable, CallAnswer::Returned(Bytes::new())]
+        {
             assert!(matches!(question.judge(&silent), Judgement::Unanswered(_)));
         }
         let below = Question { ours: Ours::Amount(Amount::ZERO.minus(Amount::from(1))), ..question.clone() };

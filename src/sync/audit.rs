@@ -51,6 +51,19 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Audited { comparison: compare_logs(ours, theirs), evidence: proved.evidence })
     }
 
+    /// Compares ground with what this provider lists for a range of indexed blocks, without proof.
+    ///
+    /// # Errors
+    /// The node's and the database's.
+    pub async fn list_again(&mut self, range: BlockRange) -> Result<Comparison, SyncError> {
+        let Some(checkpoint) = self.store.checkpoint().await? else { return Ok(Comparison::default()) };
+        self.learn(&checkpoint).await?;
+        let starts = self.starts().await?;
+        let mut theirs = self.source.logs_in_range(range, &self.watched()).await?;
+        theirs.retain(|log| starts.get(&log.address).is_none_or(|from| log.block.number >= *from));
+        Ok(compare_logs(self.store.ground_logs(range, None).await?, theirs))
+    }
+
     /// The first block of every watched contract that is in the tables.
     pub(super) async fn starts(&self) -> Result<BTreeMap<Address, u64>, SyncError> {
         let rows: Vec<Coverage> = self.rows().await?;

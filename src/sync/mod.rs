@@ -135,6 +135,26 @@ pub enum Outcome {
         /// Logs taken out.
         removed: usize,
     },
+    /// Contracts were asked what the tables say of them, and nothing new was found to differ.
+    Reconciled {
+        /// The block whose state was asked.
+        at: BlockId,
+        /// How many questions were asked.
+        questions: usize,
+        /// How many differences that stood are gone.
+        resolved: usize,
+        /// Why the answers say nothing, if so.
+        doubt: Option<String>,
+    },
+    /// Contracts answer otherwise than the tables say.
+    Drifted {
+        /// The block whose state was asked.
+        at: BlockId,
+        /// Differences that an earlier look had found too: they are written down.
+        confirmed: usize,
+        /// Differences that a look at another block has to confirm.
+        suspected: usize,
+    },
     /// What was proved does not hang together with the chain, and is proved again.
     Unproved {
         /// What was found.

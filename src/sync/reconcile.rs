@@ -80,7 +80,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let stated = self.store.sample(&sample).await?;
         let mut asked_about = questions(&stated);
         // What must be looked at comes first; the budget cuts off what was only drawn.
-        let must = |subject: &Subject| sample.suspected.contains(subject) || stated.standing.contains(subject);
+        let must =
+            |subject: &Subject| sample.suspected.contains(subject) || stated.standing.contains(subject);
         asked_about.sort_by_key(|question| !must(&question.subject));
         asked_about.truncate(looking.calls_max);
         let questions = asked_about.len();
@@ -100,7 +101,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         for (question, judgement) in asked_about.iter().zip(asked.judgements) {
             let subject = question.subject;
             match judgement {
-                Judgement::Differs(drift) if must(&subject) && last != Some(at) => found.confirmed.push(drift),
+                Judgement::Differs(drift) if must(&subject) && last != Some(at) => {
+                    found.confirmed.push(drift)
+                }
                 Judgement::Differs(_) => {
                     suspected.insert(subject);
                 }

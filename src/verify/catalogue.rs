@@ -36,7 +36,8 @@ fn heights(table: &'static TableDef) -> Vec<&'static str> {
 }
 
 async fn nothing_above(snapshot: &mut Snapshot) -> Result<Check, StoreError> {
-    let mut check = Check::new("nothing_is_above_the_checkpoint", "No row is about a block above the checkpoint.");
+    let mut check =
+        Check::new("nothing_is_above_the_checkpoint", "No row is about a block above the checkpoint.");
     for table in compared() {
         let columns = heights(table);
         if columns.is_empty() {
@@ -64,7 +65,8 @@ async fn versions(snapshot: &mut Snapshot) -> Result<Check, StoreError> {
     for table in compared() {
         let Some(things) = table.thing_len else { continue };
         check.examined += 1;
-        let thing = table.columns[..things].iter().map(|c| format!("x.{}", c.name)).collect::<Vec<_>>().join(", ");
+        let thing =
+            table.columns[..things].iter().map(|c| format!("x.{}", c.name)).collect::<Vec<_>>().join(", ");
         let sql = format!(
             "select '{}', {}, t.from_block, coalesce(t.to_block || ' ' || t.to_log, 'open'),
                  t.next_block || ' ' || t.next_log, 'the version does not end before the next one begins'
@@ -190,7 +192,8 @@ async fn partitions(snapshot: &mut Snapshot) -> Result<Check, StoreError> {
         })
         .map(|table| table.name)
         .collect();
-    let mut slots: BTreeMap<&str, BTreeSet<u64>> = parents.iter().map(|parent| (*parent, BTreeSet::new())).collect();
+    let mut slots: BTreeMap<&str, BTreeSet<u64>> =
+        parents.iter().map(|parent| (*parent, BTreeSet::new())).collect();
     for row in rows {
         let partition: String = row.get(0);
         for parent in &parents {

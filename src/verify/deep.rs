@@ -25,7 +25,8 @@ pub async fn deep<S: Source>(
     config: &Config,
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Vec<Check>, SyncError> {
-    let mut folded = Check::new("ground_can_be_folded", "Ground holds everything that its tables are derived from.");
+    let mut folded =
+        Check::new("ground_can_be_folded", "Ground holds everything that its tables are derived from.");
     let shadow = Arc::new(ShadowStore::open(options, config.chain_id).await?);
     let Some(checkpoint) = shadow.checkpoint().await? else { return Ok(vec![folded]) };
     let headers = shadow.headers().await?;
@@ -43,8 +44,10 @@ pub async fn deep<S: Source>(
         }
         Err(error) => return Err(error),
     }
-    let mut compared =
-        Check::new("tables_equal_ground", "Every row of every derived table is what ground gives, and none is missing.");
+    let mut compared = Check::new(
+        "tables_equal_ground",
+        "Every row of every derived table is what ground gives, and none is missing.",
+    );
     for table in table::ALL {
         let check = match table.class {
             Class::History | Class::State => &mut compared,

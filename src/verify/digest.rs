@@ -121,7 +121,9 @@ pub fn compare(ours: &Digests, theirs: &Digests) -> Check {
     let name = check.name;
     if (ours.chain_id, &ours.genesis) != (theirs.chain_id, &theirs.genesis) {
         let say = |of: &Digests| format!("chain {} with genesis {}", of.chain_id, of.genesis);
-        check.find(Finding::of(name, "the other installation follows another chain").values(say(ours), say(theirs)));
+        check.find(
+            Finding::of(name, "the other installation follows another chain").values(say(ours), say(theirs)),
+        );
         return check;
     }
     if ours.step != theirs.step {
@@ -129,7 +131,8 @@ pub fn compare(ours: &Digests, theirs: &Digests) -> Check {
         return check;
     }
     let shared = ours.finalized.min(theirs.finalized);
-    let known: BTreeMap<u64, &Stretch> = theirs.stretches.iter().map(|stretch| (stretch.from_block, stretch)).collect();
+    let known: BTreeMap<u64, &Stretch> =
+        theirs.stretches.iter().map(|stretch| (stretch.from_block, stretch)).collect();
     for stretch in &ours.stretches {
         let Some(other) = known.get(&stretch.from_block) else { continue };
         // The last stretch ends where finality does, which two installations need not share.
@@ -139,7 +142,8 @@ pub fn compare(ours: &Digests, theirs: &Digests) -> Check {
         check.examined += 1;
         if stretch.digest != other.digest {
             let message = format!("events of blocks {} to {} differ", stretch.from_block, stretch.to_block);
-            let key = format!("{{\"from_block\": {}, \"to_block\": {}}}", stretch.from_block, stretch.to_block);
+            let key =
+                format!("{{\"from_block\": {}, \"to_block\": {}}}", stretch.from_block, stretch.to_block);
             let say = |of: &Stretch| format!("{} events, {}", of.events, of.digest);
             let finding = Finding::of(name, message).row("asset_events", key).block(stretch.from_block);
             check.find(finding.values(say(stretch), say(other)));

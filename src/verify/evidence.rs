@@ -10,13 +10,12 @@ use crate::store::{Evidence, StoreError};
 pub(super) async fn check(snapshot: &mut Snapshot) -> Result<Check, StoreError> {
     let wrong = |error: sqlx::Error| failed("reading evidence", &error);
     let stretches = read_evidence(&mut snapshot.connection, snapshot.chain_id).await.map_err(wrong)?;
-    let row = sqlx::query(
-        "select origin_number, origin_hash::bytea from chain.checkpoints where chain_id = $1",
-    )
-    .bind(snapshot.chain())
-    .fetch_one(&mut snapshot.connection)
-    .await
-    .map_err(wrong)?;
+    let row =
+        sqlx::query("select origin_number, origin_hash::bytea from chain.checkpoints where chain_id = $1")
+            .bind(snapshot.chain())
+            .fetch_one(&mut snapshot.connection)
+            .await
+            .map_err(wrong)?;
     let origin = BlockId {
         number: u64::try_from(row.get::<i64, _>(0)).unwrap_or_default(),
         hash: row.get::<Vec<u8>, _>(1).as_slice().try_into().unwrap_or_default(),
@@ -38,7 +37,10 @@ fn judge(stretches: &[Evidence], origin: BlockId, checkpoint: BlockId, verified:
     for pair in stretches.windows(2) {
         let [one, next] = pair else { continue };
         if one.range.to >= next.range.from {
-            check.find(about(next, format!("it overlaps with the stretch that ends at block {}", one.range.to)));
+            check.find(about(
+                next,
+                format!("it overlaps with the stretch that ends at block {}", one.range.to),
+            ));
         } else if one.range.to + 1 == next.range.from && one.hash != next.parent {
             let finding = about(next, "it does not hang on the stretch below".to_owned());
             check.find(finding.values(next.parent.to_string(), one.hash.to_string()));
@@ -46,7 +48,8 @@ fn judge(stretches: &[Evidence], origin: BlockId, checkpoint: BlockId, verified:
     }
     for stretch in stretches {
         if stretch.range.to > checkpoint.number {
-            check.find(about(stretch, format!("it ends above the checkpoint, at block {}", stretch.range.to)));
+            check
+                .find(about(stretch, format!("it ends above the checkpoint, at block {}", stretch.range.to)));
         }
     }
     let mut reached = origin;
@@ -98,7 +101,11 @@ mod tests {
         assert_eq!(judge(&[stretch(1, 4), stretch(4, 9)], id(0), id(9), id(9)).found, 1, "an overlap");
         let mut other = whole.clone();
         other[1].parent = B256::ZERO;
-        assert_eq!(judge(&other, id(0), id(14), id(9)).found, 2, "a broken link, and no way to the watermark");
+        assert_eq!(
+            judge(&other, id(0), id(14), id(9)).found,
+            2,
+            "a broken link, and no way to the watermark"
+        );
         let mut forged = id(9);
         forged.hash = B256::ZERO;
         assert_eq!(judge(&whole, id(0), id(14), forged).found, 1, "another hash");

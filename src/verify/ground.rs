@@ -18,7 +18,8 @@ const PAGE: u32 = 5_000;
 
 /// Every event's id is computed anew from its place.
 pub(super) async fn event_ids(snapshot: &mut Snapshot) -> Result<Check, StoreError> {
-    let mut check = Check::new("event_ids_are_computed", "Every event's id is the one that its place gives it.");
+    let mut check =
+        Check::new("event_ids_are_computed", "Every event's id is the one that its place gives it.");
     let (name_of_check, chain_id, chain) = (check.name, snapshot.chain_id, snapshot.chain());
     let sql = format!(
         "select t.block_number, t.log_index, t.block_hash::bytea, t.id, t.part from {} t where t.chain_id = $1",
@@ -62,7 +63,8 @@ pub async fn read_again(snapshot: &mut Snapshot, decoder: &Decoder) -> Result<Ch
             let again = read(stored, snapshot.chain_id, decoder);
             if again.as_ref() != Some(stored) {
                 let key = event_key(stored.block_number, stored.log_index, stored.part.into());
-                let finding = Finding::of(check.name, "the log says another thing than the columns beside it");
+                let finding =
+                    Finding::of(check.name, "the log says another thing than the columns beside it");
                 let finding = finding.row(AssetEvent::DEF.name, key).block(stored.block_number);
                 let theirs = again.as_ref().map_or_else(|| "an unknown role".to_owned(), said);
                 check.find(finding.values(said(stored), theirs));

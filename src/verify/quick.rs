@@ -1,17 +1,7 @@
 //! Level `quick`: invariants that the database can check by itself.
 
-use super::{Check, Snapshot, catalogue, evidence, ground};
+use super::{Check, Rule, Snapshot, catalogue, evidence, ground};
 use crate::store::StoreError;
-
-/// An invariant as SQL: what breaks it is a row of `table, key, block, ours, theirs, message`.
-struct Rule {
-    name: &'static str,
-    sentence: &'static str,
-    /// How many things are looked at; `$1` is the chain.
-    examined: &'static str,
-    /// `$1` is the chain, `$2` the checkpoint's number.
-    broken: &'static str,
-}
 
 const RULES: [Rule; 14] = [
     Rule {
@@ -247,13 +237,7 @@ const RULES: [Rule; 14] = [
 /// # Errors
 /// The database's.
 pub async fn quick(snapshot: &mut Snapshot) -> Result<Vec<Check>, StoreError> {
-    let mut checks = Vec::new();
-    for rule in &RULES {
-        let mut check = Check::new(rule.name, rule.sentence);
-        check.examined = snapshot.count(rule.examined).await?;
-        snapshot.find(&mut check, rule.broken).await?;
-        checks.push(check);
-    }
+    let mut checks = snapshot.keep(&RULES).await?;
     checks.extend(catalogue::checks(snapshot).await?);
     checks.push(evidence::check(snapshot).await?);
     checks.push(ground::event_ids(snapshot).await?);

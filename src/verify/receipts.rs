@@ -92,8 +92,10 @@ pub async fn logs<S: Source, D: Store>(
 /// # Errors
 /// The node's and the database's.
 pub async fn observations<S: Source>(node: &S, snapshot: &mut Snapshot) -> Result<Check, SyncError> {
-    let mut check =
-        Check::new("observations_stand", "Every stored answer of a contract is what it answers at that block.");
+    let mut check = Check::new(
+        "observations_stand",
+        "Every stored answer of a contract is what it answers at that block.",
+    );
     let mut after: Option<Row> = None;
     loop {
         let page: Vec<Observation> =
@@ -137,7 +139,8 @@ async fn each<S: Source>(
             Ok(answers) => answers.iter().for_each(|answer| judge(check, row, answer)),
             Err(crate::source::SourceError::BlockGone { .. }) => {
                 let finding = Finding::of(check.name, "the node knows no block of that hash");
-                let finding = finding.row(Observation::DEF.name, observation_key(row)).block(row.block_number);
+                let finding =
+                    finding.row(Observation::DEF.name, observation_key(row)).block(row.block_number);
                 check.find(finding.values(row.block_hash.to_string(), "unknown"));
             }
             Err(error) => return Err(error.into()),

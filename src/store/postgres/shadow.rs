@@ -204,14 +204,8 @@ impl Store for ShadowStore {
         if is_shadowed(load.table) {
             let open_only = load.table.thing_len.is_some();
             let place = shadow(load.table);
-            let more = rows::select_from(
-                &mut connection,
-                &place,
-                load.table,
-                &load.columns,
-                &load.keys,
-                open_only,
-            );
+            let more =
+                rows::select_from(&mut connection, &place, load.table, &load.columns, &load.keys, open_only);
             found.extend(more.await.map_err(wrong)?);
         }
         Ok(found)

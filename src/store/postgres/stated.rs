@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use uuid::Uuid;
@@ -188,17 +188,16 @@ pub(super) async fn sample(
 ) -> Result<Stated, sqlx::Error> {
     let standing = standing(connection, chain_id).await?;
     let looked_at: BTreeSet<Subject> = sample.suspected.union(&standing).copied().collect();
-    let assets: Vec<Uuid> =
-        sqlx::query_scalar("select id from chain.assets where chain_id = $1 order by id")
-            .bind(int(chain_id))
-            .fetch_all(&mut *connection)
-            .await?;
+    let assets: Vec<Uuid> = sqlx::query_scalar("select id from chain.assets where chain_id = $1 order by id")
+        .bind(int(chain_id))
+        .fetch_all(&mut *connection)
+        .await?;
     let mut wallets: BTreeSet<(Uuid, Address)> = looked_at
         .iter()
         .filter_map(|subject| subject.wallet.map(|wallet| (subject.asset_id, wallet)))
         .collect();
     wallets.extend(touched(connection, chain_id, sample).await?);
-    wallets.extend(drawn(connection, chain_id, sample, &assets).await?);
+    wallets.extend(read_drawn(connection, chain_id, sample.at.hash, sample.drawn, &assets).await?);
     let named = looked_at.iter().filter(|subject| subject.wallet.is_none()).map(|subject| subject.asset_id);
     let mut supplies: BTreeSet<Uuid> = named.collect();
     supplies.extend(chosen(sample.at.hash, assets).into_iter().take(sample.supplies_max));
@@ -230,19 +229,23 @@ async fn touched(
     rows.iter().map(|row| Ok((row.try_get(0)?, account(row, 1)?))).collect()
 }
 
-/// Wallets by lot: the next holder of an asset at or above a place, else its first.
-async fn drawn(
+/// Wallets by lot of a block's hash: the next holder of an asset at or above a place, else its first.
+///
+/// # Errors
+/// The driver's.
+pub async fn read_drawn(
     connection: &mut PgConnection,
     chain_id: u64,
-    sample: &Sample,
+    hash: B256,
+    count: usize,
     assets: &[Uuid],
 ) -> Result<Vec<(Uuid, Address)>, sqlx::Error> {
-    if assets.is_empty() || sample.drawn == 0 {
+    if assets.is_empty() || count == 0 {
         return Ok(Vec::new());
     }
-    let (chosen, places): (Vec<Uuid>, Vec<Vec<u8>>) = (0..sample.drawn)
+    let (chosen, places): (Vec<Uuid>, Vec<Vec<u8>>) = (0..count)
         .map(|n| {
-            let (number, place) = draw(sample.at.hash, n);
+            let (number, place) = draw(hash, n);
             (assets[(number % assets.len() as u64) as usize], place.to_vec())
         })
         .unzip();
@@ -268,10 +271,7 @@ async fn drawn(
     Ok(found)
 }
 
-async fn standing(
-    connection: &mut PgConnection,
-    chain_id: u64,
-) -> Result<BTreeSet<Subject>, sqlx::Error> {
+async fn standing(connection: &mut PgConnection, chain_id: u64) -> Result<BTreeSet<Subject>, sqlx::Error> {
     let rows = sqlx::query(
         "select asset_id, what, wallet::bytea from ops.drift where chain_id = $1 and resolved_at is null
          order by found_at, id limit 100",
@@ -366,4 +366,18 @@ fn in_words(drift: &Drift, found: &Found) -> String {
         found.at.hash,
         found.provider
     )
+}
+
+/// How many assets have a difference that stands.
+///
+/// # Errors
+/// The driver's.
+pub async fn suspect_assets(pool: &sqlx::PgPool, chain_id: u64) -> Result<u64, sqlx::Error> {
+    let count: i64 = sqlx::query_scalar(
+        "select count(distinct asset_id) from ops.drift where chain_id = $1 and resolved_at is null",
+    )
+    .bind(int(chain_id))
+    .fetch_one(pool)
+    .await?;
+    Ok(u64::try_from(count).unwrap_or_default())
 }
