@@ -13,3 +13,4 @@ mod rpc;
 mod schema;
 mod support;
 mod tidy;
+mod verify;
