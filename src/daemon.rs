@@ -372,7 +372,6 @@ impl<S: Source> Daemon<S> {
         }
         looks::count(&self.board, &self.pool, self.config.chain_id).await;
     }
-    }
 }
 
 /// Waits; true when asked to stop meanwhile.
