@@ -142,3 +142,18 @@ async fn two_installations_have_equal_digests_until_one_is_tampered_with() {
     let checkpoint = stage.worker.store().checkpoint().await.expect("readable").expect("there");
     assert_eq!(theirs.checkpoint, checkpoint.block.id.number);
 }
+
+/// A partial contract beside a whole one: its logs below its start are under the headers and not in the tables. They
+/// were taken for withheld ones, again and again, and the sweep never came to its end.
+#[tokio::test]
+async fn logs_before_a_partial_start_are_not_taken_for_withheld_ones() {
+    let stage = Stage::new(541, 40).await;
+    let repairs: i64 =
+        sqlx::query_scalar("select count(*) from chain.system_events where event_type = 'repair'")
+            .fetch_one(&stage.pool().await)
+            .await
+            .expect("readable");
+    assert_eq!(repairs, 0);
+    let checkpoint = stage.worker.store().checkpoint().await.expect("readable").expect("there");
+    assert!(checkpoint.verified.number >= checkpoint.finalized.number, "{checkpoint:?}");
+}
