@@ -105,7 +105,7 @@ impl ShadowStore {
                      else 'different' end,
                  {}, {}, count(*) over ()
              from (select * from {} where chain_id = $1) a full join {} b using ({})
-             where a.chain_id is null{extra} or (b.chain_id is not null and row({}) *<> row({}))
+             where a.chain_id is null{extra} or (b.chain_id is not null and row({})::record *<> row({})::record)
              limit $2",
             bare_key(table),
             said("a"),

@@ -80,11 +80,15 @@ fn compared() -> impl Iterator<Item = &'static TableDef> {
 async fn stage() -> Stage {
     let stage = Stage::new(601, 220).await;
     let pool = stage.pool().await;
+    let mut empty = Vec::new();
     for table in compared() {
         let sql = format!("select count(*) from {}.{}", table.schema(), table.name);
         let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&pool).await.expect("readable");
-        assert!(rows > 0, "the play leaves no row in {}: verification of it is not tested", table.name);
+        if rows == 0 {
+            empty.push(table.name);
+        }
     }
+    assert!(empty.is_empty(), "the play leaves no row in {empty:?}: verification of them is not tested");
     stage
 }
 
@@ -254,8 +258,8 @@ async fn quick_names_what_it_alone_looks_at() {
         // In a transaction that is given up: what one statement does must not be found by another check's eye.
         let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
         connection.execute("begin; set local session_replication_role = replica").await.expect("the superuser may");
-        let checkpoint = read_checkpoint(&mut connection, CHAIN_ID).await.expect("readable").expect("there");
         connection.execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let checkpoint = read_checkpoint(&mut connection, CHAIN_ID).await.expect("readable").expect("there");
         let mut snapshot = Snapshot { connection, chain_id: CHAIN_ID, checkpoint };
         let checks = quick::quick(&mut snapshot).await.expect("the database answers");
         let names: BTreeSet<&str> =

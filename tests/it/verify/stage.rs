@@ -6,6 +6,7 @@ use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolValue;
 use asset_indexer::block::BlockRange;
 use asset_indexer::decode::{Decoder, calls};
+use asset_indexer::fact::Role;
 use asset_indexer::row::Table;
 use asset_indexer::source::CallAnswer;
 use asset_indexer::store::Store;
@@ -15,13 +16,20 @@ use asset_indexer::table::asset::Asset;
 use asset_indexer::table::holder::AssetHolder;
 use asset_indexer::verify::contracts::{Wallets, contracts};
 use asset_indexer::verify::{Check, Snapshot, audit, deep, ground, quick, receipts};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 
-use crate::support::events::account;
+use crate::support::events::{account, log, token, transfer};
 use crate::support::play::Play;
 use crate::support::real::rows;
-use crate::support::sim_chain::SimChain;
+use crate::support::sim_chain::{NewTransaction, SimChain};
 use crate::support::world::{CHAIN_ID, cluster, config, converge, database, pool, postgres_store, worker};
+
+mod id_factory {
+    alloy::sol!(Abi, "abi/onchainid/factory.json");
+    pub use Abi::*;
+}
 
 /// See the module.
 pub struct Stage {
@@ -41,10 +49,11 @@ impl Stage {
     pub async fn new(seed: u64, blocks: usize) -> Self {
         let mut play = Play::new(seed);
         let chain = Arc::new(Play::chain(6));
+        chain.mine(vec![links()]);
         for block in play.blocks(blocks) {
             chain.mine(block);
         }
-        let mut config = config(&Play::contracts());
+        let mut config = config(&[Play::contracts(), vec![(Role::IdFactory, account(9, 9))]].concat());
         for contract in config.contracts.iter_mut().filter(|contract| contract.address == account(0x20, 0)) {
             *contract = Contract { start_block: Some(PARTIAL_FROM), partial: true, ..*contract };
         }
@@ -53,6 +62,34 @@ impl Stage {
             chain.answer(account(0x20, 0), call.abi_encode_vec(), word(U256::from(1_000 + wallet)));
         }
         chain.answer(account(0x20, 0), calls::totalSupplyCall {}.abi_encode_vec(), word(U256::from(7_000)));
+        Self::follow(play, chain, config).await
+    }
+
+    /// Two tokens of which every balance can be explained: what their contracts answer can be, too.
+    pub async fn orderly(seed: u64, blocks: usize) -> Self {
+        let play = Play::new(seed);
+        let chain = Arc::new(SimChain::new(CHAIN_ID, 6));
+        let mut random = StdRng::seed_from_u64(seed);
+        let tokens = [account(0x21, 0), account(0x71, 0)];
+        let mints = tokens.iter().flat_map(|token| {
+            (0..8).map(|wallet| transfer(*token, Address::ZERO, account(0xaa, wallet), 1_000_000))
+        });
+        chain.mine(vec![NewTransaction { logs: mints.collect(), ..NewTransaction::default() }]);
+        for _ in 0..blocks {
+            let token = tokens[random.random_range(0..2)];
+            let (from, to) = (random.random_range(0..8), random.random_range(0..8));
+            let moved = transfer(token, account(0xaa, from), account(0xaa, to), random.random_range(1..100));
+            let frozen = token::TokensFrozen { _userAddress: account(0xaa, from), _amount: U256::from(1) };
+            let logs = vec![moved, log(tokens[1], frozen)];
+            chain.mine(vec![NewTransaction { logs, ..NewTransaction::default() }]);
+        }
+        let config = config(&[(Role::Erc20, tokens[0]), (Role::TrexToken, tokens[1])]);
+        let stage = Self::follow(play, chain, config).await;
+        stage.honest_contracts().await;
+        stage
+    }
+
+    async fn follow(play: Play, chain: Arc<SimChain>, config: Config) -> Self {
         let database = database().await;
         let store = Arc::new(postgres_store(&database).await);
         let mut worker = worker(chain.clone(), store, config.clone());
@@ -119,6 +156,18 @@ impl Stage {
     pub async fn honest_contracts(&self) {
         honest(&self.chain, &**self.worker.store()).await;
     }
+}
+
+/// Wallets and a token linked by a factory of identities.
+fn links() -> NewTransaction {
+    let factory = account(9, 9);
+    let logs = vec![
+        log(factory, id_factory::WalletLinked { wallet: account(0xaa, 0), identity: account(0x1d, 0) }),
+        log(factory, id_factory::WalletLinked { wallet: account(0xaa, 1), identity: account(0x1d, 1) }),
+        log(factory, id_factory::WalletUnlinked { wallet: account(0xaa, 1), identity: account(0x1d, 1) }),
+        log(factory, id_factory::TokenLinked { token: account(0x70, 0), identity: account(0x1d, 20) }),
+    ];
+    NewTransaction { logs, ..NewTransaction::default() }
 }
 
 /// What a call of one word returns.
@@ -190,12 +239,12 @@ pub fn keys_in(checks: &[Check], table: &str) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// The token of the play that is no T-REX.
+/// A token that is no T-REX, of an orderly stage.
 pub fn plain() -> Address {
-    account(0x20, 0)
+    account(0x21, 0)
 }
 
-/// The table's rows of a stage.
+/// The rows of a table of a stage.
 pub async fn table<T: Table>(stage: &Stage) -> Vec<T> {
     rows(&**stage.worker.store()).await
 }
