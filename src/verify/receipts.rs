@@ -104,7 +104,20 @@ pub async fn observations<S: Source>(node: &S, snapshot: &mut Snapshot) -> Resul
                 .map_err(|error| failed("reading observations", &error))?;
         let Some(last) = page.last() else { return Ok(check) };
         after = Some(Observation::key_values(&last.key()));
-        let calls: Vec<CallRequest> = page
+        check.examined += page.len() as u64;
+        let mut numbers: Vec<u64> = page.iter().map(|row| row.block_number).collect();
+        numbers.dedup();
+        let headers = node.headers(&numbers).await?;
+        let (here, elsewhere): (Vec<&Observation>, Vec<&Observation>) = page.iter().partition(|row| {
+            let block = BlockId { number: row.block_number, hash: row.block_hash };
+            headers.iter().any(|header| header.id == block)
+        });
+        for row in elsewhere {
+            let finding = Finding::of(check.name, "the answer is of another block than the node has there");
+            let finding = finding.row(Observation::DEF.name, observation_key(row)).block(row.block_number);
+            check.find(finding.values(row.block_hash.to_string(), "another hash"));
+        }
+        let calls: Vec<CallRequest> = here
             .iter()
             .map(|row| CallRequest {
                 block: BlockId { number: row.block_number, hash: row.block_hash },
@@ -112,41 +125,10 @@ pub async fn observations<S: Source>(node: &S, snapshot: &mut Snapshot) -> Resul
                 input: row.input.clone(),
             })
             .collect();
-        check.examined += page.len() as u64;
-        let answers = match node.calls(&calls).await {
-            Ok(answers) => answers,
-            Err(crate::source::SourceError::BlockGone { .. }) => {
-                each(node, &calls, &mut check, &page).await?;
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        for (row, answer) in page.iter().zip(answers) {
+        for (row, answer) in here.iter().zip(node.calls(&calls).await?) {
             judge(&mut check, row, &answer);
         }
     }
-}
-
-/// One by one: a stored block hash that the node does not know must not hide the others.
-async fn each<S: Source>(
-    node: &S,
-    calls: &[CallRequest],
-    check: &mut Check,
-    page: &[Observation],
-) -> Result<(), SyncError> {
-    for (row, call) in page.iter().zip(calls) {
-        match node.calls(std::slice::from_ref(call)).await {
-            Ok(answers) => answers.iter().for_each(|answer| judge(check, row, answer)),
-            Err(crate::source::SourceError::BlockGone { .. }) => {
-                let finding = Finding::of(check.name, "the node knows no block of that hash");
-                let finding =
-                    finding.row(Observation::DEF.name, observation_key(row)).block(row.block_number);
-                check.find(finding.values(row.block_hash.to_string(), "unknown"));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
 
 fn observation_key(row: &Observation) -> String {
