@@ -68,7 +68,7 @@ async fn everything_agrees_with_the_real_contracts() {
             checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name} was made"));
         check["examined"].as_u64().expect("a number")
     };
-    assert!(examined("contracts_agree") > 100, "{summary:#}");
+    assert!(examined("contracts_agree") > 70, "{summary:#}");
     assert_eq!(examined("logs_are_proved"), indexed.played.head);
     assert!(examined("tables_equal_ground") > 200 && examined("observations_stand") > 10, "{summary:#}");
 
