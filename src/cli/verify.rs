@@ -119,7 +119,7 @@ impl Arguments {
 /// What `--against` names.
 enum Against {
     Node(Box<crate::rpc::Config>),
-    Database(PgConnectOptions),
+    Database(Box<PgConnectOptions>),
     File(Box<Digests>),
 }
 
@@ -190,7 +190,7 @@ fn against(config: &Config, arguments: &Arguments) -> Result<Option<Against>, Fa
     };
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         let url = text.parse::<DatabaseUrl>().map_err(|error| usage(format!("--against: {error}")))?;
-        return Ok(Some(Against::Database(url.connect_options())));
+        return Ok(Some(Against::Database(Box::new(url.connect_options()))));
     }
     if text.contains("://") {
         let url =

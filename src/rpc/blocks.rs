@@ -111,7 +111,7 @@ impl Rpc {
                 return Err(gone);
             }
             let raw: Option<Box<RawValue>> = self.decoded(BY_NUMBER, Some(number), answer)?;
-            self.consistent(BY_NUMBER, super::wire::sealed(&*raw.ok_or(gone)?, number))
+            self.consistent(BY_NUMBER, super::wire::sealed(&raw.ok_or(gone)?, number))
         });
         sealed.collect()
     }

@@ -41,7 +41,7 @@ pub async fn bisect<S: Source, D: Store>(
         "first_divergence",
         "At no block does the contract answer another supply or balance than the tables say.",
     );
-    let wrong = |error: sqlx::Error| StoreError::from(failed("reading the asset", &error));
+    let wrong = |error: sqlx::Error| failed("reading the asset", &error);
     let row = sqlx::query(
         "select id, created_block from chain.assets where chain_id = $1 and contract_address = $2",
     )

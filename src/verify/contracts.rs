@@ -7,7 +7,6 @@ use super::{Check, Finding, Snapshot};
 use crate::reconcile::{Ground, Judgement, Probe, Question, Stated, What, ask, questions};
 use crate::row::{Row, Table};
 use crate::source::Source;
-use crate::store::StoreError;
 use crate::store::postgres::{failed, read_drawn, read_page, read_positions, read_probes, read_supplies};
 use crate::sync::SyncError;
 use crate::table::holder::AssetHolder;
@@ -42,7 +41,7 @@ pub async fn contracts<S: Source>(
         "The contracts, asked at the checkpoint's hash, answer what the tables say: supply, balances, freezes, \
          registrations, verdicts.",
     );
-    let wrong = |error: sqlx::Error| StoreError::from(failed("reading what is asked about", &error));
+    let wrong = |error: sqlx::Error| failed("reading what is asked about", &error);
     let (chain_id, at) = (snapshot.chain_id, snapshot.at());
     let only = asset.map(|asset| vec![asset]);
     let connection = &mut snapshot.connection;

@@ -8,8 +8,8 @@ use super::{Check, Finding, Snapshot};
 use crate::block::{BlockId, BlockRange};
 use crate::row::{Row, Table};
 use crate::source::{CallAnswer, CallRequest, Source};
+use crate::store::Store;
 use crate::store::postgres::{failed, read_page};
-use crate::store::{Store, StoreError};
 use crate::sync::{Sync, SyncError};
 use crate::table::event::{ConfiguredContract, Observation};
 
@@ -172,7 +172,7 @@ pub async fn inputs<S: Source>(node: &S, snapshot: &mut Snapshot) -> Result<Chec
         "inputs_stand",
         "Every stored transaction is the one in its block, and every opening names the block it was asked at.",
     );
-    let wrong = |error: sqlx::Error| StoreError::from(failed("reading inputs", &error));
+    let wrong = |error: sqlx::Error| failed("reading inputs", &error);
     let rows = sqlx::query(
         "select i.block_number, i.transaction_index, i.transaction_hash::bytea, i.from_address::bytea,
              i.to_address::bytea, i.input,

@@ -294,13 +294,16 @@ async fn a_refusing_node_stops_nothing() {
 }
 
 /// What balances and supplies were at the end of every block, by the tables' own past.
-struct Past(BTreeMap<(Address, Address), Vec<(u64, u32, U256)>>);
+struct Past(BTreeMap<(Address, Address), Vec<Then>>);
+
+/// A balance from a block and log on.
+type Then = (u64, u32, U256);
 
 impl Past {
     async fn of(stage: &Stage) -> Self {
         let assets: Vec<Asset> = table(stage).await;
         let rows: Vec<OwnershipHistory> = table(stage).await;
-        let mut past: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut past: BTreeMap<_, Vec<Then>> = BTreeMap::new();
         for row in rows {
             let asset = assets.iter().find(|asset| asset.id == row.asset_id).expect("its asset");
             let balance = row.balance.to_string().parse().expect("not below zero");
