@@ -8,6 +8,7 @@ mod redact;
 mod run;
 mod setup;
 mod status;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -106,6 +107,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check the tables: by themselves, against the node's proofs, the contracts, other nodes and installations.
+    ///
+    /// Changes nothing and may run beside a worker. Exit code 0: every check was finished and found nothing; 1: something
+    /// was found; 75: a check could not be finished.
+    Verify(verify::Arguments),
     /// Derive every table again from the stored events; needs no node, and gives equal tables.
     Rebuild,
     /// Show what would be written for a transaction, without writing.
@@ -258,6 +264,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Backfill { from, to, repair } => backfill::backfill(config, *from, *to, *repair).await,
         Command::Status { json } => status::status(&config, *json).await,
         Command::Providers { json } => providers::providers(&config, *json).await,
+        Command::Verify(arguments) => verify::verify(&config, arguments).await,
         Command::Rebuild => operate::rebuild(config).await,
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,

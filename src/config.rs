@@ -40,7 +40,7 @@ pub use source::{Environment, Overrides};
 use crate::fact::Role;
 use crate::providers::{Budget, Rules};
 use crate::rpc::{self, Finality};
-use crate::sync::{Contract, Proving};
+use crate::sync::{Contract, Looking, Proving};
 use effective::Effective;
 use nearest::hint;
 use raw::Raw;
@@ -75,6 +75,8 @@ pub struct Config {
     pub database: Database,
     /// Completeness of logs.
     pub proof: Proof,
+    /// How often and how much contracts are asked what the tables say of them.
+    pub looking: Looking,
     /// Health, status and metrics.
     pub http: Http,
     /// Logs.
@@ -218,6 +220,7 @@ impl Config {
         let (first, common, rules) = provider::first(&mut reader, &chain);
         let database = database(&mut reader);
         let proof = proof(&mut reader);
+        let looking = looking(&mut reader);
         let http = Http { listen: listen(&mut reader) };
         let format = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
         let format = reader.choice(key::LOG_FORMAT, &format);
@@ -246,6 +249,7 @@ impl Config {
             rules,
             database,
             proof,
+            looking,
             http,
             log,
             contracts,
@@ -286,6 +290,14 @@ fn proof(reader: &mut Reader) -> Proof {
             0..=1_000_000,
             50,
         ),
+    }
+}
+
+fn looking(reader: &mut Reader) -> Looking {
+    Looking {
+        every_blocks: reader.number(key::RECONCILE_EVERY_BLOCKS, "blocks", 0..=BLOCK_MAX, 32),
+        holders_sampled: reader.count(key::HOLDERS_SAMPLED, "wallets", 0..=10_000, 20),
+        calls_max: reader.count(key::RECONCILE_CALLS_MAX, "calls", 8..=100_000, 400),
     }
 }
 

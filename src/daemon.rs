@@ -1,5 +1,7 @@
 //! Runs one chain's worker for as long as it may: waits for the lease, steps, retries, executes requests, stops.
 
+mod looks;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,7 @@ use crate::retry::{Delays, Policy};
 use crate::source::Source;
 use crate::store::StoreError;
 use crate::store::postgres::{Lease, PostgresStore, Requests};
-use crate::sync::{Config, Outcome, Remedy, Sync, SyncError};
+use crate::sync::{Config, Looking, Outcome, Remedy, Sync, SyncError};
 
 /// How often a standby tries to take the lease, and an idle worker looks for requests.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -40,6 +42,8 @@ pub struct Daemon<S> {
     pub config: Config,
     /// Most requests a second of the sweep that proves old blocks; zero for as many as the node answers.
     pub sweep_requests_per_second: u64,
+    /// How often and how much contracts are asked what the tables say of them.
+    pub looking: Looking,
     /// Where to report.
     pub board: Arc<Board>,
     /// Who we are, for people.
@@ -156,7 +160,8 @@ impl<S: Source> Daemon<S> {
     ) -> Result<End, SyncError> {
         let store = Arc::new(PostgresStore::new(self.database.clone(), self.config.chain_id, lease.epoch()));
         let mut sync =
-            Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone());
+            Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
+                .looking(self.looking);
         let mut delays = Delays::new(Policy::SUPERVISOR);
         let (mut checked, mut counted) = (false, None::<Instant>);
         while !stop.is_cancelled() {
@@ -327,6 +332,7 @@ impl<S: Source> Daemon<S> {
                     "a provider had withheld or altered logs: repaired"
                 );
             }
+            Outcome::Reconciled { .. } | Outcome::Drifted { .. } => looks::report(board, outcome),
             Outcome::Unproved { reason } => {
                 board.unproved();
                 tracing::error!(reason, "evidence is collected anew");
@@ -373,6 +379,7 @@ impl<S: Source> Daemon<S> {
         if let Ok(Ok(count)) = tokio::time::timeout(COUNTING, counting).await {
             self.board.flagged_assets(u64::try_from(count).unwrap_or_default());
         }
+        looks::count(&self.board, &self.pool, self.config.chain_id).await;
     }
 }
 

@@ -7,6 +7,7 @@
 //! stands still at "no lag".
 
 mod providers;
+mod reconciliation;
 mod series;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+pub use reconciliation::Look;
 use series::*;
 
 /// A loop that has not turned for so long is dead.
@@ -148,6 +150,7 @@ impl Board {
         for name in [REORGS, VERIFIED_BLOCKS, REPAIRS, UNPROVED] {
             counter!(name, "chain" => self.chain.clone()).absolute(0);
         }
+        self.begin_reconciliation();
         // Asking for a histogram is enough for its series to exist.
         drop(histogram!(REORG_DEPTH, "chain" => self.chain.clone()));
         for mode in ["backfill", "follow"] {

@@ -15,6 +15,7 @@ use alloy::primitives::{Address, B256};
 
 use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
 use crate::proof::Method;
+use crate::reconcile::{Found, Sample, Stated};
 use crate::row::{Class, Row, Table, TableDef};
 use crate::table::contract::Coverage;
 use crate::table::event::{AssetEvent, Observation, TransactionInput};
@@ -274,6 +275,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is proved, in the order of blocks; stretches don't overlap.
     fn evidence(&self) -> impl Future<Output = Result<Vec<Evidence>, StoreError>> + Send;
+
+    /// What the tables say of a sample of assets and wallets; nothing where a store has no verdicts to tell.
+    fn sample(&self, _: &Sample) -> impl Future<Output = Result<Stated, StoreError>> + Send {
+        std::future::ready(Ok(Stated::default()))
+    }
+
+    /// Writes down what contracts answered otherwise than the tables say, and what is resolved.
+    fn record(&self, _: &Found) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// All rows of a table in key order, for comparison.
     fn dump(&self, table: &'static TableDef) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;

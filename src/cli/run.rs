@@ -33,6 +33,7 @@ pub(super) async fn daemon(
         decoder: setup::decoder(config),
         config: setup::sync_config(config, chain_id),
         sweep_requests_per_second: config.proof.requests_per_second,
+        looking: config.looking,
         board,
         holder: setup::holder(),
     })

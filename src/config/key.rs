@@ -82,12 +82,15 @@ pub(super) const PG_BIN: Key = key("database", "pg_bin", "searched for");
 pub(super) const PROOF_MODE: Key = key("proof", "mode", "");
 pub(super) const SWEEP_BLOCKS_MAX: Key = key("proof", "sweep_blocks_max", "");
 pub(super) const SWEEP_REQUESTS_PER_SECOND: Key = key("proof", "requests_per_second", "");
+pub(super) const RECONCILE_EVERY_BLOCKS: Key = key("reconcile", "every_blocks", "");
+pub(super) const HOLDERS_SAMPLED: Key = key("reconcile", "holders_sampled", "");
+pub(super) const RECONCILE_CALLS_MAX: Key = key("reconcile", "calls_max", "");
 pub(super) const LISTEN: Key = key("http", "listen", "");
 pub(super) const LOG_FORMAT: Key = key("log", "format", "");
 pub(super) const LOG_LEVEL: Key = key("log", "level", "");
 
 /// Every key, in the order of the documentation.
-pub(super) const ALL: [Key; 35] = [
+pub(super) const ALL: [Key; 38] = [
     CHAIN_ID,
     CHAIN_NAME,
     FINALITY,
@@ -120,6 +123,9 @@ pub(super) const ALL: [Key; 35] = [
     PROOF_MODE,
     SWEEP_BLOCKS_MAX,
     SWEEP_REQUESTS_PER_SECOND,
+    RECONCILE_EVERY_BLOCKS,
+    HOLDERS_SAMPLED,
+    RECONCILE_CALLS_MAX,
     LISTEN,
     LOG_FORMAT,
     LOG_LEVEL,
@@ -139,7 +145,7 @@ pub(super) const SHARED_VARIABLES: [(&str, Key); 9] = [
 ];
 
 /// The sections that stand at most once.
-pub(super) const SECTIONS: [&str; 6] = ["chain", "rpc", "database", "proof", "http", "log"];
+pub(super) const SECTIONS: [&str; 7] = ["chain", "rpc", "database", "proof", "reconcile", "http", "log"];
 
 /// A section that may be repeated, with double brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

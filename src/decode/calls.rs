@@ -16,6 +16,10 @@ sol! {
     function getFrozenTokens(address wallet) external view returns (uint256);
     function storedIdentity(address wallet) external view returns (address);
     function storedInvestorCountry(address wallet) external view returns (uint16);
+    function identity(address wallet) external view returns (address);
+    function investorCountry(address wallet) external view returns (uint16);
+    function contains(address wallet) external view returns (bool);
+    function isVerified(address wallet) external view returns (bool);
 
     function transfer(address to, uint256 amount) external returns (bool);
     function transferFrom(address from, address to, uint256 amount) external returns (bool);

@@ -44,6 +44,8 @@ names! {
     PROVIDER_HEAD_BLOCK = "asset_indexer_provider_head_block" gauge Count "A provider's newest block when it was last looked at.";
     PROVIDERS_DISAGREE = "asset_indexer_providers_disagree" gauge Count "1 while the providers have different final blocks and nobody can say who is right.";
     PROVIDER_SWITCHES = "asset_indexer_provider_switches_total" counter Count "Times that another provider was turned to.";
+    SUSPECT_ASSETS = "asset_indexer_suspect_assets" gauge Count "Assets whose contract answers otherwise than the tables say.";
+    RECONCILIATIONS = "asset_indexer_reconciliations_total" counter Count "Looks at the contracts, by what came of them.";
     HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
     ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
     LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";

@@ -6,6 +6,7 @@
 //! set of watched contracts, is valid for exactly one checkpoint.
 
 mod assemble;
+mod audit;
 mod catch_up;
 mod configure;
 mod error;
@@ -15,6 +16,7 @@ mod plan;
 mod preview;
 mod prove;
 mod rebuild;
+mod reconcile;
 mod reread;
 mod rollback;
 mod start;
@@ -36,10 +38,12 @@ use crate::store::{Commit, Status, Store};
 use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
+pub use audit::Audited;
 pub use error::{Remedy, SyncError};
 pub use plan::{Step, plan};
 pub use preview::Preview;
 pub use rebuild::{Ground, fold_ground};
+pub use reconcile::Looking;
 pub use reread::{Comparison, Difference};
 pub use start::{Contract, StartError};
 pub use tally::Tally;
@@ -132,6 +136,26 @@ pub enum Outcome {
         /// Logs taken out.
         removed: usize,
     },
+    /// Contracts were asked what the tables say of them, and nothing new was found to differ.
+    Reconciled {
+        /// The block whose state was asked.
+        at: BlockId,
+        /// How many questions were asked.
+        questions: usize,
+        /// How many differences that stood are gone.
+        resolved: usize,
+        /// Why the answers say nothing, if so.
+        doubt: Option<String>,
+    },
+    /// Contracts answer otherwise than the tables say.
+    Drifted {
+        /// The block whose state was asked.
+        at: BlockId,
+        /// Differences that an earlier look had found too: they are written down.
+        confirmed: usize,
+        /// Differences that a look at another block has to confirm.
+        suspected: usize,
+    },
     /// What was proved does not hang together with the chain, and is proved again.
     Unproved {
         /// What was found.
@@ -180,6 +204,7 @@ pub struct Sync<S, D> {
     blooms_are_filled: AtomicBool,
     /// A deep reorg, by the block that it puts in place of ours, and how often it was seen.
     disputed: Option<(B256, u32)>,
+    looks: reconcile::Looks,
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -202,6 +227,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
             disputed: None,
+            looks: reconcile::Looks::new(Looking::NEVER),
         }
     }
 
@@ -286,7 +312,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             Step::Follow(number) => self.follow(&checkpoint, &view, number).await,
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
-                Outcome::Idle => self.sweep(&checkpoint).await,
+                Outcome::Idle => match self.sweep(&checkpoint).await? {
+                    Outcome::Idle => self.reconcile(&checkpoint).await,
+                    swept => Ok(swept),
+                },
                 checked => Ok(checked),
             },
         }

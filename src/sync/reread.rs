@@ -10,7 +10,6 @@ use crate::block::{BlockRange, Position, RawLog};
 use crate::fact::Role;
 use crate::source::Source;
 use crate::store::{Checkpoint, Store};
-use crate::table::contract::Coverage;
 use crate::table::event::AssetEvent;
 
 /// A log on which node and tables disagree.
@@ -51,13 +50,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         if !self.configured {
             self.configure(&checkpoint).await?;
         }
-        self.learn(&checkpoint).await?;
-        let starts: BTreeMap<Address, u64> =
-            self.rows::<Coverage>().await?.into_iter().map(|row| (row.address, row.from_block)).collect();
-        let mut theirs = self.source.logs_in_range(range, &self.watched()).await?;
-        theirs.retain(|log| starts.get(&log.address).is_none_or(|from| log.block.number >= *from));
-        let ours = self.store.ground_logs(range, None).await?;
-        let mut comparison = compare_logs(ours, theirs);
+        let mut comparison = self.list_again(range).await?;
         let missing = std::mem::take(&mut comparison.missing);
         let found = self.assemble_additions(&checkpoint, range.from, missing).await?;
         comparison.add =

@@ -18,3 +18,4 @@ mod schema;
 mod security;
 mod support;
 mod tidy;
+mod verify;

@@ -81,7 +81,12 @@ pub(super) async fn upsert(
 
 /// `insert into table (columns) select columns`, to be followed by `from …`.
 pub(super) fn into(table: &TableDef, prefix: &str) -> String {
-    format!("insert into {} ({}) select {}", rows::name(table), columns(table, ""), columns(table, prefix))
+    into_place(&rows::name(table), table, prefix)
+}
+
+/// The same into another table of the same form.
+pub(super) fn into_place(place: &str, table: &TableDef, prefix: &str) -> String {
+    format!("insert into {place} ({}) select {}", columns(table, ""), columns(table, prefix))
 }
 
 /// The clause that replaces the row of the same key.
@@ -143,7 +148,7 @@ fn key_of(table: &TableDef, row: &Row) -> serde_json::Value {
     serde_json::Value::Object(pairs.collect())
 }
 
-async fn copy(
+pub(super) async fn copy(
     connection: &mut PgConnection,
     target: &str,
     table: &TableDef,

@@ -2,8 +2,9 @@
 
 use alloy::primitives::B256;
 use sqlx::Row as _;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgConnection, PgRow};
 
+use super::int;
 use crate::block::{BlockId, Header};
 use crate::store::{Checkpoint, Status};
 
@@ -16,7 +17,41 @@ pub(super) fn hash(row: &PgRow, place: usize) -> Result<B256, sqlx::Error> {
     B256::try_from(bytes.as_slice()).map_err(|e| sqlx::Error::Decode(e.into()))
 }
 
-pub(super) fn header_of(row: &PgRow) -> Result<Header, sqlx::Error> {
+/// How far a chain's tables reach.
+///
+/// # Errors
+/// The driver's.
+pub async fn read_checkpoint(
+    connection: &mut PgConnection,
+    chain_id: u64,
+) -> Result<Option<Checkpoint>, sqlx::Error> {
+    let row = sqlx::query(
+        "select block_number, block_hash, parent_hash, extract(epoch from block_timestamp)::bigint,
+             finalized_number, finalized_hash, verified_number, verified_hash, status, halt_reason
+         from chain.checkpoints where chain_id = $1",
+    )
+    .bind(int(chain_id))
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| checkpoint_of(&row)).transpose()
+}
+
+/// The headers that are kept, ascending.
+pub(super) async fn headers(
+    connection: &mut PgConnection,
+    chain_id: u64,
+) -> Result<Vec<Header>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select block_number, block_hash, parent_hash, block_timestamp from ops.headers
+         where chain_id = $1 order by block_number",
+    )
+    .bind(int(chain_id))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(header_of).collect()
+}
+
+fn header_of(row: &PgRow) -> Result<Header, sqlx::Error> {
     Ok(Header {
         id: BlockId { number: unsigned(row, 0)?, hash: hash(row, 1)? },
         parent: hash(row, 2)?,
@@ -24,7 +59,7 @@ pub(super) fn header_of(row: &PgRow) -> Result<Header, sqlx::Error> {
     })
 }
 
-pub(super) fn checkpoint_of(row: &PgRow) -> Result<Checkpoint, sqlx::Error> {
+fn checkpoint_of(row: &PgRow) -> Result<Checkpoint, sqlx::Error> {
     let status = match row.try_get::<String, _>(8)?.as_str() {
         "running" => Status::Running,
         _ => Status::Halted {

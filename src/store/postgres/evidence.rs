@@ -68,7 +68,10 @@ pub(super) async fn forget(connection: &mut PgConnection, chain_id: u64) -> Resu
 }
 
 /// All stretches, in the order of blocks.
-pub(super) async fn all(connection: &mut PgConnection, chain_id: u64) -> Result<Vec<Evidence>, sqlx::Error> {
+///
+/// # Errors
+/// The driver's.
+pub async fn all(connection: &mut PgConnection, chain_id: u64) -> Result<Vec<Evidence>, sqlx::Error> {
     let rows = sqlx::query(
         "select from_block, to_block, parent_hash, block_hash, method, provider, requests from ops.evidence
          where chain_id = $1 order by from_block",

@@ -17,7 +17,9 @@ mod requests;
 mod rollback;
 mod rows;
 mod schema;
+mod shadow;
 mod silence;
+mod stated;
 
 use std::collections::HashSet;
 
@@ -29,14 +31,20 @@ use uuid::Uuid;
 
 use super::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Store, StoreError};
 use crate::block::{BlockRange, Header, RawLog};
+use crate::reconcile::{Found, Sample, Stated};
 use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
-use checkpoint::{checkpoint_of, hash, header_of};
+use checkpoint::hash;
 
+pub use checkpoint::read_checkpoint;
+pub use evidence::all as read_evidence;
 pub use lease::Lease;
 pub use requests::{Request, RequestState, Requests};
+pub use rows::{read_events, read_page};
 pub use schema::{Migrated, check_schema, check_version, migrate, role_sql};
+pub use shadow::{ShadowStore, TableDifference};
+pub use stated::{read_drawn, read_positions, read_probes, read_supplies, suspect_assets};
 
 /// How many blocks one partition of a fact table holds; the same number as in the migration that makes them.
 const PARTITION_BLOCKS: u64 = 1_000_000;
@@ -117,15 +125,7 @@ impl PostgresStore {
 impl Store for PostgresStore {
     async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         self.with("reading the checkpoint", async |connection, _| {
-            let row = sqlx::query(
-                "select block_number, block_hash, parent_hash, extract(epoch from block_timestamp)::bigint,
-                     finalized_number, finalized_hash, verified_number, verified_hash, status, halt_reason
-                 from chain.checkpoints where chain_id = $1",
-            )
-            .bind(int(self.chain_id))
-            .fetch_optional(connection)
-            .await?;
-            row.map(|row| checkpoint_of(&row)).transpose()
+            read_checkpoint(connection, self.chain_id).await
         })
         .await
     }
@@ -175,14 +175,7 @@ impl Store for PostgresStore {
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {
         self.with("reading headers", async |connection, _| {
-            let rows = sqlx::query(
-                "select block_number, block_hash, parent_hash, block_timestamp from ops.headers
-                 where chain_id = $1 order by block_number",
-            )
-            .bind(int(self.chain_id))
-            .fetch_all(connection)
-            .await?;
-            rows.iter().map(header_of).collect()
+            checkpoint::headers(connection, self.chain_id).await
         })
         .await
     }
@@ -287,6 +280,23 @@ impl Store for PostgresStore {
     async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
         self.with("reading evidence", async |connection, _| evidence::all(connection, self.chain_id).await)
             .await
+    }
+
+    async fn sample(&self, sample: &Sample) -> Result<Stated, StoreError> {
+        self.with("reading a sample", async |connection, _| {
+            stated::sample(connection, self.chain_id, sample).await
+        })
+        .await
+    }
+
+    async fn record(&self, found: &Found) -> Result<(), StoreError> {
+        self.with("writing down what was found", async |connection, _| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            stated::record(connection, self.chain_id, found).await?;
+            connection.execute("commit").await.map(drop)
+        })
+        .await
     }
 
     async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {

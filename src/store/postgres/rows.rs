@@ -5,8 +5,9 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _};
 
 use crate::amount::Amount;
-use crate::block::BlockRange;
+use crate::block::{BlockRange, Position};
 use crate::row::{Column, ColumnType, Row, Table, TableDef, Value};
+use crate::store::StoreError;
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 
@@ -72,7 +73,8 @@ pub(super) async fn select(
     select_from(connection, &name(table), table, columns, keys, open_only).await
 }
 
-async fn select_from(
+/// The same from another table of the same form.
+pub(super) async fn select_from(
     connection: &mut PgConnection,
     place: &str,
     table: &'static TableDef,
@@ -89,11 +91,10 @@ async fn select_from(
         .map(|(column, place)| format!("t.{} = k.{place}", table.columns[*column].name))
         .collect();
     let sql = format!(
-        "select {} from unnest({}) as k({}) join {} t on {}{}",
+        "select {} from unnest({}) as k({}) join {place} t on {}{}",
         selected(table),
         arrays.join(", "),
         places.join(", "),
-        place,
         equal.join(" and "),
         if open_only { " and t.to_block is null" } else { "" },
     );
@@ -165,6 +166,73 @@ pub(super) async fn ground(
         .fetch_all(connection)
         .await?;
     found.iter().map(|row| decode(table, row)).collect()
+}
+
+/// Events of a chain behind a place, in chain order.
+///
+/// # Errors
+/// The driver's.
+pub async fn read_events(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    after: Option<Position>,
+    limit: u32,
+) -> Result<Vec<AssetEvent>, sqlx::Error> {
+    let after = after.map(|at| {
+        let number = |number: u64| Value::Int(super::int(number));
+        vec![number(chain_id), number(at.block_number), number(at.log_index.into()), Value::Int(i64::MAX)]
+    });
+    read_page(connection, chain_id, after.as_ref(), limit).await
+}
+
+/// Rows of a chain behind a key, in the order of keys.
+///
+/// # Errors
+/// The driver's.
+pub async fn read_page<T: Table>(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    after: Option<&Row>,
+    limit: u32,
+) -> Result<Vec<T>, sqlx::Error> {
+    let rows = page(connection, T::DEF, chain_id, after, limit).await?;
+    let typed: Option<Vec<T>> = rows.into_iter().map(T::from_row).collect();
+    typed.ok_or_else(|| sqlx::Error::Decode(StoreError::misfit(T::DEF).into()))
+}
+
+async fn page(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+    chain_id: u64,
+    after: Option<&Row>,
+    limit: u32,
+) -> Result<Vec<Row>, sqlx::Error> {
+    let key: Vec<&str> = table.key_columns().iter().map(|column| column.name).collect();
+    let behind = after.map_or_else(String::new, |_| {
+        let places: Vec<String> =
+            table.key_columns().iter().enumerate().map(|(at, column)| element(column, at + 3)).collect();
+        format!(" and ({}) > ({})", key.join(", "), places.join(", "))
+    });
+    let sql = format!(
+        "select {} from {} t where chain_id = $1{behind} order by {} limit $2",
+        selected(table),
+        name(table),
+        key.join(", ")
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(super::int(chain_id)).bind(i64::from(limit));
+    if let Some(after) = after {
+        let rows = std::slice::from_ref(after);
+        for (place, column) in table.key_columns().iter().enumerate() {
+            query = bind(query, column, rows, place);
+        }
+    }
+    let found = query.fetch_all(connection).await?;
+    found.iter().map(|row| decode(table, row)).collect()
+}
+
+/// The first element of an array that is bound as [`array`] says.
+fn element(column: &Column, parameter: usize) -> String {
+    format!("({})[1]", array(column, parameter))
 }
 
 /// A row as values, in column order.

@@ -133,8 +133,12 @@ impl Noise {
         let place = self.below(self.contracts.len());
         let called = self.contracts[place].1;
         let mut logs: Vec<NewLog> = (0..1 + self.below(4)).map(|_| self.log()).collect();
-        let mut transaction =
-            NewTransaction { from: self.address(), to: Some(called), input: Bytes::new(), ..NewTransaction::default() };
+        let mut transaction = NewTransaction {
+            from: self.address(),
+            to: Some(called),
+            input: Bytes::new(),
+            ..NewTransaction::default()
+        };
         if self.below(3) == 0 {
             transaction.input = self.call(called, transaction.from, &mut logs);
         }

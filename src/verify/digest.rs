@@ -1,0 +1,166 @@
+//! Digests of an installation: what two of them compare instead of their rows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+
+use super::{Check, Finding, Snapshot};
+use crate::row::Class;
+use crate::store::StoreError;
+use crate::store::postgres::failed;
+use crate::table;
+
+/// Blocks of one stretch where nothing else is asked for.
+pub const STEP: u64 = 10_000;
+
+/// A stretch of blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// First block.
+    pub from_block: u64,
+    /// Last block.
+    pub to_block: u64,
+    /// Events in it.
+    pub events: u64,
+    /// Their digest, SHA-256 in hexadecimal.
+    pub digest: String,
+}
+
+/// A whole table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDigest {
+    /// Its rows.
+    pub rows: u64,
+    /// Their digest, SHA-256 in hexadecimal.
+    pub digest: String,
+}
+
+/// What an installation says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digests {
+    /// The chain.
+    pub chain_id: u64,
+    /// Hash of its block 0, `0x` text.
+    pub genesis: String,
+    /// The last block in the tables.
+    pub checkpoint: u64,
+    /// Its hash, `0x` text.
+    pub checkpoint_hash: String,
+    /// The newest final block in the tables.
+    pub finalized: u64,
+    /// Blocks of a stretch.
+    pub step: u64,
+    /// Ground by stretches of final blocks.
+    pub stretches: Vec<Stretch>,
+    /// Every table that equality speaks of, as of the checkpoint.
+    pub tables: BTreeMap<String, TableDigest>,
+}
+
+/// The digests of an installation.
+///
+/// # Errors
+/// The database's.
+pub async fn digests(snapshot: &mut Snapshot, step: u64) -> Result<Digests, StoreError> {
+    let wrong = |error: sqlx::Error| failed("computing digests", &error);
+    let genesis: Vec<u8> =
+        sqlx::query_scalar("select genesis_hash::bytea from chain.checkpoints where chain_id = $1")
+            .bind(snapshot.chain())
+            .fetch_one(&mut snapshot.connection)
+            .await
+            .map_err(wrong)?;
+    let at = snapshot.at();
+    let finalized = snapshot.checkpoint.finalized.number.min(at.number);
+    let rows = sqlx::query("select from_block, to_block, events, digest from api.digests($1, 0, $2, $3)")
+        .bind(snapshot.chain())
+        .bind(i64::try_from(finalized).unwrap_or(i64::MAX))
+        .bind(i64::try_from(step.max(1)).unwrap_or(i64::MAX))
+        .fetch_all(&mut snapshot.connection)
+        .await
+        .map_err(wrong)?;
+    let number = |row: &sqlx::postgres::PgRow, place: usize| {
+        u64::try_from(row.get::<i64, _>(place)).unwrap_or_default()
+    };
+    let stretches = rows
+        .iter()
+        .map(|row| Stretch {
+            from_block: number(row, 0),
+            to_block: number(row, 1),
+            events: number(row, 2),
+            digest: row.get(3),
+        })
+        .collect();
+    let mut tables = BTreeMap::new();
+    for table in table::ALL.into_iter().filter(|table| table.class != Class::Operation) {
+        let row = sqlx::query("select row_count, digest from api.table_digest($1, $2)")
+            .bind(snapshot.chain())
+            .bind(table.name)
+            .fetch_one(&mut snapshot.connection)
+            .await
+            .map_err(wrong)?;
+        tables.insert(table.name.to_owned(), TableDigest { rows: number(&row, 0), digest: row.get(1) });
+    }
+    Ok(Digests {
+        chain_id: snapshot.chain_id,
+        genesis: alloy::hex::encode_prefixed(genesis),
+        checkpoint: at.number,
+        checkpoint_hash: at.hash.to_string(),
+        finalized,
+        step: step.max(1),
+        stretches,
+        tables,
+    })
+}
+
+/// Compares two installations: ground up to the block that is final in both, tables where both stand at one block.
+pub fn compare(ours: &Digests, theirs: &Digests) -> Check {
+    let mut check = Check::new(
+        "digests_are_equal",
+        "Another installation holds the same ground, and the same tables where it stands at the same block.",
+    );
+    let name = check.name;
+    if (ours.chain_id, &ours.genesis) != (theirs.chain_id, &theirs.genesis) {
+        let say = |of: &Digests| format!("chain {} with genesis {}", of.chain_id, of.genesis);
+        check.find(
+            Finding::of(name, "the other installation follows another chain").values(say(ours), say(theirs)),
+        );
+        return check;
+    }
+    if ours.step != theirs.step {
+        check.give_up(format!("their stretches have {} blocks and ours {}", theirs.step, ours.step));
+        return check;
+    }
+    let shared = ours.finalized.min(theirs.finalized);
+    let known: BTreeMap<u64, &Stretch> =
+        theirs.stretches.iter().map(|stretch| (stretch.from_block, stretch)).collect();
+    for stretch in &ours.stretches {
+        let Some(other) = known.get(&stretch.from_block) else { continue };
+        // The last stretch ends where finality does, which two installations need not share.
+        if stretch.to_block != other.to_block || stretch.to_block > shared {
+            continue;
+        }
+        check.examined += 1;
+        if stretch.digest != other.digest {
+            let message = format!("events of blocks {} to {} differ", stretch.from_block, stretch.to_block);
+            let key =
+                format!("{{\"from_block\": {}, \"to_block\": {}}}", stretch.from_block, stretch.to_block);
+            let say = |of: &Stretch| format!("{} events, {}", of.events, of.digest);
+            let finding = Finding::of(name, message).row("asset_events", key).block(stretch.from_block);
+            check.find(finding.values(say(stretch), say(other)));
+        }
+    }
+    if (ours.checkpoint, &ours.checkpoint_hash) == (theirs.checkpoint, &theirs.checkpoint_hash) {
+        for (table, digest) in &ours.tables {
+            check.examined += 1;
+            let other = theirs.tables.get(table);
+            if other != Some(digest) {
+                let say = |of: &TableDigest| format!("{} rows, {}", of.rows, of.digest);
+                let finding = Finding::of(name, format!("table {table} differs")).row(table, "{}");
+                check.find(finding.values(say(digest), other.map_or_else(|| "none".to_owned(), say)));
+            }
+        }
+    } else if check.examined == 0 {
+        check.give_up("no stretch of final blocks is whole in both, and they stand at different blocks");
+    }
+    check
+}
