@@ -182,7 +182,7 @@ impl SimChain {
         let mut state = self.state();
         let Some(back) = state.parked.pop() else { return false };
         let shared = shared(&back, &state.canonical);
-        if shared < state.finalized || back.len() < 2 {
+        if shared < state.finalized.max(1) || back.len() <= state.finalized as usize {
             return false;
         }
         let left = std::mem::replace(&mut state.canonical, back);

@@ -138,7 +138,7 @@ fn replay(scenario: &Scenario, arguments: &Arguments) -> ExitCode {
 
 /// Whether two failures are of the same sort: their texts begin alike, numbers apart.
 fn alike(one: &str, other: &str) -> bool {
-    let sort = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).take(45).collect::<String>();
+    let sort = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).take(70).collect::<String>();
     sort(one) == sort(other)
 }
 

@@ -33,16 +33,16 @@ struct State {
     stop_at: Option<(u64, Stop)>,
     stopped: Option<Stop>,
     checkpoint: Option<Checkpoint>,
-    planned: Phase2,
+    planned: Plan,
     last: Last,
 }
 
 /// What was planned with the last view.
 #[derive(Debug, Default, Clone, Copy)]
-enum Phase2 {
+enum Plan {
     #[default]
     Nothing,
-    Planned(Phase),
+    Planned,
     Checking,
 }
 
@@ -179,7 +179,7 @@ impl Ports {
 
     /// The daemon begins a step.
     pub fn steps(&self) {
-        self.state().planned = Phase2::Nothing;
+        self.state().planned = Plan::Nothing;
         self.hits.enter(Phase::Start);
     }
 
@@ -195,7 +195,7 @@ impl Ports {
 
     /// The daemon asked what is proved.
     pub fn asked_evidence(&self) {
-        if matches!(self.state().planned, Phase2::Checking) {
+        if matches!(self.state().planned, Plan::Checking) {
             self.hits.enter(Phase::Sweep);
         }
     }
@@ -204,9 +204,9 @@ impl Ports {
         let mut state = self.state();
         let Some(checkpoint) = state.checkpoint.clone() else { return };
         let (planned, phase) = match plan(&checkpoint, view, None, 1_000) {
-            Step::Backfill(_) => (Phase2::Planned(Phase::Backfill), Phase::Backfill),
-            Step::Follow(_) => (Phase2::Planned(Phase::Follow), Phase::Follow),
-            Step::Check(_) => (Phase2::Checking, Phase::Follow),
+            Step::Backfill(_) => (Plan::Planned, Phase::Backfill),
+            Step::Follow(_) => (Plan::Planned, Phase::Follow),
+            Step::Check(_) => (Plan::Checking, Phase::Follow),
         };
         state.planned = planned;
         state.last = Last::View;
@@ -220,10 +220,10 @@ impl Ports {
         let planned = state.planned;
         drop(state);
         match (planned, last) {
-            (Phase2::Nothing, _) => {}
+            (Plan::Nothing, _) => {}
             (_, Last::View) if !is_header => self.hits.enter(Phase::CatchUp),
             (_, Last::StoredHeaders) if is_header => self.hits.enter(Phase::Rollback),
-            (Phase2::Checking, _) if is_proof && self.hits.phase() == Phase::Follow => {
+            (Plan::Checking, _) if is_proof && self.hits.phase() == Phase::Follow => {
                 self.hits.enter(Phase::Sweep);
             }
             _ => {}

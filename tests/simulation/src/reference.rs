@@ -9,6 +9,7 @@ use asset_indexer::decode::Decoder;
 use asset_indexer::row::{Class, Row, TableDef, Value};
 use asset_indexer::source::{CallAnswer, CallRequest, Source, SourceError, View};
 use asset_indexer::store::memory::MemoryStore;
+use asset_indexer::store::{Rollback, Store, StoreError};
 use asset_indexer::sync::{Config, Outcome, Proving, StartError, Sync, SyncError};
 use asset_indexer::table;
 
@@ -118,6 +119,7 @@ impl Reference {
     /// # Errors
     /// That the reference itself cannot be made: a fault of the simulation or of the product's simplest path.
     pub async fn at(&mut self, picture: Picture) -> Result<Option<&MemoryStore>, String> {
+        self.go_down_to(picture.head()).await?;
         self.source.set(picture);
         for _ in 0..2_000 {
             match self.worker.step(None).await {
@@ -130,6 +132,27 @@ impl Reference {
             }
         }
         Err("the reference does not come to rest".to_owned())
+    }
+}
+
+impl Reference {
+    /// A shorter chain is no sign of anything to a worker: the reference is taken back by hand, where it reaches above.
+    async fn go_down_to(&mut self, head: Header) -> Result<(), String> {
+        let store = self.worker.store().clone();
+        let failed = |error: StoreError| format!("the reference cannot go back: {error}");
+        let Some(checkpoint) = store.checkpoint().await.map_err(failed)? else { return Ok(()) };
+        if checkpoint.block.id.number <= head.id.number {
+            return Ok(());
+        }
+        let is_kept = store.headers().await.map_err(failed)?.iter().any(|kept| kept.id == head.id);
+        if !is_kept || head.id.number < checkpoint.finalized.number {
+            self.worker = worker(self.source.clone(), &self.config);
+            return Ok(());
+        }
+        let (expected, reason) = (checkpoint.block.id, "reference".to_owned());
+        let rollback = Rollback { expected, ancestor: head, replaced_by: head.id.hash, reason };
+        self.worker.forget();
+        store.rollback(&rollback).await.map_err(failed)
     }
 }
 

@@ -68,7 +68,8 @@ impl Stage {
     }
 
     fn fork(&self, seed: u64, depth: u8, grow: i8, how: How) {
-        let room = (self.chain.head().number - self.chain.finalized()) as usize;
+        // The block that makes the configured contracts always stays.
+        let room = self.chain.head().number.saturating_sub(self.chain.finalized().max(1)) as usize;
         let depth = usize::from(depth).min(room);
         if depth == 0 {
             for block in self.blocks(seed, 1) {
