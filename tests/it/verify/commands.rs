@@ -4,7 +4,7 @@ use scenario::{Node, Played};
 use serde_json::Value as Json;
 use sqlx::PgPool;
 
-use crate::support::command::{Ended, Folder, Line, closed_port, database_url, played};
+use crate::support::command::{Ended, Folder, Line, closed_port, database_url, played, played_and_pruned};
 use crate::support::world::{database, pool};
 
 struct Indexed {
@@ -74,7 +74,8 @@ async fn everything_agrees_with_the_real_contracts() {
 
     // Another node, and another installation.
     let url = format!("http://canaryuser:canarypw@127.0.0.1:{}/?key=canarykey", indexed.node.port());
-    let line = indexed.line(&["verify", "--level", "against", "--against"]).await.arg(url.clone());
+    let against = format!("--against={url}");
+    let line = indexed.line(&["verify", "--level", "against", &against]).await;
     assert_eq!(self::summary(&line.run().await.done())["found"], 0);
     let token = indexed.played.tokens()[0].address.to_string();
     let bisected = indexed.run(&["verify", "--bisect", "--asset", &token]).await.done();
@@ -91,7 +92,7 @@ async fn everything_agrees_with_the_real_contracts() {
 }
 
 #[tokio::test]
-async fn a_withheld_log_ends_with_1_and_no_proof_with_75() {
+async fn every_end_has_its_exit_code() {
     let indexed = Indexed::new().await;
     let whole = indexed.run(&["verify", "--level", "receipts", "--from", "20", "--to", "40"]).await.done();
     assert_eq!(summary(&whole)["unfinished"], Json::Array(vec![]));
@@ -118,6 +119,24 @@ async fn a_withheld_log_ends_with_1_and_no_proof_with_75() {
     let away = Line::new(&["verify", "--level", "chain"]).node(closed_port());
     away.database("postgres", &indexed.database).await.run().await.failed(69, &["did not answer"]);
     indexed.run(&["verify", "--level", "against"]).await.failed(2, &["--against"]);
+}
+
+#[tokio::test]
+async fn what_a_pruned_node_cannot_tell_is_not_told_as_clean() {
+    let folder = Folder::new();
+    let ((node, played), database) = (played_and_pruned(&folder).await, database().await);
+    let indexed = Indexed { node, played, database };
+    indexed.run(&["backfill", "--from", "0"]).await.done();
+    // The newest state is there, and the block is the newest before and after.
+    indexed.run(&["verify", "--level", "chain", "--all"]).await.done();
+    let token = indexed.played.tokens()[0].address.to_string();
+    let ended = indexed.run(&["verify", "--bisect", "--asset", &token]).await;
+    ended.failed(75, &["not finished: first_divergence"]);
+    assert_eq!(summary(&ended.out)["unfinished"], serde_json::json!(["first_divergence"]));
+    // One block on, nothing shows any more that the answers are of the checkpoint.
+    indexed.node.mine(1).await.expect("anvil mines");
+    let ended = indexed.run(&["verify", "--level", "chain"]).await;
+    ended.failed(75, &["not finished: contracts_agree"]);
 }
 
 #[tokio::test]
