@@ -171,7 +171,7 @@ impl SimChain {
         Arc::make_mut(&mut state.canonical).truncate(keep);
         for transactions in blocks {
             let parent = state.canonical.last().cloned();
-        let block = state.make(parent, transactions);
+            let block = state.make(parent, transactions);
             Arc::make_mut(&mut state.canonical).push(block);
         }
         state.finalize();

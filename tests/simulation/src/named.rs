@@ -49,12 +49,28 @@ fn reading() -> Vec<Scenario> {
         scenario(
             "A1 empty or short lists from a node that is behind, without an error",
             Kind::Minority,
-            vec![mine(1, 30), lies(Fault::LaggingHead, 60), REST, mine(2, 6), REST, lies(Fault::LaggingHead, 0), REST],
+            vec![
+                mine(1, 30),
+                lies(Fault::LaggingHead, 60),
+                REST,
+                mine(2, 6),
+                REST,
+                lies(Fault::LaggingHead, 0),
+                REST,
+            ],
         ),
         scenario(
             "A2 a log absent although the block's hash is right",
             Kind::Single,
-            vec![mine(3, 40), lies(Fault::OmittedLog, 100), step(12), mine(4, 4), REST, lies(Fault::OmittedLog, 0), REST],
+            vec![
+                mine(3, 40),
+                lies(Fault::OmittedLog, 100),
+                step(12),
+                mine(4, 4),
+                REST,
+                lies(Fault::OmittedLog, 0),
+                REST,
+            ],
         ),
         scenario(
             "A7 receipts incomplete, or those of the block below",
@@ -71,7 +87,15 @@ fn reading() -> Vec<Scenario> {
         scenario(
             "A10 history is checked like the head: lists emptied in the backfill alone",
             Kind::Single,
-            vec![lies(Fault::OmittedLogs, 100), mine(7, 60), step(8), lies(Fault::OmittedLogs, 0), REST, mine(8, 3), REST],
+            vec![
+                lies(Fault::OmittedLogs, 100),
+                mine(7, 60),
+                step(8),
+                lies(Fault::OmittedLogs, 0),
+                REST,
+                mine(8, 3),
+                REST,
+            ],
         ),
         scenario(
             "A11 A-B-A between a question and the next: logs of another block under the same number",
@@ -80,7 +104,10 @@ fn reading() -> Vec<Scenario> {
                 .flat_map(|at| {
                     vec![
                         mine(10 + at, 2),
-                        Event::Meanwhile { after: 3 + at as u16, moves: Move::Fork { seed: at, depth: 2, grow: 0, how: How::Sibling } },
+                        Event::Meanwhile {
+                            after: 3 + at as u16,
+                            moves: Move::Fork { seed: at, depth: 2, grow: 0, how: How::Sibling },
+                        },
                         Event::Meanwhile { after: 5 + at as u16, moves: Move::Return },
                         step(6),
                     ]
@@ -91,9 +118,14 @@ fn reading() -> Vec<Scenario> {
 }
 
 fn reorgs() -> Vec<Scenario> {
-    let deep = |name| Scenario { finality_depth: 60, ..scenario(name, Kind::Honest, vec![
-        mine(20, 90), REST, fork(21, 55, 3, How::New), REST, fork(22, 40, 1, How::Moved), REST,
-    ]) };
+    let deep = |name| Scenario {
+        finality_depth: 60,
+        ..scenario(
+            name,
+            Kind::Honest,
+            vec![mine(20, 90), REST, fork(21, 55, 3, How::New), REST, fork(22, 40, 1, How::Moved), REST],
+        )
+    };
     vec![
         deep("B1 reorgs of 55 and 40 blocks, deeper than any fixed window"),
         scenario(
@@ -105,7 +137,10 @@ fn reorgs() -> Vec<Scenario> {
                         mine(30 + at, 4),
                         REST,
                         fork(at, 4, 1, How::New),
-                        Event::Meanwhile { after: 4 + at as u16, moves: Move::Fork { seed: at + 50, depth: 6, grow: 1, how: How::Moved } },
+                        Event::Meanwhile {
+                            after: 4 + at as u16,
+                            moves: Move::Fork { seed: at + 50, depth: 6, grow: 1, how: How::Moved },
+                        },
                         REST,
                     ]
                 })
@@ -130,7 +165,16 @@ fn reorgs() -> Vec<Scenario> {
         scenario(
             "B7 a shorter chain: the head goes backwards",
             Kind::Honest,
-            vec![mine(50, 20), REST, fork(51, 6, -6, How::New), REST, mine(52, 1), REST, fork(53, 5, -3, How::New), REST],
+            vec![
+                mine(50, 20),
+                REST,
+                fork(51, 6, -6, How::New),
+                REST,
+                mine(52, 1),
+                REST,
+                fork(53, 5, -3, How::New),
+                REST,
+            ],
         ),
         scenario(
             "B9 every block above finality orphaned: the ancestor is the final block itself",
@@ -157,7 +201,16 @@ fn reorgs() -> Vec<Scenario> {
         scenario(
             "B16 a transaction in another block after a reorg, and failing in a third",
             Kind::Honest,
-            vec![mine(80, 24), REST, fork(81, 6, 1, How::Moved), REST, fork(82, 5, 1, How::Failing), REST, fork(83, 7, 2, How::Moved), REST],
+            vec![
+                mine(80, 24),
+                REST,
+                fork(81, 6, 1, How::Moved),
+                REST,
+                fork(82, 5, 1, How::Failing),
+                REST,
+                fork(83, 7, 2, How::Moved),
+                REST,
+            ],
         ),
         scenario(
             "B17 block times that repeat and go back",
@@ -167,13 +220,24 @@ fn reorgs() -> Vec<Scenario> {
         scenario(
             "B21 contracts go with the block that announced them",
             Kind::Honest,
-            (0..8).flat_map(|at| vec![mine(100 + at, 3), REST, fork(110 + at, 8, 1, How::New), REST]).collect(),
+            (0..8)
+                .flat_map(|at| vec![mine(100 + at, 3), REST, fork(110 + at, 8, 1, How::New), REST])
+                .collect(),
         ),
         scenario(
             "B22 nothing remembered survives a reorg",
             Kind::Honest,
             (0..8)
-                .flat_map(|at| vec![mine(120 + at, 5), REST, fork(130 + at, 5, 0, How::New), step(1), Event::Chain(Move::Return), REST])
+                .flat_map(|at| {
+                    vec![
+                        mine(120 + at, 5),
+                        REST,
+                        fork(130 + at, 5, 0, How::New),
+                        step(1),
+                        Event::Chain(Move::Return),
+                        REST,
+                    ]
+                })
                 .collect(),
         ),
     ]
