@@ -24,9 +24,17 @@ impl<S: Source, D: Store> Sync<S, D> {
         checkpoint: &Checkpoint,
         view: &View,
     ) -> Result<Outcome, SyncError> {
+        let at = checkpoint.block.id.number;
+        // What the node calls final is final for us only where our checkpoint is of its chain.
+        let mut view = *view;
+        match self.source.header(at).await? {
+            Some(theirs) if theirs.id != checkpoint.block.id => return self.roll_back(checkpoint).await,
+            Some(_) => {}
+            None => view.finalized = checkpoint.finalized,
+        }
+        let view = &view;
         let Some(known) = &self.known else { return Ok(Outcome::Idle) };
         let behind = known.catching_up.clone();
-        let at = checkpoint.block.id.number;
         let from = behind.values().min().map_or(at, |through| through + 1);
         let to = view.finalized.number.min(at).min(from.saturating_add(self.config.range_blocks_max - 1));
         let reaches = to.max(from.saturating_sub(1)) >= view.finalized.number.min(at);

@@ -8,7 +8,7 @@ use super::{Outcome, Sync, SyncError};
 use crate::block::{BlockId, Header};
 use crate::mutant::{Mutant, is};
 use crate::source::Source;
-use crate::store::{Checkpoint, Rollback, Store};
+use crate::store::{Checkpoint, Rollback, Store, StoreError};
 
 /// How often a provider that is alone must tell the same of a deep reorg.
 const LOOKS: u32 = 3;
@@ -17,6 +17,10 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The node's chain no longer holds our checkpoint.
     pub(super) async fn roll_back(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
         let mut ours = self.store.headers().await?;
+        if ours.last().map(|header| header.id) != Some(checkpoint.block.id) {
+            // Between two questions the tables moved: somebody else writes them.
+            return Err(StoreError::NotTheWriter.into());
+        }
         let mut replaced_by = B256::ZERO;
         let mut above = None;
         while let Some(header) = ours.pop() {

@@ -199,14 +199,10 @@ impl State {
             Cause::Rebuild => {}
             Cause::Rewind(rollback) => self.cut(rollback)?,
             Cause::Repair { add, remove, .. } => {
-                let events = Arc::make_mut(self.tables.entry(AssetEvent::DEF.name).or_default());
-                let place = |row: &Row| -> Option<Position> {
-                    let event = AssetEvent::from_row(row.clone())?;
-                    Some(Position { block_number: event.block_number, log_index: event.log_index })
-                };
-                events.retain(|_, row| !place(row).is_some_and(|at| remove.contains(&at)));
-                for row in add.iter().map(Table::to_row) {
-                    events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row);
+                // Images hold ground too: what is mended stays so when a later reorg brings one back.
+                let images = self.before.iter_mut().map(|(block, tables)| (*block, tables));
+                for (block, tables) in images.chain([(u64::MAX, &mut self.tables)]) {
+                    mend(tables, add, remove, block);
                 }
             }
         }
@@ -285,6 +281,19 @@ fn select(tables: &Tables, load: &Load) -> Vec<Row> {
         }
     }
     found
+}
+
+/// Takes events of blocks below one out of ground, and puts others in.
+fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position], below: u64) {
+    let events = Arc::make_mut(tables.entry(AssetEvent::DEF.name).or_default());
+    let place = |row: &Row| -> Option<Position> {
+        let event = AssetEvent::from_row(row.clone())?;
+        Some(Position { block_number: event.block_number, log_index: event.log_index })
+    };
+    events.retain(|_, row| !place(row).is_some_and(|at| at.block_number < below && remove.contains(&at)));
+    for row in add.iter().filter(|event| event.block_number < below).map(Table::to_row) {
+        events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row);
+    }
 }
 
 fn later(one: BlockId, other: BlockId) -> BlockId {

@@ -2,18 +2,17 @@
 
 use std::future::Future;
 
-use asset_indexer::store::Store;
 use asset_indexer::store::memory::{MemoryStore, Snapshot};
+
+use crate::stored::Stored;
 
 /// See the module.
 pub trait Backend: std::fmt::Debug {
-    /// A writer's handle.
-    type Store: Store + std::fmt::Debug;
     /// Everything at one instant.
     type Snapshot;
 
     /// A new writer: every older one changes nothing any more.
-    fn writer(&self) -> impl Future<Output = Self::Store>;
+    fn writer(&self) -> impl Future<Output = Stored>;
 
     /// The tables, or their copy, for comparison; not a writer.
     fn tables(&self) -> MemoryStore;
@@ -36,11 +35,10 @@ pub trait Backend: std::fmt::Debug {
 pub struct InMemory(MemoryStore);
 
 impl Backend for InMemory {
-    type Store = MemoryStore;
     type Snapshot = Snapshot;
 
-    async fn writer(&self) -> MemoryStore {
-        self.0.taken_over()
+    async fn writer(&self) -> Stored {
+        Stored::Memory(self.0.taken_over())
     }
 
     fn tables(&self) -> MemoryStore {

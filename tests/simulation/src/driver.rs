@@ -96,7 +96,7 @@ struct World<'a, B: Backend> {
     store_faults: StoreFaults,
     deaths: Arc<Deaths>,
     config: Config,
-    process: Option<Process<B>>,
+    process: Option<Process>,
     /// Steps of the second writer of a duel that was announced.
     duel: Option<u8>,
     reference: Reference,
@@ -228,7 +228,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
     }
 
     /// The process; a new one, and a new writer, where there is none.
-    async fn present_process(&mut self) -> &mut Process<B> {
+    async fn present_process(&mut self) -> &mut Process {
         if self.process.is_none() {
             let started = self.start_process().await;
             self.process = Some(started);
@@ -236,7 +236,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         self.process.as_mut().expect("it was just started")
     }
 
-    async fn start_process(&mut self) -> Process<B> {
+    async fn start_process(&mut self) -> Process {
         self.processes += 1;
         let ports = Ports::new(self.stage.clone(), self.deaths.clone(), self.hits.clone());
         let node = Chooser::new(self.providers.clone(), self.scenario.seed ^ self.processes);
@@ -281,7 +281,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         Ok(stepped)
     }
 
-    fn ended(&mut self, process: Process<B>, result: Result<Outcome, SyncError>) -> Result<Stepped, String> {
+    fn ended(&mut self, process: Process, result: Result<Outcome, SyncError>) -> Result<Stepped, String> {
         match result {
             Ok(outcome) => {
                 self.process = Some(process);
@@ -302,7 +302,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
     }
 
     /// The first writer was paused; a second takes over, and then the first wakes up.
-    async fn fight(&mut self, steps: u8, ports: &Ports, first: process::Stepping<B>) -> Result<(), String> {
+    async fn fight(&mut self, steps: u8, ports: &Ports, first: process::Stepping) -> Result<(), String> {
         self.hits.hit(Hit::TakenOver);
         self.trace(|| format!("paused; another takes over for {steps} steps"));
         self.process = Some(self.start_process().await);
@@ -355,9 +355,15 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             Stepped::Outcome(Outcome::RolledBack { .. } | Outcome::Unproved { .. }) => {
                 self.seen.forget_verified();
             }
-            Stepped::Outcome(Outcome::Repaired { .. }) => self.report.repaired += 1,
+            Stepped::Outcome(Outcome::Repaired { .. }) => {
+                self.report.repaired += 1;
+                self.tainted.asked_in_vain = true;
+            }
             // A write whose answer was lost may have been any of them.
-            Stepped::Failed(_) | Stepped::Gone => self.seen.forget_verified(),
+            Stepped::Failed(_) | Stepped::Gone => {
+                self.seen.forget_verified();
+                self.tainted.asked_in_vain |= self.tainted.logs;
+            }
             Stepped::Outcome(_) => {}
         }
         if let Status::Halted { reason } = &checkpoint.status
@@ -451,6 +457,19 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             self.config.proving = Proving::Background;
             self.end_process();
         }
+        self.rest().await?;
+        if self.tainted.logs {
+            // What a contract found by a repair logged above finality is read once it is final.
+            for _ in 0..=self.scenario.finality_depth {
+                self.chain().mine(Vec::new());
+            }
+            self.rest().await?;
+        }
+        self.at_rest().await
+    }
+
+    /// Steps until there is nothing to do.
+    async fn rest(&mut self) -> Result<(), String> {
         let (mut idle, mut errors, mut last) = (0, 0, String::new());
         for _ in 0..STEPS_TO_REST {
             match self.step().await? {
@@ -470,7 +489,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         if idle < 4 {
             return Err(format!("healed, it does not come to rest; the last error was {last:?}"));
         }
-        self.at_rest().await
+        Ok(())
     }
 
     /// Healed and at rest.
@@ -522,7 +541,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         self.trace(|| format!("an operator takes back to {to}"));
         self.end_process();
         let store = self.backend.writer().await;
-        crate::operator::go_on_from(&Arc::new(store), self.chain(), &self.config, to).await?;
+        crate::operator::go_on_from(store, self.chain(), &self.config, to).await?;
         self.seen.forget();
         self.halted = false;
         Ok(())

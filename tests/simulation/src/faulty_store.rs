@@ -12,6 +12,7 @@ use asset_indexer::table::fold::Load;
 use crate::dice::Dice;
 use crate::faults::{Hit, Hits, StoreFault};
 use crate::ports::{Ports, Rest};
+use crate::stored::Stored;
 
 #[derive(Debug)]
 struct State {
@@ -81,20 +82,20 @@ impl StoreFaults {
 
 /// See the module.
 #[derive(Debug)]
-pub struct FaultyStore<D> {
-    store: D,
+pub struct FaultyStore {
+    store: Stored,
     faults: StoreFaults,
     ports: Ports,
 }
 
-impl<D: Store> FaultyStore<D> {
+impl FaultyStore {
     /// A store as one process sees it.
-    pub fn new(store: D, faults: StoreFaults, ports: Ports) -> Self {
+    pub fn new(store: Stored, faults: StoreFaults, ports: Ports) -> Self {
         Self { store, faults, ports }
     }
 
     /// The store without its faults.
-    pub fn inner(&self) -> &D {
+    pub fn inner(&self) -> &Stored {
         &self.store
     }
 
@@ -159,7 +160,7 @@ impl<D: Store> FaultyStore<D> {
     }
 }
 
-impl<D: Store> Store for FaultyStore<D> {
+impl Store for FaultyStore {
     async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
         let checkpoint = self.read("reading the checkpoint", self.store.checkpoint()).await?;
         self.ports.saw_checkpoint(checkpoint.as_ref());

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+pub mod answers;
 pub mod backend;
 pub mod chain;
 pub mod check;
@@ -33,6 +34,7 @@ pub mod runs;
 pub mod scenario;
 pub mod shrink;
 pub mod stage;
+pub mod stored;
 pub mod sweep;
 pub mod twin;
 

@@ -7,17 +7,24 @@ use asset_indexer::store::{Cause, Checkpoint, Rollback, Store};
 use asset_indexer::sync::{Config, fold_ground};
 
 use crate::chain::SimChain;
+use crate::faults::Hits;
+use crate::faulty_store::{FaultyStore, StoreFaults};
+use crate::ports::{Node, Ports};
+use crate::reference::Branched;
+use crate::stored::Stored;
 
 /// Takes everything above `to` back, or lets the chain go on as it is where nothing above is wrong.
 ///
 /// # Errors
 /// The store's.
-pub async fn go_on_from<D: Store>(
-    store: &Arc<D>,
+pub async fn go_on_from(
+    stored: Stored,
     chain: &Arc<SimChain>,
     config: &Config,
     to: u64,
 ) -> Result<(), String> {
+    let faults = StoreFaults::new(0, Hits::default());
+    let store = &Arc::new(FaultyStore::new(stored, faults, Ports::free()));
     let failed = |error: &dyn std::fmt::Display| format!("the operator's command failed: {error}");
     let checkpoint = store.checkpoint().await.map_err(|e| failed(&e))?.ok_or("nothing is indexed")?;
     let at = checkpoint.block.id;
@@ -43,7 +50,7 @@ pub async fn go_on_from<D: Store>(
     };
     let headers: Vec<_> = headers.into_iter().filter(|header| header.id.number <= to).collect();
     let decoder = Arc::new(Decoder::new(&[]));
-    let node = Some(chain.clone());
+    let node = Some(Arc::new(Node::honest(Branched::new(chain.clone(), chain.picture()))));
     let cause = Cause::Rewind(rollback);
     let mut progress = |_| {};
     let folded = fold_ground(node, store, &decoder, config, &cause, &cut, &headers, &mut progress);

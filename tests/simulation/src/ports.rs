@@ -13,7 +13,9 @@ use asset_indexer::source::{CallAnswer, CallRequest, SecondOpinion, Source, Sour
 use asset_indexer::store::Checkpoint;
 use asset_indexer::sync::{Step, plan};
 
+use crate::answers::Answers;
 use crate::faults::{Hit, Hits, Phase};
+use crate::reference::Branched;
 use crate::scenario::Move;
 use crate::stage::Stage;
 
@@ -82,7 +84,8 @@ impl Deaths {
 #[derive(Debug, Clone)]
 pub struct Ports {
     state: Arc<Mutex<State>>,
-    stage: Arc<Stage>,
+    /// `None` for whoever is no process under test: nothing stops it and nothing is counted.
+    stage: Option<Arc<Stage>>,
     deaths: Arc<Deaths>,
     hits: Hits,
 }
@@ -91,7 +94,12 @@ impl Ports {
     /// Of a process that has not asked anything yet.
     pub fn new(stage: Arc<Stage>, deaths: Arc<Deaths>, hits: Hits) -> Self {
         hits.enter(Phase::Start);
-        Self { state: Arc::default(), stage, deaths, hits }
+        Self { state: Arc::default(), stage: Some(stage), deaths, hits }
+    }
+
+    /// Of a worker that is not under test.
+    pub fn free() -> Self {
+        Self { state: Arc::default(), stage: None, deaths: Arc::default(), hits: Hits::default() }
     }
 
     /// The chain moves at the await that comes after so many.
@@ -139,6 +147,9 @@ impl Ports {
 
     /// A call through a port.
     pub async fn pass<T>(&self, call: impl Future<Output = T>) -> T {
+        if self.stage.is_none() {
+            return call.await;
+        }
         self.stop_here(Hit::CrashBefore).await;
         let answer = call.await;
         self.stop_here(Hit::CrashAfter).await;
@@ -166,7 +177,11 @@ impl Ports {
             };
             (stop, due)
         };
-        due.iter().for_each(|moves| self.stage.play(moves));
+        for moves in &due {
+            if let Some(stage) = &self.stage {
+                stage.play(moves);
+            }
+        }
         match stop {
             None => {}
             Some(Stop::Pause) => Rest(1).await,
@@ -185,6 +200,9 @@ impl Ports {
 
     /// The daemon read its checkpoint.
     pub fn saw_checkpoint(&self, checkpoint: Option<&Checkpoint>) {
+        if self.stage.is_none() {
+            return;
+        }
         self.state().checkpoint = checkpoint.cloned();
     }
 
@@ -201,6 +219,9 @@ impl Ports {
     }
 
     fn saw_view(&self, view: &View) {
+        if self.stage.is_none() {
+            return;
+        }
         let mut state = self.state();
         let Some(checkpoint) = state.checkpoint.clone() else { return };
         let (planned, phase) = match plan(&checkpoint, view, None, 1_000) {
@@ -215,6 +236,9 @@ impl Ports {
     }
 
     fn asked(&self, is_header: bool, is_proof: bool) {
+        if self.stage.is_none() {
+            return;
+        }
         let mut state = self.state();
         let last = std::mem::take(&mut state.last);
         let planned = state.planned;
@@ -278,19 +302,32 @@ pub async fn run<F: Future + Unpin>(ports: &Ports, mut future: F) -> Ran<F> {
 
 /// A node behind the ports.
 #[derive(Debug)]
-pub struct PortedSource<S> {
-    source: S,
+pub struct Node {
+    source: Answers,
     ports: Ports,
 }
 
-impl<S: Source> PortedSource<S> {
+impl Node {
     /// A node as one process sees it.
-    pub fn new(source: S, ports: Ports) -> Self {
+    pub fn new(source: Answers, ports: Ports) -> Self {
         Self { source, ports }
+    }
+
+    /// An honest node whose chain ends where it is told to; nothing stops whoever asks it.
+    pub fn honest(branched: Branched) -> Self {
+        Self { source: Answers::Branched(branched), ports: Ports::free() }
+    }
+
+    /// The honest node behind.
+    pub fn branched(&self) -> Option<&Branched> {
+        match &self.source {
+            Answers::Branched(branched) => Some(branched),
+            Answers::Chooser(_) => None,
+        }
     }
 }
 
-impl<S: Source> Source for PortedSource<S> {
+impl Source for Node {
     async fn chain_id(&self) -> Result<u64, SourceError> {
         self.ports.pass(self.source.chain_id()).await
     }

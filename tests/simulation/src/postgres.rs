@@ -14,6 +14,7 @@ use crate::driver::{self, CANARY, Failure, Options, Report};
 use crate::faults::Hits;
 use crate::runs::Summary;
 use crate::scenario::Scenario;
+use crate::stored::Stored;
 use crate::twin::{Compared, Twin, tables};
 
 const MODEL: &str = "model";
@@ -94,10 +95,9 @@ impl OnPostgres {
 }
 
 impl Backend for OnPostgres {
-    type Store = Twin;
     type Snapshot = (u64, Snapshot);
 
-    async fn writer(&self) -> Twin {
+    async fn writer(&self) -> Stored {
         // A writer that is paused in a transaction is ended by the server after some seconds: not waited for here.
         self.end_open_transactions().await;
         self.run("update ops.leases set expires_at = '-infinity'".to_owned()).await;
@@ -105,7 +105,7 @@ impl Backend for OnPostgres {
         while !lease.acquire().await.expect("the lease is free") {}
         let real = PostgresStore::new(self.options.clone(), crate::CHAIN_ID, lease.epoch());
         *self.lease.lock().expect("nobody panics with it") = Some(lease);
-        Twin::new(real, self.copy.taken_over(), self.compared.clone())
+        Stored::Twin(Box::new(Twin::new(real, self.copy.taken_over(), self.compared.clone())))
     }
 
     fn tables(&self) -> MemoryStore {

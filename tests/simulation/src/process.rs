@@ -8,42 +8,36 @@ use asset_indexer::decode::Decoder;
 use asset_indexer::fact::Role;
 use asset_indexer::sync::{Config, Contract, Outcome, Proving, Sync, SyncError};
 
-use crate::backend::Backend;
+use crate::answers::Answers;
 use crate::chooser::Chooser;
 use crate::events::account;
 use crate::faulty_store::FaultyStore;
 use crate::play::{PLAIN, Play, TOKEN};
-use crate::ports::{PortedSource, Ports};
+use crate::ports::{Node, Ports};
 use crate::scenario::{Change, Prove, Scenario};
-
-/// What a process asks.
-pub type Node = PortedSource<Chooser>;
-
-/// Where a process writes.
-pub type Tables<B> = FaultyStore<<B as Backend>::Store>;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Process<B: Backend> {
+pub struct Process {
     /// Its ports.
     pub ports: Ports,
-    worker: Sync<Node, Tables<B>>,
+    worker: Sync<Node, FaultyStore>,
     checked: bool,
 }
 
 /// A step under way; it owns its process.
-pub type Stepping<B> = Pin<Box<dyn Future<Output = (Process<B>, Result<Outcome, SyncError>)>>>;
+pub type Stepping = Pin<Box<dyn Future<Output = (Process, Result<Outcome, SyncError>)>>>;
 
-impl<B: Backend + 'static> Process<B> {
+impl Process {
     /// A process that has just started.
-    pub fn new(ports: Ports, node: Chooser, store: Tables<B>, config: Config) -> Self {
-        let node = Arc::new(PortedSource::new(node, ports.clone()));
+    pub fn new(ports: Ports, node: Chooser, store: FaultyStore, config: Config) -> Self {
+        let node = Arc::new(Node::new(Answers::Chooser(node), ports.clone()));
         let worker = Sync::new(node, Arc::new(store), Arc::new(Decoder::new(&[])), config);
         Self { ports, worker, checked: false }
     }
 
     /// Begins what the daemon's loop does once.
-    pub fn step(mut self) -> Stepping<B> {
+    pub fn step(mut self) -> Stepping {
         self.ports.steps();
         Box::pin(async move {
             if !self.checked {

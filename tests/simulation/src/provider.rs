@@ -25,6 +25,8 @@ pub struct Tainted {
     pub finality: bool,
     /// The block that created a contract.
     pub code: bool,
+    /// A repair mended what calls and inputs had been asked for: what was asked in vain stays as ground.
+    pub asked_in_vain: bool,
 }
 
 #[derive(Debug)]

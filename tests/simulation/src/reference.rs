@@ -14,6 +14,10 @@ use asset_indexer::sync::{Config, Outcome, Proving, StartError, Sync, SyncError}
 use asset_indexer::table;
 
 use crate::chain::{Picture, SimChain, known, present};
+use crate::faults::Hits;
+use crate::faulty_store::{FaultyStore, StoreFaults};
+use crate::ports::{Node, Ports};
+use crate::stored::Stored;
 
 /// An honest node whose chain ends where we want it to.
 #[derive(Debug)]
@@ -99,8 +103,9 @@ impl Source for Branched {
 /// See the module.
 #[derive(Debug)]
 pub struct Reference {
-    source: Arc<Branched>,
-    worker: Sync<Branched, MemoryStore>,
+    source: Arc<Node>,
+    tables: MemoryStore,
+    worker: Sync<Node, FaultyStore>,
     config: Config,
 }
 
@@ -108,10 +113,11 @@ impl Reference {
     /// One that has read nothing yet.
     pub fn new(chain: Arc<SimChain>, config: &Config) -> Self {
         let picture = chain.picture();
-        let source = Arc::new(Branched::new(chain, picture));
+        let source = Arc::new(Node::honest(Branched::new(chain, picture)));
         let config = Config { proving: Proving::Off, ..config.clone() };
-        let worker = worker(source.clone(), &config);
-        Self { source, worker, config }
+        let tables = MemoryStore::new();
+        let worker = worker(source.clone(), tables.clone(), &config);
+        Self { source, tables, worker, config }
     }
 
     /// The tables at the newest block of a branch; `None` below the first contracts.
@@ -120,12 +126,14 @@ impl Reference {
     /// That the reference itself cannot be made: a fault of the simulation or of the product's simplest path.
     pub async fn at(&mut self, picture: Picture) -> Result<Option<&MemoryStore>, String> {
         self.go_down_to(picture.head()).await?;
-        self.source.set(picture);
+        if let Some(branched) = self.source.branched() {
+            branched.set(picture);
+        }
         for _ in 0..2_000 {
             match self.worker.step(None).await {
-                Ok(Outcome::Idle) => return Ok(Some(self.worker.store())),
+                Ok(Outcome::Idle) => return Ok(Some(&self.tables)),
                 // Our branch left what the reference took for final: it begins again.
-                Ok(Outcome::Halted { .. }) => self.worker = worker(self.source.clone(), &self.config),
+                Ok(Outcome::Halted { .. }) => self.begin_again(),
                 Ok(_) => {}
                 Err(SyncError::Start(StartError::NoContract { .. })) => return Ok(None),
                 Err(error) => return Err(format!("the reference cannot be made: {error}")),
@@ -138,7 +146,7 @@ impl Reference {
 impl Reference {
     /// A shorter chain is no sign of anything to a worker: the reference is taken back by hand, where it reaches above.
     async fn go_down_to(&mut self, head: Header) -> Result<(), String> {
-        let store = self.worker.store().clone();
+        let store = self.tables.clone();
         let failed = |error: StoreError| format!("the reference cannot go back: {error}");
         let Some(checkpoint) = store.checkpoint().await.map_err(failed)? else { return Ok(()) };
         if checkpoint.block.id.number <= head.id.number {
@@ -146,7 +154,7 @@ impl Reference {
         }
         let is_kept = store.headers().await.map_err(failed)?.iter().any(|kept| kept.id == head.id);
         if !is_kept || head.id.number < checkpoint.finalized.number {
-            self.worker = worker(self.source.clone(), &self.config);
+            self.begin_again();
             return Ok(());
         }
         let (expected, reason) = (checkpoint.block.id, "reference".to_owned());
@@ -154,13 +162,20 @@ impl Reference {
         self.worker.forget();
         store.rollback(&rollback).await.map_err(failed)
     }
+
+    fn begin_again(&mut self) {
+        self.tables = MemoryStore::new();
+        self.worker = worker(self.source.clone(), self.tables.clone(), &self.config);
+    }
 }
 
-fn worker(source: Arc<Branched>, config: &Config) -> Sync<Branched, MemoryStore> {
-    Sync::new(source, Arc::new(MemoryStore::new()), Arc::new(Decoder::new(&[])), config.clone())
+fn worker(source: Arc<Node>, tables: MemoryStore, config: &Config) -> Sync<Node, FaultyStore> {
+    let faults = StoreFaults::new(0, Hits::default());
+    let store = FaultyStore::new(Stored::Memory(tables), faults, Ports::free());
+    Sync::new(source, Arc::new(store), Arc::new(Decoder::new(&[])), config.clone())
 }
 
-/// Columns that a comparison leaves out.
+/// Columns that a comparison leaves out: `*` for a whole table, `+` for rows that are too many.
 pub type Masked = dyn Fn(&TableDef, &str) -> bool;
 
 /// The first difference between two stores, in all that equality speaks of.
@@ -191,6 +206,7 @@ fn difference_in(
                 |what: &str, row: &Row| Some(format!("{}: {what}: {}", table.name, spelled(table, row)));
             for (key, row) in ours {
                 match theirs.get(key) {
+                    None if masked(table, "+") => {}
                     None => return show("a row too many", row),
                     Some(other) if !equal(row, other) => {
                         let columns = table.columns.iter().zip(row.iter().zip(other));
