@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use asset_indexer::store::Status;
 use asset_indexer::store::memory::MemoryStore;
+use asset_indexer::store::{Status, Store};
 use asset_indexer::sync::{Config, Outcome, Proving, Remedy, SyncError};
 
 use crate::backend::Backend;
@@ -13,6 +13,7 @@ use crate::check::{self, Seen};
 use crate::chooser::Chooser;
 use crate::faults::{Hit, Hits};
 use crate::faulty_store::{FaultyStore, StoreFaults};
+use crate::independent;
 use crate::ports::{self, Deaths, Ports, Ran, Stop};
 use crate::process::{self, Process};
 use crate::provider::{Provider, Tainted};
@@ -25,6 +26,10 @@ pub const CANARY: &str = "canary-5e1f";
 
 /// Steps in which a healed daemon must come to rest.
 const STEPS_TO_REST: usize = 4_000;
+
+/// When the oracle is asked too, beside one comparison in so many.
+const AT_REST: &str = "healed and at rest";
+const ORACLE_EVERY: u64 = 24;
 
 /// Snapshots kept for a failover.
 const SNAPSHOTS: usize = 8;
@@ -414,14 +419,36 @@ impl<'a, B: Backend + 'static> World<'a, B> {
 
     async fn compare(&mut self, ours: &MemoryStore, picture: Picture, when: &str) -> Result<(), String> {
         let masked = check::masked(self.tainted);
+        let branch = picture.branch.clone();
         let Some(theirs) = self.reference.at(picture).await? else { return Ok(()) };
         self.report.compared += 1;
-        match difference(ours, theirs, &masked) {
-            Some(difference) => {
-                Err(format!("{when} the tables are not those of an honest index: {difference}"))
-            }
-            None => Ok(()),
+        if let Some(difference) = difference(ours, theirs, &masked) {
+            return Err(format!("{when} the tables are not those of an honest index: {difference}"));
         }
+        let is_rest = when == AT_REST;
+        if is_rest || self.report.compared.is_multiple_of(ORACLE_EVERY) {
+            return self.ask_oracle(ours, &branch, when).await;
+        }
+        Ok(())
+    }
+
+    /// Whoever reads the documents alone must find the same rows.
+    async fn ask_oracle(
+        &self,
+        ours: &MemoryStore,
+        branch: &crate::chain::Branch,
+        when: &str,
+    ) -> Result<(), String> {
+        if self.tainted.calls || self.tainted.code || self.tainted.asked_in_vain {
+            return Ok(());
+        }
+        let through = branch.len() as u64 - 1;
+        let expected = independent::expected(self.chain(), branch, &self.config, through);
+        let mut dump = Vec::new();
+        for table in asset_indexer::table::ALL {
+            dump.push((table.name, ours.dump(table).await.map_err(|error| error.to_string())?));
+        }
+        independent::agree(&dump, &expected).map_err(|differences| format!("{when}: {differences}"))
     }
 
     async fn compare_verified(
@@ -513,7 +540,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         if check::unproved_history(&ours).values().any(|from| *from <= due) {
             return Err("healed, the history of a late contract stays unproved".to_owned());
         }
-        self.compare(&ours, picture, "healed and at rest").await?;
+        self.compare(&ours, picture, AT_REST).await?;
         self.tainted.logs = false;
         Ok(())
     }
