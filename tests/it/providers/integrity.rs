@@ -92,9 +92,8 @@ async fn the_final_block_is_never_above_the_head() {
     let stage = Stage::of(2, Rules::default());
     stage.begin().await;
     stage.all[A].script().otherwise = Way::Fails;
-    let mut other = stage.all[B].script();
-    (other.head, other.finalized) = (985, 980);
-    drop(other);
+    stage.all[B].script().head = 985;
+    stage.all[B].script().finalized = 980;
     let shown = view(&stage).await;
     assert_eq!((shown.head.id, shown.finalized), (id(985), id(980)));
 }

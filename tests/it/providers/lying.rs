@@ -8,7 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::proxy::Proxy;
 use crate::support::command::Folder;
-use crate::support::process::{Daemon, Program, Scene, until};
+use crate::support::process::{Daemon, Program, until};
+use crate::support::scene::Scene;
 
 /// From a provider's failure to rows of the next block by way of another.
 const FAILOVER: Duration = Duration::from_secs(5);
