@@ -137,6 +137,19 @@ async fn one_with_another_block_0_is_never_asked() {
 }
 
 #[tokio::test]
+async fn the_tables_know_which_block_0_is_ours() {
+    let stage = Stage::of(2, Rules::default());
+    stage.all[A].script().fork = Some((0, "other"));
+    assert_eq!(stage.begin().await, "a", "of two that differ the first is believed");
+    assert_eq!(stage.trouble(B), Some(Trouble::WrongChain));
+    stage.source.expect_genesis(hash(0, ""));
+    assert_eq!(stage.source.chain_id().await.expect("b answers"), 1);
+    assert_eq!((stage.source.alias().as_str(), stage.trouble(A)), ("b", Some(Trouble::WrongChain)));
+    stage.source.expect_genesis(hash(0, ""));
+    assert_eq!(stage.trouble(A), Some(Trouble::WrongChain), "told again, nothing is forgiven");
+}
+
+#[tokio::test]
 async fn another_chain_behind_the_same_url_is_found_at_the_next_connection_or_within_the_hour() {
     let stage = Stage::of(2, Rules::default());
     stage.begin().await;
