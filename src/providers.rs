@@ -370,6 +370,13 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
         self.put_aside(pinned, Trouble::Blamed, reason.to_owned());
     }
 
+    fn expect_genesis(&self, hash: B256) {
+        let mut state = self.state();
+        if state.genesis.replace(hash) != Some(hash) {
+            state.all.iter_mut().for_each(Health::is_judged_anew);
+        }
+    }
+
     fn traffic(&self) -> Traffic {
         let all = self.sources.iter().map(Source::traffic);
         let batches = self.pinned().traffic().batches;

@@ -15,6 +15,7 @@ mod http;
 mod logs;
 mod page;
 mod pattern;
+mod pause;
 mod provider_errors;
 mod receipts;
 mod script;

@@ -214,6 +214,9 @@ pub trait Source: Send + Sync + 'static {
     /// The present provider was caught giving a wrong answer: it should not be asked again for a while.
     fn blame(&self, _: &str) {}
 
+    /// The hash that block 0 has in the tables: a provider with another one is of another chain.
+    fn expect_genesis(&self, _: B256) {}
+
     /// What was asked of it so far; nothing where nobody counts.
     fn traffic(&self) -> Traffic {
         Traffic::default()

@@ -249,6 +249,14 @@ impl Health {
         self.is_on_trial &= self.quarantine.is_some();
     }
 
+    /// It is known better now which chain is ours: who it is, is asked again.
+    pub fn is_judged_anew(&mut self) {
+        self.identity = None;
+        self.quarantine =
+            self.quarantine.take().filter(|quarantine| quarantine.trouble != Trouble::WrongChain);
+        self.is_on_trial &= self.quarantine.is_some();
+    }
+
     /// Why it is left alone now, if it is.
     pub fn quarantine(&self, now: Duration) -> Option<&Quarantine> {
         self.quarantine.as_ref().filter(|quarantine| quarantine.until > now)

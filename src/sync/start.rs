@@ -121,22 +121,18 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// # Errors
     /// Another chain id or genesis, before anything is written.
     pub async fn check_chain(&self) -> Result<(), SyncError> {
+        let stored = self.store.genesis().await?;
+        if let Some(stored) = stored {
+            self.source.expect_genesis(stored);
+        }
         let found = self.source.chain_id().await?;
         let configured = self.config.chain_id;
         if found != configured {
             return Err(StartError::OtherChain { configured, found }.into());
         }
-        if let Some(stored) = self.store.genesis().await? {
+        if let Some(stored) = stored {
             let genesis = self.header_at(0).await?.id.hash;
             if stored != genesis {
-                let witnesses = self.source.witnesses(BlockId { number: 0, hash: stored }).await?;
-                if witnesses.agree > 0 {
-                    self.source.blame("its block 0 is not that of the tables");
-                    return Err(SyncError::Contradiction(format!(
-                        "block 0 of {} is {genesis}, and that of the tables and of other providers is {stored}",
-                        self.source.alias()
-                    )));
-                }
                 return Err(crate::store::StoreError::OtherChain {
                     stored: format!("chain {configured} with genesis {stored}"),
                     found: format!("chain {found} with genesis {genesis}"),

@@ -92,9 +92,8 @@ async fn the_final_block_is_never_above_the_head() {
     let stage = Stage::of(2, Rules::default());
     stage.begin().await;
     stage.all[A].script().otherwise = Way::Fails;
-    let mut other = stage.all[B].script();
-    (other.head, other.finalized) = (985, 980);
-    drop(other);
+    stage.all[B].script().head = 985;
+    stage.all[B].script().finalized = 980;
     let shown = view(&stage).await;
     assert_eq!((shown.head.id, shown.finalized), (id(985), id(980)));
 }
@@ -135,6 +134,19 @@ async fn one_with_another_block_0_is_never_asked() {
     stage.all[A].script().fork = Some((0, "other"));
     assert_eq!(stage.begin().await, "b");
     assert_eq!(stage.trouble(A), Some(Trouble::WrongChain));
+}
+
+#[tokio::test]
+async fn the_tables_know_which_block_0_is_ours() {
+    let stage = Stage::of(2, Rules::default());
+    stage.all[A].script().fork = Some((0, "other"));
+    assert_eq!(stage.begin().await, "a", "of two that differ the first is believed");
+    assert_eq!(stage.trouble(B), Some(Trouble::WrongChain));
+    stage.source.expect_genesis(hash(0, ""));
+    assert_eq!(stage.source.chain_id().await.expect("b answers"), 1);
+    assert_eq!((stage.source.alias().as_str(), stage.trouble(A)), ("b", Some(Trouble::WrongChain)));
+    stage.source.expect_genesis(hash(0, ""));
+    assert_eq!(stage.trouble(A), Some(Trouble::WrongChain), "told again, nothing is forgiven");
 }
 
 #[tokio::test]
