@@ -35,6 +35,7 @@ finality = "tag" # default
 floor_block = 0 # default
 range_blocks_max = 10000 # default
 range_logs_target = 10000 # default
+reorg_depth_trusted = 2 # default
 
 [rpc]
 url = "https://node.example" # --rpc
@@ -50,6 +51,16 @@ url = "postgres://db.example" # environment DATABASE_URL_FILE, read from databas
 # admin_url: none
 # state_dir: the account's state directory
 # pg_bin: searched for
+
+[proof]
+mode = "background" # default
+sweep_blocks_max = 512 # default
+requests_per_second = 50 # default
+
+[reconcile]
+every_blocks = 32 # default
+holders_sampled = 20 # default
+calls_max = 400 # default
 
 [http]
 listen = "127.0.0.1:9464" # default
