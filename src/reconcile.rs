@@ -1,6 +1,6 @@
 //! Reconciliation: what the contracts themselves answer at a block, against what the tables say of it.
 //!
-//! What to ask and how to judge an answer is pure; [`ask`] alone talks to a node. Knows calls and a source, no SQL, no
+//! What to ask and how to judge an answer is pure; [`ask()`] alone talks to a node. Knows calls and a source, no SQL, no
 //! facts, no clock.
 //!
 //! Invariant: nothing is told as a difference, or as agreement, on answers that may be of another block than was asked.

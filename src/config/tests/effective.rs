@@ -65,6 +65,11 @@ mode = "background" # default
 sweep_blocks_max = 512 # default
 requests_per_second = 50 # default
 
+[reconcile]
+every_blocks = 32 # default
+holders_sampled = 20 # default
+calls_max = 400 # default
+
 [http]
 listen = "127.0.0.1:9464" # default
 

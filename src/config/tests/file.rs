@@ -157,7 +157,7 @@ fn unknown_keys_are_refused_with_what_was_meant() {
         ("\nlisten = 1", "listen: unknown section; listen belongs to [http]"),
         (
             "\nzebra = 1",
-            "zebra: unknown section; there are chain, rpc, database, proof, http, log, provider, contract, abi, claim_topic",
+            "zebra: unknown section; there are chain, rpc, database, proof, reconcile, http, log, provider, contract, abi, claim_topic",
         ),
         ("\nchain = 1", "chain: is a section: write [chain] and its keys below"),
         ("\n[contract]\nrole = 1", "contract: is a list: write [[contract]] with double brackets"),

@@ -230,7 +230,7 @@ async fn page(
     found.iter().map(|row| decode(table, row)).collect()
 }
 
-/// The first element of an array that is bound as [`array`] says.
+/// The first element of an array that is bound as [`array()`] says.
 fn element(column: &Column, parameter: usize) -> String {
     format!("({})[1]", array(column, parameter))
 }

@@ -72,6 +72,13 @@ async fn everything_agrees_with_the_real_contracts() {
     assert_eq!(examined("logs_are_proved"), indexed.played.head);
     assert!(examined("tables_equal_ground") > 200 && examined("observations_stand") > 10, "{summary:#}");
 
+    // As the writer's role, which owns nothing.
+    let role = format!("verifier_{}", uuid::Uuid::new_v4().simple());
+    let make = format!("create role {role} login; grant asset_indexer_writer to {role}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(&indexed.pool().await).await.expect("the superuser may");
+    let line = Line::new(&EVERYTHING).node(indexed.node.port()).database(&role, &indexed.database).await;
+    assert_eq!(self::summary(&line.run().await.done())["found"], 0);
+
     // Another node, and another installation.
     let url = format!("http://canaryuser:canarypw@127.0.0.1:{}/?key=canarykey", indexed.node.port());
     let against = format!("--against={url}");

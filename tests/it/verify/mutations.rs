@@ -10,13 +10,13 @@ use asset_indexer::store::postgres::read_checkpoint;
 use asset_indexer::store::{Cause, Store};
 use asset_indexer::sync::fold_ground;
 use asset_indexer::table;
-use asset_indexer::verify::{Snapshot, quick};
+use asset_indexer::verify::{Snapshot, audit, quick};
 use serde_json::Value as Json;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgPool};
 
 use super::stage::{Stage, assert_clean, found, keys_in};
-use crate::support::world::CHAIN_ID;
+use crate::support::world::{CHAIN_ID, converge};
 use simulation::chain::SimChain;
 
 /// Another value of a column, as SQL over the present one.
@@ -265,13 +265,60 @@ async fn quick_names_what_it_alone_looks_at() {
         ("create table chain.asset_events_31337_7 partition of chain.asset_events_31337
               for values from (7000000) to (8000000)", "partitions_are_there"),
     ] {
-        // In a transaction that is given up: what one statement does must not be found by another check's eye.
-        let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
-        connection.execute("begin; set local session_replication_role = replica").await.expect("the superuser may");
-        connection.execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
-        let checkpoint = read_checkpoint(&mut connection, CHAIN_ID).await.expect("readable").expect("there");
-        let mut snapshot = Snapshot { connection, chain_id: CHAIN_ID, checkpoint };
+        let mut snapshot = tampered(&options, sql).await;
         let checks = quick::quick(&mut snapshot).await.expect("the database answers");
+        let names: BTreeSet<&str> =
+            checks.iter().filter(|check| check.found > 0).map(|check| check.name).collect();
+        assert!(names.contains(check), "{sql}: found by {names:?}, not by {check}");
+    }
+}
+
+/// The tables after a statement, in a transaction that is given up: what one does must not be found by another check's
+/// eye.
+async fn tampered(options: &PgConnectOptions, sql: &'static str) -> Snapshot {
+    let mut connection = PgConnection::connect_with(options).await.expect("a connection");
+    connection
+        .execute("begin; set local session_replication_role = replica")
+        .await
+        .expect("the superuser may");
+    connection.execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let checkpoint = read_checkpoint(&mut connection, CHAIN_ID).await.expect("readable").expect("there");
+    Snapshot { connection, chain_id: CHAIN_ID, checkpoint }
+}
+
+#[tokio::test]
+async fn a_past_that_was_rewritten_is_found() {
+    let mut stage = Stage::new(621, 60).await;
+    let blocks = stage.play.blocks(7);
+    stage.chain.reorg(5, blocks);
+    converge(&mut stage.worker).await;
+    assert_clean(&stage.audit().await, "a reorg");
+    let options = stage.options().await;
+    for (sql, check) in [
+        (
+            "insert into chain.asset_events
+             select r.* from chain.audit_trail t
+             cross join lateral jsonb_populate_record(null::chain.asset_events, t.old_state) r
+             where t.entity_type = 'asset_events' and t.action = 'withdrawn' order by t.id limit 1
+             on conflict (chain_id, block_number, log_index, part) do update set id = excluded.id",
+            "withdrawn_is_gone",
+        ),
+        ("delete from chain.system_events where event_type = 'reorg'", "trail_is_told_as_events"),
+        (
+            "update chain.audit_trail set old_state = null where id = (select min(id) from chain.audit_trail)",
+            "trail_holds_its_states",
+        ),
+        (
+            "update chain.audit_trail set entity_type = 'shadows' where id = (select min(id) from chain.audit_trail)",
+            "trail_holds_its_states",
+        ),
+        (
+            "update chain.audit_trail set block_number = block_number + 100 where entity_type = 'asset_events'",
+            "reorgs_left_their_rows",
+        ),
+    ] {
+        let mut snapshot = tampered(&options, sql).await;
+        let checks = audit::audit(&mut snapshot).await.expect("the database answers");
         let names: BTreeSet<&str> =
             checks.iter().filter(|check| check.found > 0).map(|check| check.name).collect();
         assert!(names.contains(check), "{sql}: found by {names:?}, not by {check}");

@@ -20,7 +20,9 @@ use asset_indexer::verify::bisect::bisect;
 use sqlx::Executor;
 
 use super::stage::{Stage, assert_clean, found, plain, table, word};
-use crate::support::world::{converge, worker};
+use crate::support::command::played;
+use crate::support::real::{factories, rpc};
+use crate::support::world::{converge, database, pool, postgres_store, worker};
 use simulation::chain::SimChain;
 use simulation::events::account;
 
@@ -291,6 +293,36 @@ async fn a_refusing_node_stops_nothing() {
     converge(&mut worker).await;
     let at = stage.worker.store().checkpoint().await.expect("readable").expect("there");
     assert_eq!(at.block.id, stage.chain.head());
+}
+
+#[tokio::test]
+async fn the_real_contracts_agree_and_a_changed_row_does_not() {
+    let ((node, played), database) = (played().await, database().await);
+    let store = Arc::new(postgres_store(&database).await);
+    let mut worker = worker(rpc(&node.url()), store, factories(&played.suite)).looking(OFTEN);
+    let looked = looks(&mut worker).await;
+    let agreed =
+        matches!(looked.as_slice(), [Outcome::Reconciled { questions: 20.., resolved: 0, doubt: None, .. }]);
+    assert!(agreed, "{looked:?}");
+    let pool = pool(&database).await;
+    let changed = sqlx::query("update chain.assets set total_supply = total_supply + 1")
+        .execute(&pool)
+        .await
+        .expect("the superuser may");
+    assert_eq!(changed.rows_affected(), 2);
+    for (suspected, confirmed) in [(2, 0), (0, 2)] {
+        node.mine(1).await.expect("anvil mines");
+        let looked = looks(&mut worker).await;
+        let Some(Outcome::Drifted { suspected: s, confirmed: c, .. }) = looked.last() else {
+            panic!("{looked:?}")
+        };
+        assert_eq!((*s, *c), (suspected, confirmed));
+    }
+    let suspects: i64 = sqlx::query_scalar("select count(*) from api.assets where suspect")
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+    assert_eq!(suspects, 2);
 }
 
 /// What balances and supplies were at the end of every block, by the tables' own past.

@@ -107,6 +107,13 @@ impl Store for Stored {
         }
     }
 
+    async fn kept(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Memory(store) => store.kept(load).await,
+            Self::Twin(store) => store.kept(load).await,
+        }
+    }
+
     async fn finish_rebuild(&self, cause: &Cause) -> Result<(), StoreError> {
         match self {
             Self::Memory(store) => store.finish_rebuild(cause).await,
