@@ -39,6 +39,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         if below.map(|header| header.id) != Some(checkpoint.block.id) {
             return self.roll_back(checkpoint).await;
         }
+        if let Some(contradicted) = self.refuse_other_finality(checkpoint).await? {
+            return Ok(contradicted);
+        }
         let end = self.header_at(range.to).await?;
         let (logs, evidence) = self.logs_to_backfill(checkpoint, range, end).await?;
         let assembled = self.assemble_range(range, logs).await?;

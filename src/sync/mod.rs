@@ -274,7 +274,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub async fn step(&mut self, until: Option<u64>) -> Result<Outcome, SyncError> {
         let outcome = self.try_step(until).await;
         if outcome.is_err() && !is(Mutant::CacheOverError) {
-            self.known = None;
+            // What was written may be lost with the database's last commits: the configuration is compared again too.
+            self.forget();
         }
         outcome
     }

@@ -41,7 +41,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             above = Some(header);
             if header.id.number <= checkpoint.finalized.number && !is(Mutant::FinalityCrossed) {
-                return self.contradicted(header, theirs).await;
+                return self.contradicted(checkpoint, header.id, theirs).await;
             }
         }
         Err(SyncError::Contradiction(format!(
@@ -114,13 +114,35 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::RolledBack { from: checkpoint.block.id, ancestor: ancestor.id })
     }
 
-    async fn contradicted(&mut self, ours: Header, theirs: Option<Header>) -> Result<Outcome, SyncError> {
-        let BlockId { number, hash } = ours.id;
+    /// Below what the tables call final a backfill reads by number: it must lead to that very block.
+    pub(super) async fn refuse_other_finality(
+        &mut self,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Outcome>, SyncError> {
+        let ours = checkpoint.finalized;
+        if ours.number <= checkpoint.block.id.number {
+            return Ok(None);
+        }
+        match self.source.header(ours.number).await? {
+            Some(theirs) if theirs.id != ours => {
+                self.contradicted(checkpoint, ours, Some(theirs)).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn contradicted(
+        &mut self,
+        checkpoint: &Checkpoint,
+        ours: BlockId,
+        theirs: Option<Header>,
+    ) -> Result<Outcome, SyncError> {
+        let BlockId { number, hash } = ours;
         let Some(theirs) = theirs else {
             // A node that does not have the block yet says nothing about it.
             return Ok(Outcome::Idle);
         };
-        let witnesses = self.source.witnesses(ours.id).await?;
+        let witnesses = self.source.witnesses(ours).await?;
         if witnesses.agree > 0 {
             self.source.blame("it contradicts a final block that other providers have");
             return Err(SyncError::Contradiction(format!(
@@ -139,7 +161,7 @@ impl<S: Source, D: Store> Sync<S, D> {
              is on another chain; check the node, and if the chain really changed, run \
              `asset-indexer rewind --to {} --reason \"…\"`; if the node was wrong, `asset-indexer resume --reason \"…\"`",
             theirs.id.hash,
-            number.saturating_sub(1)
+            number.min(checkpoint.block.id.number).saturating_sub(1)
         );
         self.store.halt(&reason).await?;
         Ok(Outcome::Halted { reason })

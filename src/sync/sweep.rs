@@ -244,7 +244,10 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Vec<LateHistory>, SyncError> {
         let at = checkpoint.block.id.number;
         let older: Vec<(Address, u64)> = contracts.filter(|(_, from_block)| *from_block <= at).collect();
-        if older.is_empty() || is(Mutant::LateHistoryForgotten) || self.config.proving != Proving::Background
+        // Proved before the commit, it is proved already; read without proof, it is not, whatever was proved without it.
+        if older.is_empty()
+            || is(Mutant::LateHistoryForgotten)
+            || self.config.proving == Proving::BeforeCommit
         {
             return Ok(Vec::new());
         }

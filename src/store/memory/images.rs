@@ -57,23 +57,11 @@ impl State {
                 None => drop(self.before.entry(block).or_insert(tables)),
             }
         }
-        for (table, rows) in &section.changes.inserts {
-            let stored = Arc::make_mut(self.tables.entry(table.name).or_default());
-            for row in rows {
-                let replaced = stored.insert(row[..table.key_len].to_vec(), row.clone());
-                if replaced.is_some() {
-                    return Err(StoreError::Refused {
-                        during: "commit",
-                        reason: format!("duplicate key in {}: {row:?}", table.name),
-                    });
-                }
-            }
-        }
-        for (table, rows) in &section.changes.upserts {
-            let stored = Arc::make_mut(self.tables.entry(table.name).or_default());
-            for row in rows {
-                stored.insert(row[..table.key_len].to_vec(), row.clone());
-            }
+        put(&mut self.tables, section, true)?;
+        // What belongs to an older block, or to no block that can be taken back, is in the images of all newer ones.
+        let first = section.undo_block.map_or(0, |block| block + 1);
+        for (_, tables) in self.before.range_mut(first..) {
+            put(tables, section, false)?;
         }
         Ok(())
     }
@@ -281,6 +269,29 @@ fn select(tables: &Tables, load: &Load) -> Vec<Row> {
         }
     }
     found
+}
+
+/// Writes a section's rows into some tables.
+fn put(tables: &mut Tables, section: &Section, are_new: bool) -> Result<(), StoreError> {
+    for (table, rows) in &section.changes.inserts {
+        let stored = Arc::make_mut(tables.entry(table.name).or_default());
+        for row in rows {
+            let replaced = stored.insert(row[..table.key_len].to_vec(), row.clone());
+            if replaced.is_some() && are_new {
+                return Err(StoreError::Refused {
+                    during: "commit",
+                    reason: format!("duplicate key in {}: {row:?}", table.name),
+                });
+            }
+        }
+    }
+    for (table, rows) in &section.changes.upserts {
+        let stored = Arc::make_mut(tables.entry(table.name).or_default());
+        for row in rows {
+            stored.insert(row[..table.key_len].to_vec(), row.clone());
+        }
+    }
+    Ok(())
 }
 
 /// Takes events of blocks below one out of ground, and puts others in.

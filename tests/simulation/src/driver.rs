@@ -309,6 +309,8 @@ impl<'a, B: Backend + 'static> World<'a, B> {
     /// The first writer was paused; a second takes over, and then the first wakes up.
     async fn fight(&mut self, steps: u8, ports: &Ports, first: process::Stepping) -> Result<(), String> {
         self.hits.hit(Hit::TakenOver);
+        // It may have taken something back before it was paused.
+        self.seen.forget_verified();
         self.trace(|| format!("paused; another takes over for {steps} steps"));
         self.process = Some(self.start_process().await);
         for _ in 0..steps {

@@ -28,6 +28,10 @@ pub async fn go_on_from(
     let failed = |error: &dyn std::fmt::Display| format!("the operator's command failed: {error}");
     let checkpoint = store.checkpoint().await.map_err(|e| failed(&e))?.ok_or("nothing is indexed")?;
     let at = checkpoint.block.id;
+    let picture = chain.picture();
+    let final_there = picture.at(checkpoint.finalized.number).map(|block| block.header.id);
+    // What the tables call final and is not goes with a block below it.
+    let to = if final_there == Some(checkpoint.finalized) { to } else { to.min(at.number.saturating_sub(1)) };
     if to >= at.number {
         return store.resume("the node was wrong").await.map_err(|e| failed(&e));
     }

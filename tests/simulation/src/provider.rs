@@ -217,8 +217,8 @@ impl Provider {
         header
     }
 
-    /// Lies about a list of logs.
-    fn told(&self, mut logs: Vec<RawLog>) -> Vec<RawLog> {
+    /// Lies about a list of logs; `asked` are the contracts asked for, where there was a filter: the product's RPC refuses any other in the answer.
+    fn told(&self, mut logs: Vec<RawLog>, asked: Option<&[Address]>) -> Vec<RawLog> {
         if logs.is_empty() {
             return logs;
         }
@@ -240,8 +240,8 @@ impl Provider {
             let place = self.below(logs.len());
             let after = logs.iter().rposition(|log| log.block == logs[place].block).unwrap_or(place);
             let mut forged = logs[after].clone();
-            let new = transfer(account(PLAIN, 0), account(0xaa, 0), account(0xaa, 1), 77);
-            (forged.address, forged.topics, forged.data) = (new.address, new.topics, new.data);
+            let new = transfer(forged.address, account(0xaa, 0), account(0xaa, 1), 77);
+            (forged.topics, forged.data) = (new.topics, new.data);
             forged.log_index += 1;
             logs.insert(after + 1, forged);
         }
@@ -257,10 +257,11 @@ impl Provider {
         if !logs.is_empty() && self.wants(Fault::AlteredAddress) {
             lie(Fault::AlteredAddress);
             let place = self.below(logs.len());
-            logs[place].address = account(PLAIN, 0);
-            if self.below(2) == 0 {
-                logs[place].address = account(0x66, 6);
-            }
+            let others = [account(PLAIN, 0), account(0x66, 6)];
+            logs[place].address = match asked {
+                Some(asked) => asked[self.below(asked.len())],
+                None => others[self.below(2)],
+            };
         }
         if self.wants(Fault::WrongTime) {
             let place = self.below(logs.len());
@@ -333,7 +334,7 @@ impl Source for Provider {
         self.asked("eth_getLogs").await?;
         self.gone(block.number)?;
         let logs = known(&self.chain, block)?.logs.clone();
-        Ok(self.told(logs))
+        Ok(self.told(logs, None))
     }
 
     async fn logs_in_range(
@@ -348,7 +349,7 @@ impl Source for Provider {
             // A node that is behind, behind a load balancer: a short list, and no error.
             self.taint(|tainted| tainted.logs = true);
         }
-        Ok(self.told(picture.logs(range, addresses)))
+        Ok(self.told(picture.logs(range, addresses), Some(addresses)))
     }
 
     async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
@@ -448,7 +449,7 @@ impl Provider {
     /// The same lies in receipts leave nothing behind: the header's root does not fit.
     fn told_receipt(&self, logs: Vec<RawLog>) -> Vec<RawLog> {
         let before = self.state().tainted;
-        let logs = self.told(logs);
+        let logs = self.told(logs, None);
         self.state().tainted = before;
         logs
     }
