@@ -202,6 +202,8 @@ pub struct Sync<S, D> {
     tally: Tally,
     /// Whether a block was seen whose bloom holds its logs: on such a chain an empty bloom proves absence.
     blooms_are_filled: AtomicBool,
+    /// The first block that could not be proved at the last try, so that it is said once.
+    unprovable: Option<u64>,
     /// A deep reorg, by the block that it puts in place of ours, and how often it was seen.
     disputed: Option<(B256, u32)>,
     looks: reconcile::Looks,
@@ -226,6 +228,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             verified: None,
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
+            unprovable: None,
             disputed: None,
             looks: reconcile::Looks::new(Looking::NEVER),
         }
@@ -313,7 +316,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             Step::Follow(number) => self.follow(&checkpoint, &view, number).await,
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
-                Outcome::Idle => match self.sweep(&checkpoint).await? {
+                Outcome::Idle => match self.sweep_or_wait(&checkpoint).await? {
                     Outcome::Idle => self.reconcile(&checkpoint).await,
                     swept => Ok(swept),
                 },

@@ -19,7 +19,7 @@ use crate::table::fold::Changes;
 
 impl<S: Source, D: Store> Sync<S, D> {
     /// Proves the next stretch that is not proved, if there is one.
-    pub(super) async fn sweep(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
+    async fn sweep(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
         let (_, catching_up) = self.contract_counts();
         if self.config.proving == Proving::Off || catching_up > 0 {
             return Ok(Outcome::Idle);
@@ -29,6 +29,24 @@ impl<S: Source, D: Store> Sync<S, D> {
             return self.sweep_gap(checkpoint, top).await;
         }
         self.sweep_late_history(checkpoint).await
+    }
+
+    /// What cannot be proved now stays unproved until a later look; that is no reason to follow the head more slowly.
+    pub(super) async fn sweep_or_wait(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
+        let (block, error) = match self.sweep(checkpoint).await {
+            Err(error @ (SyncError::Unprovable { block, .. } | SyncError::Disproved { block, .. })) => {
+                (Some(block), error)
+            }
+            swept => {
+                self.unprovable = None;
+                return swept;
+            }
+        };
+        if self.unprovable != block {
+            tracing::warn!(%error, "not proved: tried again when there is a new head");
+        }
+        self.unprovable = block;
+        Ok(Outcome::Idle)
     }
 
     /// The blocks above the watermark, up to the next that are proved already.

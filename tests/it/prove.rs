@@ -201,8 +201,8 @@ async fn a_chain_that_proves_nothing_is_indexed_and_never_called_proved() {
     {
         let mut world = World::new(71, 30, Proving::Background);
         world.liar.tell(lies);
-        let refused = world.until_refused().await.expect("the sweep cannot prove the blocks");
-        assert!(matches!(refused, SyncError::Unprovable { .. }), "{refused}");
+        let refused = world.until_refused().await;
+        assert!(refused.is_none(), "what cannot be proved holds nothing up: {refused:?}");
         let checkpoint = world.checkpoint().await;
         assert_eq!(checkpoint.block.id, world.chain.head(), "it is indexed to the head all the same");
         let logs = world.honest_logs(30).await;
@@ -268,8 +268,8 @@ async fn a_provider_that_others_outvote_is_blamed_and_its_blocks_are_not_proved(
     let mut world = World::new(92, 40, Proving::Background);
     let outvoted = Some(Witnesses { agree: 0, disagree: 2, others: 2 });
     world.liar.tell(Lies { witnesses: outvoted, ..Lies::default() });
-    let refused = world.until_refused().await.expect("outvoted");
-    assert!(matches!(refused, SyncError::Disproved { .. }), "{refused}");
+    let refused = world.until_refused().await;
+    assert!(refused.is_none(), "the head is followed all the same: {refused:?}");
     assert!(!world.liar.blamed().is_empty());
     let checkpoint = world.checkpoint().await;
     assert!(checkpoint.verified.number < checkpoint.finalized.number, "{checkpoint:?}");

@@ -70,6 +70,7 @@ impl Identities {
             "claim_type" => number(topic),
             "scheme" => number(event.number("scheme")),
             "issuer" => hex(event.address("issuer")),
+            "id_matches" => event.hash("claimId") == made_id(event.address("issuer"), topic),
             "signature" => hex(signature),
             "signature_hash" => hex(keccak256(signature)),
             "signer_key" => signer.map(|signer| hex(key_of(signer))),
@@ -152,4 +153,12 @@ fn signed_digest(identity: Address, topic: U256, data: &[u8]) -> B256 {
     encoded.resize(encoded.len().next_multiple_of(32), 0);
     let digest = keccak256(encoded);
     keccak256([&b"\x19Ethereum Signed Message:\n32"[..], digest.as_slice()].concat())
+}
+
+/// What ONCHAINID calls a claim: the hash of issuer and topic, a word each.
+fn made_id(issuer: Address, topic: U256) -> B256 {
+    let mut words = [0u8; 64];
+    words[12..32].copy_from_slice(issuer.as_slice());
+    words[32..].copy_from_slice(&topic.to_be_bytes::<32>());
+    keccak256(words)
 }
