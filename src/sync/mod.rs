@@ -34,7 +34,7 @@ use crate::decode::Decoder;
 use crate::fact::Role;
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError, View};
-use crate::store::{Commit, Status, Store};
+use crate::store::{Checkpoint, Commit, Status, Store};
 use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
@@ -204,6 +204,8 @@ pub struct Sync<S, D> {
     blooms_are_filled: AtomicBool,
     /// The first block that could not be proved at the last try, so that it is said once.
     unprovable: Option<u64>,
+    /// Whether a header's hash was computed from its fields: on such a chain one that does not fit is forged.
+    hashes_are_known: AtomicBool,
     /// A deep reorg, by the block that it puts in place of ours, and how often it was seen.
     disputed: Option<(B256, u32)>,
     looks: reconcile::Looks,
@@ -229,6 +231,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
             unprovable: None,
+            hashes_are_known: AtomicBool::new(false),
             disputed: None,
             looks: reconcile::Looks::new(Looking::NEVER),
         }
@@ -303,6 +306,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         if view.finalized.number < checkpoint.finalized.number {
             view.finalized = checkpoint.finalized;
         }
+        if !self.is_of_our_chain(&checkpoint, view.finalized).await? {
+            view.finalized = checkpoint.finalized;
+        }
         self.view = Some(view);
         self.learn(&checkpoint).await?;
         let late = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
@@ -316,13 +322,30 @@ impl<S: Source, D: Store> Sync<S, D> {
             Step::Follow(number) => self.follow(&checkpoint, &view, number).await,
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
-                Outcome::Idle => match self.sweep_or_wait(&checkpoint).await? {
-                    Outcome::Idle => self.reconcile(&checkpoint).await,
-                    swept => Ok(swept),
-                },
+                // A node that is behind us, perhaps on another chain, proves nothing about ours.
+                Outcome::Idle if number == checkpoint.block.id.number => {
+                    match self.sweep_or_wait(&checkpoint).await? {
+                        Outcome::Idle => self.reconcile(&checkpoint).await,
+                        swept => Ok(swept),
+                    }
+                }
                 checked => Ok(checked),
             },
         }
+    }
+
+    /// Whether a block that the node calls final now is one of ours, where ours reach that high: on its word the undo of
+    /// older blocks is thrown away.
+    async fn is_of_our_chain(&self, checkpoint: &Checkpoint, finalized: BlockId) -> Result<bool, SyncError> {
+        let (number, at) = (finalized.number, checkpoint.block.id);
+        if number <= checkpoint.finalized.number || number > at.number {
+            return Ok(true);
+        }
+        if number == at.number {
+            return Ok(finalized == at);
+        }
+        let ours = self.store.headers().await?;
+        Ok(ours.iter().any(|header| header.id == finalized))
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<(), SyncError> {

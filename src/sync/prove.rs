@@ -118,7 +118,15 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// By bloom, else by receipts; `None` where this chain or provider has no such proof.
     async fn judge(&self, sealed: &Sealed, watched: &Watched) -> Result<Option<Judged>, SyncError> {
         let block = sealed.header.id;
-        let Ok(header) = proof::header(sealed) else { return Ok(None) };
+        let header = match proof::header(sealed) {
+            Ok(header) => header,
+            Err(flaw) if self.hashes_are_known.load(Ordering::Relaxed) => {
+                self.source.blame("its header is not that of the block's hash");
+                return Err(SyncError::Disproved { block: block.number, reason: flaw.to_string() });
+            }
+            Err(_) => return Ok(None),
+        };
+        self.hashes_are_known.store(true, Ordering::Relaxed);
         // A chain that fills no blooms commits to receipts all the same: an empty bloom proves nothing there.
         let filled = self.blooms_are_filled.load(Ordering::Relaxed);
         let bloom_counts = header.is_empty() || !header.has_empty_bloom() || filled;

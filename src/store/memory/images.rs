@@ -57,11 +57,39 @@ impl State {
                 None => drop(self.before.entry(block).or_insert(tables)),
             }
         }
-        put(&mut self.tables, section, true)?;
-        // What belongs to an older block, or to no block that can be taken back, is in the images of all newer ones.
+        // What belongs to an older block, or to no block that can be taken back, is in the images of all newer ones,
+        // unless the row was changed in between.
         let first = section.undo_block.map_or(0, |block| block + 1);
+        let inserts = section.changes.inserts.iter().map(|part| (part, true));
+        let upserts = section.changes.upserts.iter().map(|part| (part, false));
+        for ((table, rows), is_new) in inserts.chain(upserts) {
+            for row in rows {
+                self.put(table, row, is_new, first)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        table: &'static TableDef,
+        row: &Row,
+        is_new: bool,
+        first: u64,
+    ) -> Result<(), StoreError> {
+        let key = row[..table.key_len].to_vec();
         for (_, tables) in self.before.range_mut(first..) {
-            put(tables, section, false)?;
+            let old = self.tables.get(table.name).and_then(|rows| rows.get(&key));
+            if tables.get(table.name).and_then(|rows| rows.get(&key)) == old {
+                Arc::make_mut(tables.entry(table.name).or_default()).insert(key.clone(), row.clone());
+            }
+        }
+        let replaced = Arc::make_mut(self.tables.entry(table.name).or_default()).insert(key, row.clone());
+        if replaced.is_some() && is_new {
+            return Err(StoreError::Refused {
+                during: "commit",
+                reason: format!("duplicate key in {}: {row:?}", table.name),
+            });
         }
         Ok(())
     }
@@ -269,29 +297,6 @@ fn select(tables: &Tables, load: &Load) -> Vec<Row> {
         }
     }
     found
-}
-
-/// Writes a section's rows into some tables.
-fn put(tables: &mut Tables, section: &Section, are_new: bool) -> Result<(), StoreError> {
-    for (table, rows) in &section.changes.inserts {
-        let stored = Arc::make_mut(tables.entry(table.name).or_default());
-        for row in rows {
-            let replaced = stored.insert(row[..table.key_len].to_vec(), row.clone());
-            if replaced.is_some() && are_new {
-                return Err(StoreError::Refused {
-                    during: "commit",
-                    reason: format!("duplicate key in {}: {row:?}", table.name),
-                });
-            }
-        }
-    }
-    for (table, rows) in &section.changes.upserts {
-        let stored = Arc::make_mut(tables.entry(table.name).or_default());
-        for row in rows {
-            stored.insert(row[..table.key_len].to_vec(), row.clone());
-        }
-    }
-    Ok(())
 }
 
 /// Takes events of blocks below one out of ground, and puts others in.

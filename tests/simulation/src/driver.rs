@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use asset_indexer::proof::Method;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::{Status, Store};
 use asset_indexer::sync::{Config, Outcome, Proving, Remedy, SyncError};
@@ -281,8 +282,8 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             }
         };
         self.trace(|| format!("  {stepped:?}"));
-        self.take_taints();
-        self.look(&stepped).await?;
+        let told_times = self.take_taints();
+        self.look(&stepped, told_times).await?;
         Ok(stepped)
     }
 
@@ -344,20 +345,25 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         Ok(())
     }
 
-    fn take_taints(&mut self) {
+    /// Whether times were lied about.
+    fn take_taints(&mut self) -> bool {
+        let mut times = false;
         for provider in self.providers.iter() {
             let told = provider.take_tainted();
             self.tainted.logs |= told.logs && self.config.proving != Proving::BeforeCommit;
             self.tainted.calls |= told.calls;
             self.tainted.code |= told.code;
             self.tainted.finality |= told.finality;
+            times |= told.times;
         }
+        times
     }
 
     /// What must hold after every step, and after every change of the tables.
-    async fn look(&mut self, stepped: &Stepped) -> Result<(), String> {
+    async fn look(&mut self, stepped: &Stepped, told_times: bool) -> Result<(), String> {
         let ours = self.backend.tables();
         let Some((checkpoint, evidence)) = check::present(&ours).await else { return Ok(()) };
+        self.tainted.times |= told_times && evidence.iter().any(|known| known.method == Method::Quorum);
         match stepped {
             Stepped::Outcome(Outcome::RolledBack { .. } | Outcome::Unproved { .. }) => {
                 self.seen.forget_verified();
@@ -462,7 +468,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         let branch = Arc::new(branch[..=verified as usize].to_vec());
         let mut reference = Reference::new(self.chain().clone(), &self.config);
         match reference.at(Picture { branch, finalized: verified }).await? {
-            Some(theirs) => check::verified_events(ours, theirs, verified),
+            Some(theirs) => check::verified_events(ours, theirs, verified, self.tainted.times),
             None => Ok(()),
         }
     }
@@ -473,14 +479,14 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         self.store_faults.heal();
         self.chain().stall(false);
         self.duel = None;
+        if let Some(process) = &self.process {
+            process.ports.disarm();
+            self.let_chain_move(&process.ports.clone());
+        }
         // No chain stays shorter than it was.
         let at = check::present(&self.backend.tables()).await.map_or(0, |(at, _)| at.block.id.number);
         while self.chain().head().number <= at {
             self.chain().mine(Vec::new());
-        }
-        if let Some(process) = &self.process {
-            process.ports.disarm();
-            self.let_chain_move(&process.ports.clone());
         }
         if self.config.proving == Proving::Off {
             self.config.proving = Proving::Background;

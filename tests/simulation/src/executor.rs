@@ -21,3 +21,19 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
     panic!("the simulation waits for what never comes");
 }
+
+/// Stack of a thread that runs scenarios: futures of unoptimized builds are large.
+const STACK: usize = 256 << 20;
+
+/// Runs the same work on some threads, and waits for all.
+///
+/// # Panics
+/// When a thread cannot be made, or panics.
+pub fn on_threads(threads: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            let thread = std::thread::Builder::new().stack_size(STACK);
+            thread.spawn_scoped(scope, &work).expect("a thread can be made");
+        }
+    });
+}

@@ -1,10 +1,12 @@
 //! Runs seeds: `--seeds 0..2000`, `--seed N`, `--sweep`; prints what failed and how to replay it.
 
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use clap::Parser;
 use simulation::driver::Options;
+use simulation::executor::on_threads;
 use simulation::faults::Hits;
 use simulation::runs::{self, Summary};
 use simulation::scenario::Scenario;
@@ -53,12 +55,18 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    let code = Mutex::new(ExitCode::SUCCESS);
     let arguments = Arguments::parse();
+    on_threads(1, || *code.lock().expect("one thread") = carry_out(&arguments));
+    code.into_inner().expect("the thread is done")
+}
+
+fn carry_out(arguments: &Arguments) -> ExitCode {
     if arguments.mutants || arguments.mutant.is_some() {
-        return hunt(&arguments);
+        return hunt(arguments);
     }
-    if let Some(scenario) = one(&arguments) {
-        return replay(&scenario, &arguments);
+    if let Some(scenario) = one(arguments) {
+        return replay(&scenario, arguments);
     }
     let began = Instant::now();
     let summary = if arguments.sweep {
@@ -68,7 +76,7 @@ fn main() -> ExitCode {
     } else {
         runs::seeds_in_memory(range(&arguments.seeds), arguments.threads, 5)
     };
-    report(&summary, &arguments, began.elapsed().as_secs_f64())
+    report(&summary, arguments, began.elapsed().as_secs_f64())
 }
 
 #[cfg(not(feature = "mutants"))]

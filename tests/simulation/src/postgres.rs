@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use crate::backend::Backend;
 use crate::driver::{self, CANARY, Failure, Options, Report};
+use crate::executor::on_threads;
 use crate::faults::Hits;
 use crate::runs::Summary;
 use crate::scenario::Scenario;
@@ -233,25 +234,21 @@ pub fn seeds_on_postgres(seeds: std::ops::Range<u64>, threads: usize) -> Summary
     let cluster = main.block_on(cluster());
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let runtime = runtime();
-                let mut mine = Summary::default();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || mine.failed.len() >= 3 {
-                        break;
-                    }
-                    let (scenario, hits) = (Scenario::of(seed), Hits::default());
-                    let options = Options::default();
-                    let run = in_database(&cluster, &scenario, &hits, &options);
-                    let outcome = runtime.block_on(run);
-                    mine.add(&scenario, outcome, &hits);
-                }
-                summary.lock().expect("no thread panics with it").merge(mine);
-            });
+    on_threads(threads, || {
+        let runtime = runtime();
+        let mut mine = Summary::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || mine.failed.len() >= 3 {
+                break;
+            }
+            let (scenario, hits) = (Scenario::of(seed), Hits::default());
+            let options = Options::default();
+            let run = in_database(&cluster, &scenario, &hits, &options);
+            let outcome = runtime.block_on(run);
+            mine.add(&scenario, outcome, &hits);
         }
+        summary.lock().expect("no thread panics with it").merge(mine);
     });
     main.block_on(cluster.stop()).expect("the server ends");
     summary.into_inner().expect("all threads are done")

@@ -19,6 +19,8 @@ use crate::ports::Rest;
 pub struct Tainted {
     /// Logs or block times that are not the chain's.
     pub logs: bool,
+    /// Block times, which two providers that agree on logs do not prove.
+    pub times: bool,
     /// Answers to calls, which nothing proves.
     pub calls: bool,
     /// A block was called final, or given as part of the chain's final part, and was not.
@@ -211,7 +213,7 @@ impl Provider {
     fn honest_time(&self, mut header: Header) -> Header {
         if self.wants(Fault::WrongTime) {
             self.hit(Fault::WrongTime);
-            self.taint(|tainted| tainted.logs = true);
+            self.taint(|tainted| (tainted.logs, tainted.times) = (true, true));
             header.timestamp += 3_600;
         }
         header
@@ -268,6 +270,7 @@ impl Provider {
             if let Some(time) = logs.get_mut(place).and_then(|log| log.timestamp.as_mut()) {
                 *time += 60;
                 lie(Fault::WrongTime);
+                self.taint(|tainted| tainted.times = true);
             }
         }
         if logs.len() > 1 && self.wants(Fault::Disordered) {
@@ -405,6 +408,9 @@ impl Source for Provider {
             let other = other.and_then(|header| self.chain.block(header.id.hash));
             let mut sealed = other.as_ref().unwrap_or(block).sealed();
             sealed.header = self.honest_time(sealed.header);
+            if let Some(fields) = &mut sealed.fields {
+                fields.timestamp = sealed.header.timestamp;
+            }
             Ok(sealed)
         };
         numbers.iter().map(sealed).collect()

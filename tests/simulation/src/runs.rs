@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::backend::InMemory;
 use crate::coverage::Coverage;
 use crate::driver::{self, Failure, Options, Report};
-use crate::executor::block_on;
+use crate::executor::{block_on, on_threads};
 use crate::faults::Hits;
 use crate::scenario::Scenario;
 
@@ -103,23 +103,19 @@ pub fn in_memory(scenario: &Scenario, hits: &Hits, options: &Options) -> Result<
 pub fn seeds_in_memory(seeds: std::ops::Range<u64>, threads: usize, most_failures: usize) -> Summary {
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut mine = Summary::default();
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || mine.failed.len() >= most_failures {
-                        break;
-                    }
-                    let scenario = Scenario::of(seed);
-                    let hits = Hits::default();
-                    let outcome = in_memory(&scenario, &hits, &Options::default());
-                    mine.add(&scenario, outcome, &hits);
-                }
-                summary.lock().expect("no thread panics with it").merge(mine);
-            });
+    on_threads(threads, || {
+        let mut mine = Summary::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || mine.failed.len() >= most_failures {
+                break;
+            }
+            let scenario = Scenario::of(seed);
+            let hits = Hits::default();
+            let outcome = in_memory(&scenario, &hits, &Options::default());
+            mine.add(&scenario, outcome, &hits);
         }
+        summary.lock().expect("no thread panics with it").merge(mine);
     });
     summary.into_inner().expect("all threads are done")
 }

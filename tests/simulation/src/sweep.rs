@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::dice::Dice;
 use crate::driver::Options;
+use crate::executor::on_threads;
 use crate::faults::{Fault, Hits};
 use crate::runs::{Summary, in_memory};
 use crate::scenario::{Change, Event, How, Kind, Move, Prove, Scenario};
@@ -140,23 +141,19 @@ pub fn every_await(threads: usize) -> Summary {
     }
     let next = AtomicUsize::new(0);
     let all = Mutex::new(summary);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut mine = Summary::default();
-                while let Some((number, deaths)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let options = Options { deaths: deaths.clone(), trace: false };
-                    let hits = Hits::default();
-                    let outcome = in_memory(&scenarios[*number], &hits, &options);
-                    let outcome = outcome.map_err(|mut failure| {
-                        failure.what = format!("dying at await {deaths:?}: {}", failure.what);
-                        failure
-                    });
-                    mine.add(&scenarios[*number], outcome, &hits);
-                }
-                all.lock().expect("no thread panics with it").merge(mine);
+    on_threads(threads, || {
+        let mut mine = Summary::default();
+        while let Some((number, deaths)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let options = Options { deaths: deaths.clone(), trace: false };
+            let hits = Hits::default();
+            let outcome = in_memory(&scenarios[*number], &hits, &options);
+            let outcome = outcome.map_err(|mut failure| {
+                failure.what = format!("dying at await {deaths:?}: {}", failure.what);
+                failure
             });
+            mine.add(&scenarios[*number], outcome, &hits);
         }
+        all.lock().expect("no thread panics with it").merge(mine);
     });
     all.into_inner().expect("all threads are done")
 }
