@@ -16,7 +16,7 @@ test: lint deploy-check
 	cargo test --locked --workspace --exclude simulation --no-fail-fast
 	$(MAKE) simulate
 
-# 2,000 seeds in memory, 100 on PostgreSQL, a death at every await of ten scenarios, everything that once failed.
+# 1,000 seeds in memory, some on PostgreSQL, a death at every await of ten scenarios, the cases of the catalogue.
 simulate: setup
 	cargo test --locked --profile simulation -p simulation
 
