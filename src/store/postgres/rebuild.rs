@@ -167,7 +167,10 @@ impl PostgresStore {
                 .execute(&mut *connection)
                 .await?;
         }
-        for at in remove {
+        // What is put in takes the place of whatever stands there: another contract's finding may have brought it.
+        let places =
+            add.iter().map(|event| Position { block_number: event.block_number, log_index: event.log_index });
+        for at in remove.iter().copied().chain(places) {
             sqlx::query(
                 "delete from chain.asset_events where chain_id = $1 and block_number = $2 and log_index = $3",
             )

@@ -151,7 +151,7 @@ impl Backend for OnPostgres {
         if let Some(difference) = self.compared.difference() {
             return Some(difference);
         }
-        let Some(lease) = self.lease.lock().expect("nobody panics with it").clone() else { return None };
+        let lease = self.lease.lock().expect("nobody panics with it").clone()?;
         let real = PostgresStore::new(self.options.clone(), crate::CHAIN_ID, lease.epoch());
         // Reads as nobody: the copy of no writer.
         let twin = Twin::new(real, self.copy.clone(), self.compared.clone());
