@@ -31,7 +31,7 @@ use crate::block::{BlockId, BlockRange, Header};
 use crate::decode::Decoder;
 use crate::fact::Role;
 use crate::source::{Source, SourceError, View};
-use crate::store::{Checkpoint, Commit, Status, Store};
+use crate::store::{Checkpoint, Commit, Status, Store, StoreError};
 use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
@@ -284,14 +284,38 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         self.caught_up_last = false;
         match plan(&checkpoint, &view, until, self.range_blocks) {
-            Step::Backfill(range) => self.backfill(&checkpoint, &view, range).await,
-            Step::Follow(number) => self.follow(&checkpoint, &view, number).await,
+            Step::Backfill(range) => {
+                let read = self.backfill(&checkpoint, &view, range).await;
+                self.or_sweep(&checkpoint, read).await
+            }
+            Step::Follow(number) => {
+                let read = self.follow(&checkpoint, &view, number).await;
+                self.or_sweep(&checkpoint, read).await
+            }
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
                 // A node that is behind us, perhaps on another chain, proves nothing about ours.
                 Outcome::Idle if number == checkpoint.block.id.number => self.sweep(&checkpoint).await,
                 checked => Ok(checked),
             },
+        }
+    }
+
+    /// A row that the store refuses may stand where a log was put that the chain does not have: what is not proved yet is
+    /// proved first, and mended, before the refusal counts.
+    async fn or_sweep(
+        &mut self,
+        checkpoint: &Checkpoint,
+        read: Result<Outcome, SyncError>,
+    ) -> Result<Outcome, SyncError> {
+        match read {
+            Err(SyncError::Store(refused @ StoreError::Refused { .. })) => {
+                match self.sweep(checkpoint).await? {
+                    Outcome::Idle => Err(refused.into()),
+                    swept => Ok(swept),
+                }
+            }
+            read => read,
         }
     }
 

@@ -216,11 +216,7 @@ impl State {
             Cause::Rebuild => {}
             Cause::Rewind(rollback) => self.cut(rollback)?,
             Cause::Repair { add, remove, .. } => {
-                // Images hold ground too: what is mended stays so when a later reorg brings one back.
-                let images = self.before.iter_mut().map(|(block, tables)| (*block, tables));
-                for (block, tables) in images.chain([(u64::MAX, &mut self.tables)]) {
-                    mend(tables, add, remove, block);
-                }
+                mend(&mut self.tables, add, remove);
             }
         }
         for tables in self.before.values_mut().chain([&mut self.tables]) {
@@ -256,46 +252,65 @@ impl State {
         Ok(())
     }
 
-    /// After a rebuild: ground of contracts that are not in the graph any more goes.
+    /// After a rebuild: ground of contracts that are not in the graph any more goes; and each image holds the ground of
+    /// the contracts that were known just before its block.
     pub(super) fn drop_strangers(&mut self) {
         self.refolded = None;
-        let column =
-            |row: &Row, table: &TableDef, name: &str| table.column(name).map(|place| row[place].clone());
-        let known: Vec<Value> = self
-            .tables
-            .get(Contract::DEF.name)
-            .map(|rows| rows.values().filter_map(|row| column(row, Contract::DEF, "address")).collect())
-            .unwrap_or_default();
-        for (table, name) in [(AssetEvent::DEF, "address"), (Observation::DEF, "target")] {
-            if let Some(rows) = self.tables.get_mut(table.name) {
-                Arc::make_mut(rows)
-                    .retain(|_, row| column(row, table, name).is_some_and(|of| known.contains(&of)));
+        drop_strangers(&mut self.tables);
+        for (block, tables) in &mut self.before {
+            for table in [AssetEvent::DEF, Observation::DEF, TransactionInput::DEF] {
+                let place = table.column("block_number");
+                let is_older = |row: &Row| {
+                    let number = place.map(|place| &row[place]);
+                    matches!(number, Some(Value::Int(at)) if u64::try_from(*at).is_ok_and(|at| at < *block))
+                };
+                let rows = self.tables.get(table.name).into_iter().flat_map(|rows| rows.iter());
+                let older: Rows = rows
+                    .filter(|(_, row)| is_older(row))
+                    .map(|(key, row)| (key.clone(), row.clone()))
+                    .collect();
+                tables.insert(table.name, Arc::new(older));
             }
-        }
-        let place = |row: &Row, table: &TableDef| {
-            (column(row, table, "block_number"), column(row, table, "transaction_index"))
-        };
-        let used: Vec<_> = self
-            .tables
-            .get(AssetEvent::DEF.name)
-            .map(|rows| rows.values().map(|row| place(row, AssetEvent::DEF)).collect())
-            .unwrap_or_default();
-        if let Some(rows) = self.tables.get_mut(TransactionInput::DEF.name) {
-            Arc::make_mut(rows).retain(|_, row| used.contains(&place(row, TransactionInput::DEF)));
+            drop_strangers(tables);
         }
     }
 }
 
-/// Takes events of blocks below one out of ground, and puts others in.
-fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position], below: u64) {
+/// Takes events out of ground, and puts others in.
+fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position]) {
     let events = Arc::make_mut(tables.entry(AssetEvent::DEF.name).or_default());
     let place = |row: &Row| -> Option<Position> {
         let event = AssetEvent::from_row(row.clone())?;
         Some(Position { block_number: event.block_number, log_index: event.log_index })
     };
-    events.retain(|_, row| !place(row).is_some_and(|at| at.block_number < below && remove.contains(&at)));
-    for row in add.iter().filter(|event| event.block_number < below).map(Table::to_row) {
+    events.retain(|_, row| !place(row).is_some_and(|at| remove.contains(&at)));
+    for row in add.iter().map(Table::to_row) {
         events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row);
+    }
+}
+
+/// Leaves in ground what belongs to contracts that are known.
+fn drop_strangers(tables: &mut Tables) {
+    let column = |row: &Row, table: &TableDef, name: &str| table.column(name).map(|place| row[place].clone());
+    let known: Vec<Value> = tables
+        .get(Contract::DEF.name)
+        .map(|rows| rows.values().filter_map(|row| column(row, Contract::DEF, "address")).collect())
+        .unwrap_or_default();
+    for (table, name) in [(AssetEvent::DEF, "address"), (Observation::DEF, "target")] {
+        if let Some(rows) = tables.get_mut(table.name) {
+            Arc::make_mut(rows)
+                .retain(|_, row| column(row, table, name).is_some_and(|of| known.contains(&of)));
+        }
+    }
+    let place = |row: &Row, table: &TableDef| {
+        (column(row, table, "block_number"), column(row, table, "transaction_index"))
+    };
+    let used: Vec<_> = tables
+        .get(AssetEvent::DEF.name)
+        .map(|rows| rows.values().map(|row| place(row, AssetEvent::DEF)).collect())
+        .unwrap_or_default();
+    if let Some(rows) = tables.get_mut(TransactionInput::DEF.name) {
+        Arc::make_mut(rows).retain(|_, row| used.contains(&place(row, TransactionInput::DEF)));
     }
 }
 

@@ -68,7 +68,7 @@ impl Seen {
         checkpoint: &Checkpoint,
         branch: &Branch,
         evidence: &[Evidence],
-        finality_is_tainted: bool,
+        tainted: Tainted,
     ) -> Result<(), String> {
         let (at, finalized, verified) =
             (checkpoint.block.id.number, checkpoint.finalized, checkpoint.verified);
@@ -76,7 +76,8 @@ impl Seen {
         if verified.number > at {
             return Err(format!("verified {} is above the checkpoint {at}", verified.number));
         }
-        if of_branch(verified.number) != Some(verified) {
+        // A checkpoint that a lie put on another branch is not what was proved.
+        if of_branch(verified.number) != Some(verified) && !(tainted.logs && tainted.finality) {
             return Err(format!("verified block {} is not of our branch", verified.number));
         }
         if verified.number < self.verified {
@@ -86,7 +87,7 @@ impl Seen {
         if finalized.number < before.number || (finalized.number == before.number && finalized != before) {
             return Err(format!("finalized went from {before:?} to {finalized:?}"));
         }
-        if finalized.number <= at && of_branch(finalized.number) != Some(finalized) && !finality_is_tainted {
+        if finalized.number <= at && of_branch(finalized.number) != Some(finalized) && !tainted.finality {
             return Err(format!("finalized block {} is not of our branch", finalized.number));
         }
         (self.finalized, self.verified) = (Some(finalized), verified.number);

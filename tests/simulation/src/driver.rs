@@ -386,7 +386,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         let Some(branch) = self.chain().branch_to(checkpoint.block.id) else {
             return Err(format!("the checkpoint {:?} is no block of any branch", checkpoint.block.id));
         };
-        self.seen.check(&checkpoint, &branch, &evidence, self.tainted.finality)?;
+        self.seen.check(&checkpoint, &branch, &evidence, self.tainted)?;
         let writes = self.store_faults.writes();
         if writes == self.looked_at {
             return Ok(());
@@ -450,12 +450,12 @@ impl<'a, B: Backend + 'static> World<'a, B> {
     async fn heal(&mut self) -> Result<(), String> {
         self.providers.iter().for_each(Provider::heal);
         self.store_faults.heal();
-        self.chain().stall(false);
         self.duel = None;
         if let Some(process) = &self.process {
             process.ports.disarm();
             self.let_chain_move(&process.ports.clone());
         }
+        self.chain().stall(false);
         // No chain stays shorter than it was.
         let at = check::present(&self.backend.tables()).await.map_or(0, |(at, _)| at.block.id.number);
         while self.chain().head().number <= at {
