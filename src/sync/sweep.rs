@@ -3,12 +3,14 @@
 //!
 //! Runs when there is nothing above the checkpoint, one stretch a step, and only below finality.
 
+use std::collections::HashSet;
+
 use alloy::primitives::Address;
 
 use super::prove::ProvedLogs;
 use super::reread::compare_logs;
 use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
-use crate::block::{BlockId, BlockRange};
+use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::proof::{Method, Watched};
 use crate::source::Source;
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
@@ -181,9 +183,16 @@ impl<S: Source, D: Store> Sync<S, D> {
         watched: &Watched,
         proved: &ProvedLogs,
     ) -> Result<Option<Outcome>, SyncError> {
-        let ours = self.store.ground_logs(range, None).await?;
-        let ours = ours.into_iter().filter(|log| watched.contains(&log.address)).collect();
-        let comparison = compare_logs(ours, proved.logs.clone());
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .store
+            .ground_logs(range, None)
+            .await?
+            .into_iter()
+            .partition(|log| watched.contains(&log.address));
+        let mut comparison = compare_logs(ours, proved.logs.clone());
+        // Where a log is proved to stand, no other contract's can.
+        let missing: HashSet<Position> = comparison.missing.iter().map(RawLog::position).collect();
+        comparison.remove.extend(others.iter().map(RawLog::position).filter(|at| missing.contains(at)));
         if comparison.differences.is_empty() {
             return Ok(None);
         }
@@ -210,7 +219,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.source.alias()
         );
         tracing::error!(reason, "repairing");
-        let found = self.assemble_additions(checkpoint, range.from, comparison.missing).await?;
+        let found =
+            self.assemble_additions(checkpoint, range.from, comparison.missing, &comparison.remove).await?;
         let mut changes = Changes::default();
         self.note_late_history(&mut changes, &found, checkpoint).await?;
         // Before the repair: of a contract that nobody watches yet such a row means nothing.

@@ -216,7 +216,7 @@ impl State {
             Cause::Rebuild => {}
             Cause::Rewind(rollback) => self.cut(rollback)?,
             Cause::Repair { add, remove, .. } => {
-                mend(&mut self.tables, add, remove);
+                mend(&mut self.tables, add, remove)?;
             }
         }
         for tables in self.before.values_mut().chain([&mut self.tables]) {
@@ -277,7 +277,7 @@ impl State {
 }
 
 /// Takes events out of ground, and puts others in.
-fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position]) {
+fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position]) -> Result<(), StoreError> {
     let events = Arc::make_mut(tables.entry(AssetEvent::DEF.name).or_default());
     let place = |row: &Row| -> Option<Position> {
         let event = AssetEvent::from_row(row.clone())?;
@@ -285,8 +285,12 @@ fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position]) {
     };
     events.retain(|_, row| !place(row).is_some_and(|at| remove.contains(&at)));
     for row in add.iter().map(Table::to_row) {
-        events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row);
+        if let Some(row) = events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row) {
+            let reason = format!("duplicate key in asset_events: {row:?}");
+            return Err(StoreError::Refused { during: "beginning a rebuild", reason });
+        }
     }
+    Ok(())
 }
 
 /// Leaves in ground what belongs to contracts that are known.
