@@ -99,7 +99,8 @@ impl Seen {
                     "evidence of blocks {from} to {to} overlaps, or is above the checkpoint"
                 ));
             }
-            if to <= verified.number
+            if !(tainted.logs && tainted.finality)
+                && to <= verified.number
                 && stretch.method != Method::Quorum
                 && of_branch(to) != Some(stretch.last())
             {
@@ -170,8 +171,12 @@ pub fn verified_events(
         .filter(|row| row.through_block.is_some())
         .map(|row| row.address)
         .collect();
+    // What is not proved yet of a late contract may announce others: those are not missed before it is.
+    let known: Vec<Address> = rows::<Coverage>(ours).into_iter().map(|row| row.address).collect();
+    let is_due = |address: &Address| late.is_empty() || known.contains(address);
     let is_proved = |event: &AssetEvent| {
-        event.block_number <= verified
+        is_due(&event.address)
+            && event.block_number <= verified
             && !behind.contains(&event.address)
             && late.get(&event.address).is_none_or(|from| event.block_number < *from)
     };

@@ -199,9 +199,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             }
             Event::Failover { back } => self.fail_over(usize::from(back)).await,
             Event::CutConnection => {
-                if self.backend.cut().await {
-                    self.hits.hit(Hit::Poisoned);
-                }
+                self.backend.cut().await;
             }
             Event::Step { steps } => {
                 for _ in 0..steps {
@@ -276,8 +274,8 @@ impl<'a, B: Backend + 'static> World<'a, B> {
                 Stepped::Gone
             }
         };
-        self.trace(|| format!("  {stepped:?}"));
         let told_times = self.take_taints();
+        self.trace(|| format!("  {stepped:?}"));
         self.look(&stepped, told_times).await?;
         Ok(stepped)
     }
@@ -349,6 +347,9 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             self.tainted.calls |= told.calls;
             self.tainted.code |= told.code;
             self.tainted.finality |= told.finality;
+            if told.logs || told.finality {
+                self.trace(|| format!("  {:?} {told:?}", self.config.proving));
+            }
             times |= told.times;
         }
         times

@@ -276,7 +276,7 @@ impl Generator {
 
     fn events(mut self) -> Vec<Event> {
         let mut events = vec![Event::Chain(self.mine(40))];
-        if self.dice.percent(30) {
+        if self.dice.percent(50) {
             events.extend(self.trouble());
         }
         events.push(self.step());
@@ -367,7 +367,7 @@ impl Generator {
                 }
                 10 if self.reconfigures => Event::Reconfigure(self.change()),
                 11 if self.fails_over => Event::Failover { back: 1 + self.dice.below(6) as u8 },
-                11 if self.dice.percent(20) => Event::CutConnection,
+                11 if self.dice.percent(60) => Event::CutConnection,
                 _ => continue,
             };
             events.push(event);
