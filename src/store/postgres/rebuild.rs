@@ -141,6 +141,18 @@ impl PostgresStore {
             .map(drop)
     }
 
+    /// What is called final above the checkpoint is called so no more.
+    pub(super) async fn lower_finality(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash
+             where chain_id = $1 and finalized_number > block_number",
+        )
+        .bind(int(self.chain_id))
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
     async fn cut_ground(
         &self,
         connection: &mut PgConnection,
@@ -149,13 +161,7 @@ impl PostgresStore {
         connection.execute("set local asset_indexer.rewind = 'on'").await?;
         self.set_running(connection).await?;
         self.move_checkpoint(connection, rollback.expected, rollback.ancestor, None).await?;
-        sqlx::query(
-            "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash
-             where chain_id = $1 and finalized_number > block_number",
-        )
-        .bind(int(self.chain_id))
-        .execute(&mut *connection)
-        .await?;
+        self.lower_finality(connection).await?;
         for table in table::ALL.into_iter().filter(|table| table.is_append_only()) {
             rollback::keep_withdrawn(connection, self.chain_id, rollback, table).await?;
             if table.class == Class::Ground {

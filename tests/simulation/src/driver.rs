@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use asset_indexer::block::BlockId;
 use asset_indexer::proof::Method;
 use asset_indexer::store::Status;
 use asset_indexer::store::memory::MemoryStore;
@@ -400,7 +401,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         if self.tainted.logs {
             check::nothing_above(&ours, checkpoint.block.id.number)?;
             if writes.is_multiple_of(6) {
-                self.compare_verified(&ours, checkpoint.verified.number, &branch).await?;
+                self.compare_verified(&ours, checkpoint.verified).await?;
             }
             return Ok(());
         }
@@ -433,13 +434,11 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         }
     }
 
-    async fn compare_verified(
-        &self,
-        ours: &MemoryStore,
-        verified: u64,
-        branch: &crate::chain::Branch,
-    ) -> Result<(), String> {
-        let branch = Arc::new(branch[..=verified as usize].to_vec());
+    async fn compare_verified(&self, ours: &MemoryStore, verified: BlockId) -> Result<(), String> {
+        let Some(branch) = self.chain().branch_to(verified) else {
+            return Err(format!("the verified block {verified:?} is no block of any branch"));
+        };
+        let verified = verified.number;
         let mut reference = Reference::new(self.chain().clone(), &self.config);
         match reference.at(Picture { branch, finalized: verified }).await? {
             Some(theirs) => check::verified_events(ours, theirs, verified, self.tainted.times),
