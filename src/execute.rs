@@ -193,8 +193,9 @@ impl<S: Source> Executor<S> {
                 verified: checkpoint.verified,
                 status: checkpoint.status,
             };
-            let headers = headers.into_iter().filter(|header| header.id.number <= to).collect();
-            self.rebuild(&Cause::Rewind(rollback), cut, headers, progress).await?;
+            let headers: Vec<_> = headers.into_iter().filter(|header| header.id.number <= to).collect();
+            // Also while contracts catch up: a halted chain could not end that, and they stay behind.
+            self.refold(&Cause::Rewind(rollback), &cut, &headers, progress).await?;
         }
         Ok(json!({ "from": at.number, "to": to, "from_journal": journalled }))
     }
@@ -207,18 +208,19 @@ impl<S: Source> Executor<S> {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<usize, ExecuteError> {
         self.refuse_catching_up().await?;
+        self.refold(cause, &checkpoint, &headers, progress).await
+    }
+
+    async fn refold(
+        &self,
+        cause: &Cause,
+        checkpoint: &Checkpoint,
+        headers: &[Header],
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<usize, ExecuteError> {
         let node = self.node.clone();
-        let folded = fold_ground(
-            node,
-            &self.store,
-            &self.decoder,
-            &self.config,
-            cause,
-            &checkpoint,
-            &headers,
-            progress,
-        );
-        Ok(folded.await?)
+        let (store, decoder, config) = (&self.store, &self.decoder, &self.config);
+        Ok(fold_ground(node, store, decoder, config, cause, checkpoint, headers, progress).await?)
     }
 
     async fn refuse_catching_up(&self) -> Result<(), ExecuteError> {

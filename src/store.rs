@@ -251,7 +251,8 @@ pub trait Store: Send + Sync + 'static {
     /// Stops the chain until an operator rewinds it.
     fn halt(&self, reason: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Lets a halted chain go on as it is, on an operator's word.
+    /// Lets a halted chain go on as it is, on an operator's word; what was called final above the checkpoint is not any
+    /// more.
     fn resume(&self, reason: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes blocks above finality back on an operator's word; also ends a halt.

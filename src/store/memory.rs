@@ -184,6 +184,11 @@ impl Store for MemoryStore {
     async fn resume(&self, _: &str) -> Result<(), StoreError> {
         self.change(|state| {
             state.set_status(Status::Running);
+            if let Some(checkpoint) = &mut state.checkpoint
+                && checkpoint.finalized.number > checkpoint.block.id.number
+            {
+                checkpoint.finalized = checkpoint.block.id;
+            }
             Ok(())
         })
     }

@@ -219,12 +219,13 @@ pub async fn fold_ground<S: Source, D: Store>(
     headers: &[Header],
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<usize, SyncError> {
+    let behind = catching_up(&**store, config.chain_id, checkpoint).await?;
     store.begin_rebuild(cause).await?;
     let ground = Ground::new(node, store.clone(), config.chain_id);
     // Ground was proved, or not, when it was read.
     let config = Config { proving: Proving::Off, ..config.clone() };
     let mut sync = Sync::new(Arc::new(ground), store.clone(), decoder.clone(), config);
-    match sync.rebuild(checkpoint, headers, progress).await {
+    match sync.rebuild(checkpoint, headers, &behind, progress).await {
         Ok(events) => {
             store.finish_rebuild(cause).await?;
             Ok(events)
@@ -236,7 +237,48 @@ pub async fn fold_ground<S: Source, D: Store>(
     }
 }
 
+/// Contracts that are catching up, with the last block read of each.
+type Behind = HashMap<Address, u64>;
+
+/// Who is catching up now, as of a checkpoint that may be below the present one. A rebuild leaves them behind: ground
+/// holds their logs only so far.
+async fn catching_up<D: Store>(
+    store: &D,
+    chain_id: u64,
+    checkpoint: &Checkpoint,
+) -> Result<Behind, SyncError> {
+    let load = Load { table: Coverage::DEF, columns: vec![0], keys: vec![vec![chain_id.to_value()]] };
+    let rows = store.load(&load).await?.into_iter().map(Coverage::from_row);
+    let rows: Vec<Coverage> = rows.collect::<Option<_>>().ok_or_else(|| StoreError::misfit(Coverage::DEF))?;
+    let at = checkpoint.block.id.number;
+    Ok(rows.into_iter().filter_map(|row| Some((row.address, row.through_block?.min(at)))).collect())
+}
+
+/// Contracts that are behind stay so.
+fn stay_behind(changes: &mut Changes, behind: &Behind) {
+    for (table, rows) in &mut changes.upserts {
+        if *table != Coverage::DEF {
+            continue;
+        }
+        let Some(place) = Coverage::DEF.column("through_block") else { continue };
+        for row in rows {
+            let address = Coverage::from_row(row.clone()).map(|row| row.address);
+            if let Some(through) = address.and_then(|address| behind.get(&address)) {
+                row[place] = through.to_value();
+            }
+        }
+    }
+}
+
 impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
+    /// Every contract, also one that is behind: ground holds what was read of it.
+    fn all_contracts(&self) -> Vec<Address> {
+        let mut all: Vec<Address> =
+            self.known.as_ref().map(|known| known.roles.keys().copied().collect()).unwrap_or_default();
+        all.sort_unstable();
+        all
+    }
+
     /// Folds all of ground, up to the checkpoint, into tables that the store has emptied; `progress` is told each block
     /// reached; returns how many logs were folded. What is above finality is journalled again, block by block, so that a later reorg can take it back.
     ///
@@ -246,9 +288,10 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
         &mut self,
         checkpoint: &Checkpoint,
         headers: &[Header],
+        behind: &Behind,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<usize, SyncError> {
-        let mut first = self.rebuild_contracts(checkpoint).await?;
+        let mut first = self.rebuild_contracts(checkpoint, behind).await?;
         self.learn(checkpoint).await?;
         let at = checkpoint.block.id.number;
         let final_top = at.min(checkpoint.finalized.number);
@@ -256,11 +299,12 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
         while first <= final_top {
             let to = final_top.min(first.saturating_add(self.range_blocks - 1));
             let range = BlockRange { from: first, to };
-            let logs = self.source.logs_in_range(range, &self.watched()).await?;
+            let logs = self.source.logs_in_range(range, &self.all_contracts()).await?;
             let assembled = self.assemble_range(range, logs).await?;
             self.adapt_range(range, assembled.entries.len());
             events += assembled.entries.len();
-            let changes = self.fold(&assembled).await?;
+            let mut changes = self.fold(&assembled).await?;
+            stay_behind(&mut changes, behind);
             self.write_rebuilt(checkpoint, None, changes).await?;
             self.adopt(checkpoint.block.id, &assembled);
             progress(to);
@@ -271,12 +315,13 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
                 continue;
             }
             let logs = self.source.logs_of_block(header.id).await?;
-            let watched = self.watched().into_iter().collect();
+            let watched = self.all_contracts().into_iter().collect();
             let assembled = self
                 .assemble_block(*header, checkpoint.finalized, &logs, watched, Default::default())
                 .await?;
             events += assembled.entries.len();
-            let changes = self.fold(&assembled).await?;
+            let mut changes = self.fold(&assembled).await?;
+            stay_behind(&mut changes, behind);
             self.write_rebuilt(checkpoint, Some(header.id.number), changes).await?;
             self.adopt(checkpoint.block.id, &assembled);
             progress(header.id.number);
@@ -302,7 +347,11 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
     }
 
     /// The configured contracts as ground holds them; returns the first block to read.
-    async fn rebuild_contracts(&mut self, checkpoint: &Checkpoint) -> Result<u64, SyncError> {
+    async fn rebuild_contracts(
+        &mut self,
+        checkpoint: &Checkpoint,
+        behind: &Behind,
+    ) -> Result<u64, SyncError> {
         let configured: Vec<ConfiguredContract> = self.rows().await?;
         let first = configured.iter().map(|row| row.start_block).min().unwrap_or(0);
         let openings = configured.iter().filter_map(super::configure::opening_of).collect::<Vec<_>>();
@@ -320,7 +369,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
                 chain_id: row.chain_id,
                 address: row.address,
                 from_block: row.start_block,
-                through_block: None,
+                through_block: behind.get(&row.address).copied(),
             }),
         );
         self.write_rebuilt(checkpoint, None, changes).await?;

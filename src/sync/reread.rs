@@ -1,16 +1,19 @@
 //! Reads indexed blocks again and compares them with what is stored: `backfill` over what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use alloy::primitives::Address;
 use serde::Serialize;
 
 use super::{Assembled, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
-use crate::fact::Role;
+use crate::fact::{Entry, Role};
 use crate::source::Source;
 use crate::store::{Checkpoint, Store};
 use crate::table::event::AssetEvent;
+
+/// Blocks of ground that are looked through at once.
+const BLOCKS_AT_ONCE: u64 = 2_000;
 
 /// A log on which node and tables disagree.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -52,23 +55,52 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let mut comparison = self.list_again(range).await?;
         let missing = std::mem::take(&mut comparison.missing);
-        let found = self.assemble_additions(&checkpoint, range.from, missing).await?;
+        let found = self.assemble_additions(&checkpoint, range.from, missing, &comparison.remove).await?;
         comparison.add =
             found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
         Ok(comparison)
     }
 
     /// The missing logs, and those of every contract that they announce, up to the last final block: what is above is
-    /// found by the sweep once it is final.
+    /// found by the sweep once it is final. A log of such a contract in a place that another log has is left out: one of
+    /// the two is wrong, and the sweep proves which.
     pub(super) async fn assemble_additions(
         &self,
         checkpoint: &Checkpoint,
         from: u64,
         missing: Vec<RawLog>,
+        removed: &[Position],
     ) -> Result<Assembled, SyncError> {
+        let known: HashSet<Position> =
+            missing.iter().map(RawLog::position).chain(removed.iter().copied()).collect();
         let Some(last) = missing.last().map(|log| log.block.number) else { return Ok(Assembled::default()) };
         let to = checkpoint.finalized.number.min(checkpoint.block.id.number).max(last);
-        self.assemble_range(BlockRange { from, to }, missing).await
+        let mut assembled = self.assemble_range(BlockRange { from, to }, missing).await?;
+        let is_late = |entry: &Entry| !known.contains(&entry.log.position());
+        let late: Vec<u64> = assembled
+            .entries
+            .iter()
+            .filter(|entry| is_late(entry))
+            .map(|entry| entry.log.block.number)
+            .collect();
+        if let (Some(first), Some(last)) = (late.first(), late.last()) {
+            let taken = self.taken(BlockRange { from: *first, to: *last }).await?;
+            assembled.entries.retain(|entry| !is_late(entry) || !taken.contains(&entry.log.position()));
+        }
+        Ok(assembled)
+    }
+
+    /// The places that ground holds a log for.
+    async fn taken(&self, range: BlockRange) -> Result<HashSet<Position>, SyncError> {
+        let mut taken = HashSet::new();
+        let mut from = range.from;
+        while from <= range.to {
+            let to = range.to.min(from.saturating_add(BLOCKS_AT_ONCE - 1));
+            let logs = self.store.ground_logs(BlockRange { from, to }, None).await?;
+            taken.extend(logs.iter().map(RawLog::position));
+            from = to + 1;
+        }
+        Ok(taken)
     }
 
     /// The watched contracts and what they are.

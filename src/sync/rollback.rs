@@ -156,12 +156,20 @@ impl<S: Source, D: Store> Sync<S, D> {
                 self.source.alias()
             )));
         }
+        let at = checkpoint.block.id.number;
+        let way_out = if number > at {
+            format!("nothing above block {at} is in the tables: `asset-indexer resume --reason \"…\"`")
+        } else {
+            format!(
+                "if the chain really changed, run `asset-indexer rewind --to {} --reason \"…\"`; if the node was \
+                 wrong, `asset-indexer resume --reason \"…\"`",
+                number.saturating_sub(1)
+            )
+        };
         let reason = format!(
             "final block {number} is {hash} in the tables and {} on the node: a reorg crossed finality, or the node \
-             is on another chain; check the node, and if the chain really changed, run \
-             `asset-indexer rewind --to {} --reason \"…\"`; if the node was wrong, `asset-indexer resume --reason \"…\"`",
-            theirs.id.hash,
-            number.min(checkpoint.block.id.number).saturating_sub(1)
+             is on another chain; check the node, then {way_out}",
+            theirs.id.hash
         );
         self.store.halt(&reason).await?;
         Ok(Outcome::Halted { reason })

@@ -3,16 +3,18 @@
 //!
 //! Runs when there is nothing above the checkpoint, one stretch a step, and only below finality.
 
+use std::collections::HashSet;
+
 use alloy::primitives::Address;
 
 use super::prove::{HEADERS_AT_ONCE, ProvedLogs};
 use super::reread::compare_logs;
 use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
-use crate::block::{BlockId, BlockRange, RawLog};
+use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Method, Watched};
 use crate::source::Source;
-use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
+use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store, StoreError};
 use crate::table::contract::LateHistory;
 use crate::table::event::AssetEvent;
 use crate::table::fold::Changes;
@@ -49,6 +51,20 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::Idle)
     }
 
+    /// A row that the store refuses may stand where a log was put that the chain does not have: what is not proved yet is
+    /// proved first, and mended, before the refusal counts.
+    pub(super) async fn sweep_if_refused(
+        &mut self,
+        checkpoint: &Checkpoint,
+        error: SyncError,
+    ) -> Result<Outcome, SyncError> {
+        let SyncError::Store(refused @ StoreError::Refused { .. }) = error else { return Err(error) };
+        match self.sweep_or_wait(checkpoint).await? {
+            Outcome::Idle => Err(refused.into()),
+            swept => Ok(swept),
+        }
+    }
+
     /// The blocks above the watermark, up to the next that are proved already.
     async fn sweep_gap(&mut self, checkpoint: &Checkpoint, top: u64) -> Result<Outcome, SyncError> {
         let verified = checkpoint.verified;
@@ -78,6 +94,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             self.refuse_outvoted(last).await?;
         }
+        self.refuse_other_chain(checkpoint).await?;
         if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
             return Ok(repaired);
         }
@@ -113,6 +130,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             self.refuse_outvoted(last).await?;
         }
+        self.refuse_other_chain(checkpoint).await?;
         if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
             return Ok(repaired);
         }
@@ -138,6 +156,21 @@ impl<S: Source, D: Store> Sync<S, D> {
             evidence,
         })
         .await
+    }
+
+    /// The chain may have moved while its blocks were proved: what is proved of another chain says nothing about ours.
+    async fn refuse_other_chain(&self, checkpoint: &Checkpoint) -> Result<(), SyncError> {
+        let at = checkpoint.block.id;
+        let theirs = self.source.header(at.number).await?;
+        if theirs.is_some_and(|theirs| theirs.id == at) {
+            return Ok(());
+        }
+        Err(SyncError::Contradiction(format!(
+            "the chain moved while its blocks were proved: {} does not have block {} ({}) any more",
+            self.source.alias(),
+            at.number,
+            at.hash
+        )))
     }
 
     /// The provider's headers are consistent, and the other providers have another block there.
@@ -200,13 +233,20 @@ impl<S: Source, D: Store> Sync<S, D> {
         watched: &Watched,
         proved: &ProvedLogs,
     ) -> Result<Option<Outcome>, SyncError> {
-        let ours = self.store.ground_logs(range, None).await?;
-        let ours = ours.into_iter().filter(|log| watched.contains(&log.address)).collect();
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .store
+            .ground_logs(range, None)
+            .await?
+            .into_iter()
+            .partition(|log| watched.contains(&log.address));
         // What a contract logged before its start is proved too, and is not in the tables on purpose.
         let starts = self.starts().await?;
         let is_read = |log: &&RawLog| starts.get(&log.address).is_none_or(|from| log.block.number >= *from);
         let theirs = proved.logs.iter().filter(is_read).cloned().collect();
-        let comparison = compare_logs(ours, theirs);
+        let mut comparison = compare_logs(ours, theirs);
+        // Where a log is proved to stand, no other contract's can.
+        let missing: HashSet<Position> = comparison.missing.iter().map(RawLog::position).collect();
+        comparison.remove.extend(others.iter().map(RawLog::position).filter(|at| missing.contains(at)));
         if comparison.differences.is_empty() || is(Mutant::VerifiedUnseen) {
             return Ok(None);
         }
@@ -240,7 +280,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.source.alias()
         );
         tracing::error!(reason, "repairing");
-        let found = self.assemble_additions(checkpoint, range.from, comparison.missing).await?;
+        let found =
+            self.assemble_additions(checkpoint, range.from, comparison.missing, &comparison.remove).await?;
         let mut changes = Changes::default();
         self.note_late_history(&mut changes, &found, checkpoint).await?;
         // Before the repair: of a contract that nobody watches yet such a row means nothing.

@@ -12,7 +12,7 @@ use crate::store::{
     Cause, Checkpoint, Commit, Evidence, Rollback, Section, Status, StoreError, is_kept, is_refolded,
 };
 use crate::table::contract::Contract;
-use crate::table::event::AssetEvent;
+use crate::table::event::{AssetEvent, Observation, TransactionInput};
 use crate::table::fold::Load;
 use crate::table::{self};
 
@@ -215,11 +215,7 @@ impl State {
             Cause::Rebuild => {}
             Cause::Rewind(rollback) => self.cut(rollback)?,
             Cause::Repair { add, remove, .. } => {
-                // Images hold ground too: what is mended stays so when a later reorg brings one back.
-                let images = self.before.iter_mut().map(|(block, tables)| (*block, tables));
-                for (block, tables) in images.chain([(u64::MAX, &mut self.tables)]) {
-                    mend(tables, add, remove, block);
-                }
+                mend(&mut self.tables, add, remove)?;
             }
         }
         let kept = self.tables.iter().filter(|(name, _)| table::by_name(name).is_some_and(is_kept));
@@ -257,22 +253,43 @@ impl State {
         Ok(())
     }
 
-    /// After a rebuild: ground of contracts that are not in the graph any more goes.
+    /// After a rebuild: ground of contracts that are not in the graph any more goes; and each image holds the ground of
+    /// the contracts that were known just before its block.
     pub(super) fn drop_strangers(&mut self) {
         self.refolded = None;
         self.kept.clear();
-        let column =
-            |row: &Row, table: &TableDef, name: &str| table.column(name).map(|place| row[place].clone());
-        let known: Vec<Value> = self
-            .tables
-            .get(Contract::DEF.name)
-            .map(|rows| rows.values().filter_map(|row| column(row, Contract::DEF, "address")).collect())
-            .unwrap_or_default();
+        let known = contracts(&self.tables);
         if let Some(rows) = self.tables.get_mut(AssetEvent::DEF.name) {
-            let emitter = |row: &Row| column(row, AssetEvent::DEF, "address");
+            let emitter = |row: &Row| value(row, AssetEvent::DEF, "address");
             Arc::make_mut(rows).retain(|_, row| emitter(row).is_some_and(|of| known.contains(&of)));
         }
+        for (block, tables) in &mut self.before {
+            let known_then = contracts(tables);
+            let later: BTreeSet<Value> =
+                known.iter().filter(|of| !known_then.contains(*of)).cloned().collect();
+            for table in [AssetEvent::DEF, Observation::DEF, TransactionInput::DEF] {
+                let is_older = |row: &Row| {
+                    let number = value(row, table, "block_number");
+                    matches!(number, Some(Value::Int(at)) if u64::try_from(at).is_ok_and(|at| at < *block))
+                };
+                let rows = self.tables.get(table.name).into_iter().flat_map(|rows| rows.iter());
+                let older = rows.filter(|(_, row)| is_older(row));
+                let older: Rows = older.map(|(key, row)| (key.clone(), row.clone())).collect();
+                tables.insert(table.name, Arc::new(older));
+            }
+            without_ground_of(tables, &later);
+        }
     }
+}
+
+fn value(row: &Row, table: &TableDef, column: &str) -> Option<Value> {
+    table.column(column).map(|place| row[place].clone())
+}
+
+/// The contracts that some tables know.
+fn contracts(tables: &Tables) -> BTreeSet<Value> {
+    let rows = tables.get(Contract::DEF.name).into_iter().flat_map(|rows| rows.values());
+    rows.filter_map(|row| value(row, Contract::DEF, "address")).collect()
 }
 
 /// The rows of some tables that answer a question.
@@ -299,16 +316,42 @@ fn select(tables: &Tables, load: &Load) -> Vec<Row> {
     found
 }
 
-/// Takes events of blocks below one out of ground, and puts others in.
-fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position], below: u64) {
+/// Takes events out of ground, and puts others in.
+fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position]) -> Result<(), StoreError> {
     let events = Arc::make_mut(tables.entry(AssetEvent::DEF.name).or_default());
     let place = |row: &Row| -> Option<Position> {
         let event = AssetEvent::from_row(row.clone())?;
         Some(Position { block_number: event.block_number, log_index: event.log_index })
     };
-    events.retain(|_, row| !place(row).is_some_and(|at| at.block_number < below && remove.contains(&at)));
-    for row in add.iter().filter(|event| event.block_number < below).map(Table::to_row) {
-        events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row);
+    events.retain(|_, row| !place(row).is_some_and(|at| remove.contains(&at)));
+    for row in add.iter().map(Table::to_row) {
+        if let Some(row) = events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row) {
+            let reason = format!("duplicate key in asset_events: {row:?}");
+            return Err(StoreError::Refused { during: "beginning a rebuild", reason });
+        }
+    }
+    Ok(())
+}
+
+/// Takes ground that belongs to some contracts out, and the inputs that no event needs then.
+fn without_ground_of(tables: &mut Tables, contracts: &BTreeSet<Value>) {
+    if contracts.is_empty() {
+        return;
+    }
+    for (table, name) in [(AssetEvent::DEF, "address"), (Observation::DEF, "target")] {
+        if let Some(rows) = tables.get_mut(table.name) {
+            let of = |row: &Row| value(row, table, name);
+            Arc::make_mut(rows).retain(|_, row| of(row).is_none_or(|of| !contracts.contains(&of)));
+        }
+    }
+    let place =
+        |row: &Row, table: &TableDef| (value(row, table, "block_number"), value(row, table, "transaction_index"));
+    let used: BTreeSet<_> = tables
+        .get(AssetEvent::DEF.name)
+        .map(|rows| rows.values().map(|row| place(row, AssetEvent::DEF)).collect())
+        .unwrap_or_default();
+    if let Some(rows) = tables.get_mut(TransactionInput::DEF.name) {
+        Arc::make_mut(rows).retain(|_, row| used.contains(&place(row, TransactionInput::DEF)));
     }
 }
 

@@ -237,6 +237,7 @@ impl Store for PostgresStore {
             connection.execute("begin").await?;
             self.hold_lease(connection).await?;
             self.set_running(connection).await?;
+            self.lower_finality(connection).await?;
             rollback::system_event(connection, self.chain_id, "resume", "warning", reason).await?;
             connection.execute("commit").await.map(drop)
         })

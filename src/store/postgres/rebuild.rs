@@ -11,7 +11,7 @@ use crate::block::Position;
 use crate::row::{Class, Table, TableDef};
 use crate::store::{Cause, Rollback, StoreError, is_kept, is_refolded};
 use crate::table;
-use crate::table::event::AssetEvent;
+use crate::table::event::{AssetEvent, Observation, TransactionInput};
 
 impl PostgresStore {
     pub(super) async fn begin(&self, cause: &Cause) -> Result<(), StoreError> {
@@ -66,6 +66,7 @@ impl PostgresStore {
                 ] {
                     sqlx::query(sql).bind(int(self.chain_id)).execute(&mut *connection).await?;
                 }
+                self.journal_ground(connection).await?;
                 let (kind, message) = match cause {
                     Cause::Rebuild => ("rebuild", "derived tables were folded from ground again".to_owned()),
                     Cause::Rewind(rollback) => ("rewind", rewound(rollback)),
@@ -80,6 +81,44 @@ impl PostgresStore {
             .await;
         self.inner.lock().await.rebuilding = false;
         finished
+    }
+
+    /// Writes anew which older ground goes with the block that brought its contract in: what was put into ground, and
+    /// contracts that are known since another block now, change that.
+    async fn journal_ground(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        // A contract's first block, where that is above finality, is in its own journal.
+        let first =
+            "from ops.undo u where u.chain_id = $1 and u.table_name = 'contracts' and u.before is null
+            and u.key = jsonb_build_object('chain_id', u.chain_id, 'address', ";
+        let of = |table: &str, address: &str| format!("(select u.block_number {first} {table}.{address}))");
+        let of_transaction = format!(
+            "(select nullif(min(coalesce({}, 0)), 0) from chain.asset_events e where e.chain_id = $1
+                and e.block_number = t.block_number and e.transaction_index = t.transaction_index)",
+            of("e", "address")
+        );
+        for (table, first_block) in [
+            (AssetEvent::DEF, of("t", "address")),
+            (Observation::DEF, of("t", "target")),
+            (TransactionInput::DEF, of_transaction),
+        ] {
+            sqlx::query("delete from ops.undo where chain_id = $1 and table_name = $2 and before is null")
+                .bind(int(self.chain_id))
+                .bind(table.name)
+                .execute(&mut *connection)
+                .await?;
+            let sql = format!(
+                "insert into ops.undo (chain_id, block_number, table_name, key, before)
+                 select $1, late.first_block, '{}', late.key, null
+                 from (select t.block_number, {first_block} as first_block, {} as key from {} t
+                       where t.chain_id = $1) late
+                 where late.block_number < late.first_block",
+                table.name,
+                bulk::key_json(table, "t"),
+                rows::name(table),
+            );
+            sqlx::query(AssertSqlSafe(sql)).bind(int(self.chain_id)).execute(&mut *connection).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn abort(&self) {
@@ -109,6 +148,18 @@ impl PostgresStore {
             .map(drop)
     }
 
+    /// What is called final above the checkpoint is called so no more.
+    pub(super) async fn lower_finality(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash
+             where chain_id = $1 and finalized_number > block_number",
+        )
+        .bind(int(self.chain_id))
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
     async fn cut_ground(
         &self,
         connection: &mut PgConnection,
@@ -117,13 +168,7 @@ impl PostgresStore {
         connection.execute("set local asset_indexer.rewind = 'on'").await?;
         self.set_running(connection).await?;
         self.move_checkpoint(connection, rollback.expected, rollback.ancestor, None).await?;
-        sqlx::query(
-            "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash
-             where chain_id = $1 and finalized_number > block_number",
-        )
-        .bind(int(self.chain_id))
-        .execute(&mut *connection)
-        .await?;
+        self.lower_finality(connection).await?;
         for table in table::ALL.into_iter().filter(|table| table.is_append_only()) {
             rollback::keep_withdrawn(connection, self.chain_id, rollback, table).await?;
             if table.class == Class::Ground {

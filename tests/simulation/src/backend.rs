@@ -23,8 +23,8 @@ pub trait Backend: std::fmt::Debug {
     /// Everything, as it was.
     fn restore(&self, snapshot: &Self::Snapshot) -> impl Future<Output = ()>;
 
-    /// Cuts the present writer's connection; whether there is such a thing.
-    fn cut(&self) -> impl Future<Output = bool>;
+    /// Cuts the writer's connection some statements from now, where there is one.
+    fn cut(&self) -> impl Future<Output = ()>;
 
     /// Compares everything with the copy, where there is one.
     fn differs(&self) -> impl Future<Output = Option<String>>;
@@ -53,9 +53,7 @@ impl Backend for InMemory {
         self.0.restore(snapshot.clone());
     }
 
-    async fn cut(&self) -> bool {
-        false
-    }
+    async fn cut(&self) {}
 
     async fn differs(&self) -> Option<String> {
         None

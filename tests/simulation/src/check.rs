@@ -68,7 +68,7 @@ impl Seen {
         checkpoint: &Checkpoint,
         branch: &Branch,
         evidence: &[Evidence],
-        finality_is_tainted: bool,
+        tainted: Tainted,
     ) -> Result<(), String> {
         let (at, finalized, verified) =
             (checkpoint.block.id.number, checkpoint.finalized, checkpoint.verified);
@@ -76,7 +76,8 @@ impl Seen {
         if verified.number > at {
             return Err(format!("verified {} is above the checkpoint {at}", verified.number));
         }
-        if of_branch(verified.number) != Some(verified) {
+        // A checkpoint that a lie put on another branch is not what was proved.
+        if of_branch(verified.number) != Some(verified) && !(tainted.logs && tainted.finality) {
             return Err(format!("verified block {} is not of our branch", verified.number));
         }
         if verified.number < self.verified {
@@ -86,7 +87,7 @@ impl Seen {
         if finalized.number < before.number || (finalized.number == before.number && finalized != before) {
             return Err(format!("finalized went from {before:?} to {finalized:?}"));
         }
-        if finalized.number <= at && of_branch(finalized.number) != Some(finalized) && !finality_is_tainted {
+        if finalized.number <= at && of_branch(finalized.number) != Some(finalized) && !tainted.finality {
             return Err(format!("finalized block {} is not of our branch", finalized.number));
         }
         (self.finalized, self.verified) = (Some(finalized), verified.number);
@@ -98,7 +99,8 @@ impl Seen {
                     "evidence of blocks {from} to {to} overlaps, or is above the checkpoint"
                 ));
             }
-            if to <= verified.number
+            if !(tainted.logs && tainted.finality)
+                && to <= verified.number
                 && stretch.method != Method::Quorum
                 && of_branch(to) != Some(stretch.last())
             {
@@ -169,8 +171,12 @@ pub fn verified_events(
         .filter(|row| row.through_block.is_some())
         .map(|row| row.address)
         .collect();
+    // What is not proved yet of a late contract may announce others: those are not missed before it is.
+    let known: Vec<Address> = rows::<Coverage>(ours).into_iter().map(|row| row.address).collect();
+    let is_due = |address: &Address| late.is_empty() || known.contains(address);
     let is_proved = |event: &AssetEvent| {
-        event.block_number <= verified
+        is_due(&event.address)
+            && event.block_number <= verified
             && !behind.contains(&event.address)
             && late.get(&event.address).is_none_or(|from| event.block_number < *from)
     };

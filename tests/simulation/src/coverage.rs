@@ -11,43 +11,40 @@ pub struct Coverage {
     counts: BTreeMap<(Hit, Phase), u64>,
 }
 
-/// Why a cell is empty.
-const LISTS_OF_LOGS: &str = "lists of logs are read while reading and catching up; the sweep reads receipts";
-
 /// Whether a cell can be hit, and where not, why.
 pub fn why_empty(hit: Hit, phase: Phase) -> Option<&'static str> {
     use Phase::{Backfill, CatchUp, Follow, Rollback, Start, Sweep};
     let reason = |phases: &[Phase], why: &'static str| phases.contains(&phase).then_some(why);
     match hit {
         Hit::Source(Fault::Pruned) => reason(
-            &[Rollback, Sweep],
-            "only ranges of logs are refused as pruned; these phases read headers and receipts",
-        ),
-        Hit::Source(Fault::RefusedReceipts | Fault::OmittedReceipt | Fault::ShiftedReceipts) => reason(
             &[Start, Rollback],
-            "no receipts are read before the first block, or while an ancestor is looked for",
+            "no range of logs is read: the contracts are configured without a start block",
         ),
-        Hit::Source(Fault::StateUnavailable) => reason(
-            &[Rollback, Sweep],
-            "no state is asked for while an ancestor is looked for or blocks are proved",
-        ),
+        Hit::Source(Fault::RefusedReceipts | Fault::OmittedReceipt | Fault::ShiftedReceipts) => {
+            reason(&[Start, Rollback], "no receipts are read")
+        }
+        Hit::Source(Fault::StateUnavailable) => reason(&[Rollback], "no state is asked for"),
         Hit::Source(Fault::WrongChain) => reason(
             &[Backfill, Follow, Rollback, CatchUp, Sweep],
-            "the chain's id is asked once, at the start of a process",
+            "the chain's id is asked once, when a process starts",
         ),
-        Hit::Source(Fault::Disordered | Fault::OmittedLog | Fault::OmittedLogs | Fault::ForgedLog)
-        | Hit::Source(Fault::AlteredAmount | Fault::AlteredAddress) => {
-            reason(&[Start, Rollback], LISTS_OF_LOGS)
+        Hit::Source(
+            Fault::Disordered
+            | Fault::OmittedLog
+            | Fault::OmittedLogs
+            | Fault::ForgedLog
+            | Fault::AlteredAmount
+            | Fault::AlteredAddress,
+        ) => reason(&[Start, Rollback], "no logs are read"),
+        Hit::Source(Fault::FinalizedBack | Fault::FinalizedAhead) => {
+            reason(&[Backfill, Follow, Rollback, CatchUp, Sweep], "what is final is asked when a step starts")
         }
-        Hit::Source(Fault::FinalizedBack | Fault::FinalizedAhead) => reason(
-            &[Backfill, Follow, Rollback, CatchUp, Sweep],
-            "what is final is asked at the start of a step",
+        Hit::Source(Fault::CallsAtLatest) => reason(&[Start, Rollback], "no call is made"),
+        Hit::Source(Fault::OtherFork) => reason(&[Start], "the first block is below every fork"),
+        Hit::AcrossFinality => reason(
+            &[CatchUp],
+            "no contract is added where final blocks may go: its own start would go with them",
         ),
-        Hit::Source(Fault::CallsAtLatest) => reason(
-            &[Start, Rollback, Sweep],
-            "no call is made before the first block, while an ancestor is looked for, or while blocks are proved",
-        ),
-        Hit::Source(Fault::BlockGone | Fault::OtherFork | Fault::WrongTime) => reason(&[], ""),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use asset_indexer::block::BlockId;
 use asset_indexer::proof::Method;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::{Status, Store};
@@ -204,9 +205,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             }
             Event::Failover { back } => self.fail_over(usize::from(back)).await,
             Event::CutConnection => {
-                if self.backend.cut().await {
-                    self.hits.hit(Hit::Poisoned);
-                }
+                self.backend.cut().await;
             }
             Event::Step { steps } => {
                 for _ in 0..steps {
@@ -281,8 +280,8 @@ impl<'a, B: Backend + 'static> World<'a, B> {
                 Stepped::Gone
             }
         };
-        self.trace(|| format!("  {stepped:?}"));
         let told_times = self.take_taints();
+        self.trace(|| format!("  {stepped:?}"));
         self.look(&stepped, told_times).await?;
         Ok(stepped)
     }
@@ -354,6 +353,9 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             self.tainted.calls |= told.calls;
             self.tainted.code |= told.code;
             self.tainted.finality |= told.finality;
+            if told.logs || told.finality {
+                self.trace(|| format!("  {:?} {told:?}", self.config.proving));
+            }
             times |= told.times;
         }
         times
@@ -391,7 +393,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         let Some(branch) = self.chain().branch_to(checkpoint.block.id) else {
             return Err(format!("the checkpoint {:?} is no block of any branch", checkpoint.block.id));
         };
-        self.seen.check(&checkpoint, &branch, &evidence, self.tainted.finality)?;
+        self.seen.check(&checkpoint, &branch, &evidence, self.tainted)?;
         let writes = self.store_faults.writes();
         if writes == self.looked_at {
             return Ok(());
@@ -404,7 +406,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         if self.tainted.logs {
             check::nothing_above(&ours, checkpoint.block.id.number)?;
             if writes.is_multiple_of(6) {
-                self.compare_verified(&ours, checkpoint.verified.number, &branch).await?;
+                self.compare_verified(&ours, checkpoint.verified).await?;
             }
             return Ok(());
         }
@@ -459,13 +461,11 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         independent::agree(&dump, &expected).map_err(|differences| format!("{when}: {differences}"))
     }
 
-    async fn compare_verified(
-        &self,
-        ours: &MemoryStore,
-        verified: u64,
-        branch: &crate::chain::Branch,
-    ) -> Result<(), String> {
-        let branch = Arc::new(branch[..=verified as usize].to_vec());
+    async fn compare_verified(&self, ours: &MemoryStore, verified: BlockId) -> Result<(), String> {
+        let Some(branch) = self.chain().branch_to(verified) else {
+            return Err(format!("the verified block {verified:?} is no block of any branch"));
+        };
+        let verified = verified.number;
         let mut reference = Reference::new(self.chain().clone(), &self.config);
         match reference.at(Picture { branch, finalized: verified }).await? {
             Some(theirs) => check::verified_events(ours, theirs, verified, self.tainted.times),
@@ -477,12 +477,12 @@ impl<'a, B: Backend + 'static> World<'a, B> {
     async fn heal(&mut self) -> Result<(), String> {
         self.providers.iter().for_each(Provider::heal);
         self.store_faults.heal();
-        self.chain().stall(false);
         self.duel = None;
         if let Some(process) = &self.process {
             process.ports.disarm();
             self.let_chain_move(&process.ports.clone());
         }
+        self.chain().stall(false);
         // No chain stays shorter than it was.
         let at = check::present(&self.backend.tables()).await.map_or(0, |(at, _)| at.block.id.number);
         while self.chain().head().number <= at {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use alloy::primitives::{Address, B256};
 use asset_indexer::block::{BlockRange, Header, RawLog};
-use asset_indexer::row::{Row, TableDef};
+use asset_indexer::row::{Row, Table, TableDef, Value};
 use asset_indexer::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
+use asset_indexer::table::contract::Coverage;
 use asset_indexer::table::fold::Load;
 
 use crate::dice::Dice;
@@ -107,7 +108,7 @@ impl FaultyStore {
         self.ports
             .pass(async {
                 self.before(during, false).await?;
-                call.await
+                self.seen(call.await)
             })
             .await
     }
@@ -120,7 +121,7 @@ impl FaultyStore {
         self.ports
             .pass(async {
                 self.before(during, true).await?;
-                call.await?;
+                self.seen(call.await)?;
                 self.faults.state().writes += 1;
                 if self.faults.wants(StoreFault::FailsAfter) {
                     return Err(self.lost(during, "connection closed before the answer came").await);
@@ -128,6 +129,14 @@ impl FaultyStore {
                 Ok(())
             })
             .await
+    }
+
+    /// A connection that is lost in earnest was cut between two statements.
+    fn seen<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(answer, Err(StoreError::Unavailable { .. })) {
+            self.faults.hits.hit(Hit::Poisoned);
+        }
+        answer
     }
 
     async fn before(&self, during: &'static str, writes: bool) -> Result<(), StoreError> {
@@ -176,7 +185,13 @@ impl Store for FaultyStore {
     }
 
     async fn load(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
-        self.read("loading rows", self.store.load(load)).await
+        let rows = self.read("loading rows", self.store.load(load)).await?;
+        if *load.table == *Coverage::DEF {
+            let through = Coverage::DEF.column("through_block");
+            let is_late = |row: &Row| through.is_some_and(|place| row[place] != Value::Null);
+            self.ports.saw_coverage(rows.iter().any(is_late));
+        }
+        Ok(rows)
     }
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {

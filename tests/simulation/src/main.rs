@@ -37,9 +37,12 @@ struct Arguments {
     /// Prints the table of faults by phases.
     #[arg(long)]
     coverage: bool,
-    /// Writes the shortened scenario of a failing seed here.
+    /// Writes the scenario here, shortened where it fails.
     #[arg(long)]
     save: Option<std::path::PathBuf>,
+    /// What the scenario that is written shows.
+    #[arg(long)]
+    name: Option<String>,
     /// Says nothing of the steps of a single seed.
     #[arg(long)]
     quiet: bool,
@@ -121,6 +124,9 @@ fn replay(scenario: &Scenario, arguments: &Arguments) -> ExitCode {
     match run(scenario, !arguments.quiet) {
         Ok(report) => {
             println!("{report:#?}");
+            if let Some(path) = &arguments.save {
+                save(scenario, path, arguments);
+            }
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -130,18 +136,26 @@ fn replay(scenario: &Scenario, arguments: &Arguments) -> ExitCode {
                 run(scenario, false).is_err_and(|other| alike(&other.what, &failure.what))
             };
             let short = shrink(scenario, tries, same);
-            let text = serde_json::to_string_pretty(&short).expect("a scenario is JSON");
             println!("shortened from {} to {} events:", scenario.events.len(), short.events.len());
             short.events.iter().for_each(|event| println!("  {event:?}"));
             if let Err(failure) = run(&short, false) {
                 println!("{}", failure.what);
             }
             if let Some(path) = &arguments.save {
-                std::fs::write(path, text + "\n").expect("the file can be written");
+                save(&short, path, arguments);
             }
             ExitCode::FAILURE
         }
     }
+}
+
+fn save(scenario: &Scenario, path: &std::path::Path, arguments: &Arguments) {
+    let mut named = scenario.clone();
+    if let Some(name) = &arguments.name {
+        named.name.clone_from(name);
+    }
+    let text = serde_json::to_string_pretty(&named).expect("a scenario is JSON");
+    std::fs::write(path, text + "\n").expect("the file can be written");
 }
 
 /// Whether two failures are of the same sort: their texts begin alike, numbers apart.

@@ -1,7 +1,7 @@
 //! Real cases of other indexers, each as a short list of events: the id is that of the catalogue of faults.
 
 use crate::faults::{Fault, StoreFault};
-use crate::scenario::{Event, How, Kind, Move, Prove, Scenario};
+use crate::scenario::{Change, Event, How, Kind, Move, Prove, Scenario};
 
 fn mine(seed: u64, blocks: u8) -> Event {
     Event::Chain(Move::Mine { seed, blocks })
@@ -276,4 +276,33 @@ fn database() -> Vec<Scenario> {
             ],
         ),
     ]
+}
+
+/// Connections cut between two statements, in every phase: on PostgreSQL alone.
+pub fn cut_connections() -> Vec<Scenario> {
+    let cut = Event::CutConnection;
+    let of = |seed: u64| {
+        let mut events = vec![cut, mine(seed, 40)];
+        for at in 0..6 {
+            let change = Event::Reconfigure(Change::PlainToken(1 + at % 3));
+            events.extend([cut, step(2), cut, step(2), cut, REST, cut, change, step(1), cut, step(1)]);
+            events.extend([
+                cut,
+                step(1),
+                cut,
+                step(1),
+                cut,
+                REST,
+                mine(seed + at, 5),
+                cut,
+                step(2),
+                cut,
+                REST,
+            ]);
+            events.extend([fork(seed + at, 4, 1, How::New), cut, step(1), cut, step(1), cut, REST]);
+        }
+        let name = format!("P3 the writer's connection is cut between two statements ({seed})");
+        Scenario { range_blocks: 6, sweep_blocks: 4, ..scenario(&name, Kind::Honest, events) }
+    };
+    (1_000..1_006).map(of).collect()
 }

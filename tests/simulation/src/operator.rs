@@ -30,8 +30,9 @@ pub async fn go_on_from(
     let at = checkpoint.block.id;
     let picture = chain.picture();
     let final_there = picture.at(checkpoint.finalized.number).map(|block| block.header.id);
-    // What the tables call final and is not goes with a block below it.
-    let to = if final_there == Some(checkpoint.finalized) { to } else { to.min(at.number.saturating_sub(1)) };
+    // What the tables call final and is not goes; what they call so above the checkpoint is forgotten by `resume`.
+    let is_wrong = checkpoint.finalized.number <= at.number && final_there != Some(checkpoint.finalized);
+    let to = if is_wrong { to.min(checkpoint.finalized.number.saturating_sub(1)) } else { to };
     if to >= at.number {
         return store.resume("the node was wrong").await.map_err(|e| failed(&e));
     }

@@ -20,7 +20,8 @@ use crate::events::{
 pub const FACTORY: u8 = 0xfa;
 /// Kind of the T-REX tokens' addresses.
 pub const TOKEN: u8 = 0x70;
-/// Kind of the plain ERC-20 tokens' addresses: the first is configured from the start, the second never announced.
+/// Kind of the plain ERC-20 tokens' addresses: the first is configured from the start, the others are never
+/// announced.
 pub const PLAIN: u8 = 0x20;
 const REGISTRY: u8 = 0x1a;
 const STORAGE: u8 = 0x15;
@@ -60,7 +61,9 @@ impl Play {
     pub fn chain(finality_depth: u64) -> SimChain {
         let chain = SimChain::new(crate::CHAIN_ID, finality_depth);
         let word = |value: u64| CallAnswer::Returned(U256::from(value).abi_encode().into());
-        for (kind, number) in [(PLAIN, 0), (PLAIN, 1), (TOKEN, 0), (TOKEN, 1), (TOKEN, 2), (TOKEN, 3)] {
+        for (kind, number) in
+            [(PLAIN, 0), (PLAIN, 1), (PLAIN, 2), (PLAIN, 3), (TOKEN, 0), (TOKEN, 1), (TOKEN, 2), (TOKEN, 3)]
+        {
             let target = account(kind, number);
             let text = |text: &str| CallAnswer::Returned(text.to_owned().abi_encode().into());
             chain.answer(target, calls::nameCall {}.abi_encode(), text(&format!("Token {number}")));
@@ -124,7 +127,7 @@ impl Play {
 
     fn plain(&mut self) -> NewLog {
         let (from, to, value) = (self.wallet(), self.wallet(), self.below(50));
-        let token = if self.below(4) == 0 { 1 } else { 0 };
+        let token = [0, 0, 0, 1, 2, 3][self.below(6) as usize];
         transfer(account(PLAIN, token), from, to, value)
     }
 

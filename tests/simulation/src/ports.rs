@@ -37,6 +37,9 @@ struct State {
     checkpoint: Option<Checkpoint>,
     planned: Plan,
     last: Last,
+    /// Whether a contract is catching up, and whether the step before was about that: the two take turns.
+    late: bool,
+    was_late: bool,
 }
 
 /// What was planned with the last view.
@@ -208,7 +211,16 @@ impl Ports {
 
     /// The daemon read its own headers: the search for an ancestor begins so.
     pub fn asked_stored_headers(&self) {
-        self.state().last = Last::StoredHeaders;
+        let mut state = self.state();
+        // Right after a view it is the look whether what is final is ours.
+        if state.last != Last::View {
+            state.last = Last::StoredHeaders;
+        }
+    }
+
+    /// The daemon read which contracts are catching up.
+    pub fn saw_coverage(&self, late: bool) {
+        self.state().late = late;
     }
 
     /// The daemon asked what is proved.
@@ -242,10 +254,14 @@ impl Ports {
         let mut state = self.state();
         let last = std::mem::take(&mut state.last);
         let planned = state.planned;
+        let catches_up = last == Last::View && state.late && !state.was_late;
+        if last == Last::View {
+            state.was_late = catches_up;
+        }
         drop(state);
         match (planned, last) {
             (Plan::Nothing, _) => {}
-            (_, Last::View) if !is_header => self.hits.enter(Phase::CatchUp),
+            (_, Last::View) if catches_up => self.hits.enter(Phase::CatchUp),
             (_, Last::StoredHeaders) if is_header => self.hits.enter(Phase::Rollback),
             (Plan::Checking, _) if is_proof && self.hits.phase() == Phase::Follow => {
                 self.hits.enter(Phase::Sweep);

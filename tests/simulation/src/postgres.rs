@@ -1,6 +1,6 @@
 //! Runs on a private PostgreSQL, one database each, with a copy in memory in lock-step.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use asset_indexer::embedded::{Cluster, Options as ClusterOptions, Search, find_binaries};
@@ -138,13 +138,12 @@ impl Backend for OnPostgres {
         self.compared.wrote_everything();
     }
 
-    async fn cut(&self) -> bool {
+    async fn cut(&self) {
         let statement = 1 + 3 * self.cuts.fetch_add(1, Ordering::Relaxed) % 11;
         self.run(format!(
             "alter sequence sim.passed restart; delete from sim.fuse; insert into sim.fuse values ({statement})"
         ))
         .await;
-        true
     }
 
     async fn differs(&self) -> Option<String> {
@@ -230,23 +229,25 @@ pub fn one_on_postgres(scenario: &Scenario, hits: &Hits, options: &Options) -> R
 
 /// Carries out the scenarios of some seeds, each in a database of its own, on some threads.
 pub fn seeds_on_postgres(seeds: std::ops::Range<u64>, threads: usize) -> Summary {
+    on_postgres(&seeds.map(Scenario::of).collect::<Vec<_>>(), threads)
+}
+
+/// Carries scenarios out, each in a database of its own, on some threads.
+pub fn on_postgres(scenarios: &[Scenario], threads: usize) -> Summary {
     let main = runtime();
     let cluster = main.block_on(cluster());
-    let next = AtomicU64::new(seeds.start);
+    let next = AtomicUsize::new(0);
     let summary = Mutex::new(Summary::default());
     on_threads(threads, || {
         let runtime = runtime();
         let mut mine = Summary::default();
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end || mine.failed.len() >= 3 {
+        while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if mine.failed.len() >= 3 {
                 break;
             }
-            let (scenario, hits) = (Scenario::of(seed), Hits::default());
-            let options = Options::default();
-            let run = in_database(&cluster, &scenario, &hits, &options);
-            let outcome = runtime.block_on(run);
-            mine.add(&scenario, outcome, &hits);
+            let (hits, options) = (Hits::default(), Options::default());
+            let outcome = runtime.block_on(in_database(&cluster, scenario, &hits, &options));
+            mine.add(scenario, outcome, &hits);
         }
         summary.lock().expect("no thread panics with it").merge(mine);
     });

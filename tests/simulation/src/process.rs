@@ -87,7 +87,7 @@ pub fn reconfigure(
     exists: impl Fn(alloy::primitives::Address) -> bool,
 ) -> bool {
     let added = match change {
-        Change::PlainToken => contract(Role::Erc20, account(PLAIN, 1)),
+        Change::PlainToken(number) => contract(Role::Erc20, account(PLAIN, number)),
         Change::AnnouncedToken => contract(Role::TrexToken, account(TOKEN, 0)),
         Change::Proving(prove) => {
             config.proving = proving(prove);

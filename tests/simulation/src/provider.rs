@@ -204,8 +204,7 @@ impl Provider {
         }
         self.hit(Fault::OtherFork);
         self.taint(|tainted| {
-            tainted.logs = true;
-            tainted.finality |= number <= self.chain.finalized();
+            (tainted.logs, tainted.finality) = (true, true);
         });
         Some(header)
     }

@@ -51,8 +51,8 @@ pub enum Prove {
 /// What is configured otherwise at the next start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// A token that nobody announced.
-    PlainToken,
+    /// A token that nobody announced, by its number.
+    PlainToken(u64),
     /// A token that the factory announced, or will.
     AnnouncedToken,
     /// When logs are proved.
@@ -268,7 +268,7 @@ impl Generator {
             store,
             crashes: dice.percent(50),
             takes_over: dice.percent(25),
-            reconfigures: kind != Kind::Across && dice.percent(30),
+            reconfigures: kind != Kind::Across && dice.percent(40),
             fails_over: dice.percent(20),
             dice,
         }
@@ -276,7 +276,7 @@ impl Generator {
 
     fn events(mut self) -> Vec<Event> {
         let mut events = vec![Event::Chain(self.mine(40))];
-        if self.dice.percent(30) {
+        if self.dice.percent(50) {
             events.extend(self.trouble());
         }
         events.push(self.step());
@@ -339,7 +339,7 @@ impl Generator {
         let rates = [3, 10, 30, 100];
         let mut events = Vec::new();
         for _ in 0..1 + self.dice.below(2) {
-            let event = match self.dice.below(12) {
+            let event = match self.dice.below(13) {
                 0..4 if !self.source.is_empty() => {
                     let number = match self.kind {
                         Kind::Minority | Kind::Single => 0,
@@ -367,7 +367,8 @@ impl Generator {
                 }
                 10 if self.reconfigures => Event::Reconfigure(self.change()),
                 11 if self.fails_over => Event::Failover { back: 1 + self.dice.below(6) as u8 },
-                11 if self.dice.percent(20) => Event::CutConnection,
+                12 if self.reconfigures => Event::Reconfigure(self.change()),
+                11 | 12 if self.dice.percent(60) => Event::CutConnection,
                 _ => continue,
             };
             events.push(event);
@@ -376,13 +377,13 @@ impl Generator {
     }
 
     fn change(&mut self) -> Change {
-        match self.dice.below(8) {
-            0..2 => Change::PlainToken,
-            2 => Change::AnnouncedToken,
-            3 => Change::Proving(Prove::Off),
-            4 => Change::Proving(Prove::Background),
-            5 => Change::Proving(Prove::BeforeCommit),
-            6 => Change::Ranges(1 + self.dice.below(30), 1 + self.dice.below(20)),
+        match self.dice.below(12) {
+            0..6 => Change::PlainToken(1 + self.dice.below(3)),
+            6 => Change::AnnouncedToken,
+            7 => Change::Proving(Prove::Off),
+            8 => Change::Proving(Prove::Background),
+            9 => Change::Proving(Prove::BeforeCommit),
+            10 => Change::Ranges(1 + self.dice.below(30), 1 + self.dice.below(20)),
             _ => Change::Trusted(*self.dice.pick(&[1, 3, 1_000])),
         }
     }

@@ -63,7 +63,7 @@ pub fn scenarios() -> Vec<Scenario> {
             "a contract added late",
             6,
             Prove::Background,
-            vec![mine(13, 20), STEPS, Event::Reconfigure(Change::PlainToken), STEPS, mine(14, 2), STEPS],
+            vec![mine(13, 20), STEPS, Event::Reconfigure(Change::PlainToken(1)), STEPS, mine(14, 2), STEPS],
         ),
         of(
             "a contract added late, and a reorg meanwhile",
@@ -72,7 +72,7 @@ pub fn scenarios() -> Vec<Scenario> {
             vec![
                 mine(15, 20),
                 STEPS,
-                Event::Reconfigure(Change::PlainToken),
+                Event::Reconfigure(Change::PlainToken(1)),
                 Event::Step { steps: 2 },
                 fork(16, 2, 1, How::New),
                 STEPS,

@@ -31,7 +31,9 @@ fn seeds_hold_in_memory_and_on_postgresql() {
     let _turn = TURN.lock();
     let in_memory = runs::seeds_in_memory(SEEDS, THREADS, 5);
     require(&in_memory, false);
-    let on_postgres = postgres::seeds_on_postgres(SEEDS_ON_POSTGRES, THREADS);
+    let mut scenarios = named::cut_connections();
+    scenarios.extend(SEEDS_ON_POSTGRES.map(Scenario::of));
+    let on_postgres = postgres::on_postgres(&scenarios, THREADS);
     require(&on_postgres, true);
     let mut coverage = Coverage::default();
     coverage.merge(in_memory.coverage);
