@@ -45,6 +45,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let mut logs = self.range_logs(range, &addresses).await?;
             logs.retain(|log| is_unread(&behind, log));
             assembled = self.assemble_range(range, logs).await?;
+            self.refuse_moved(&[checkpoint.block]).await?;
         }
         let mut fold = Fold::new(self.settings());
         self.fold_entries(&mut fold, &assembled.entries).await?;

@@ -9,7 +9,7 @@ use super::{Assembled, Outcome, Proving, Sync, SyncError};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
-use crate::source::{Source, View};
+use crate::source::{Source, SourceError, View};
 use crate::store::{Checkpoint, Commit, Evidence, Section, Store};
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -35,16 +35,20 @@ impl<S: Source, D: Store> Sync<S, D> {
         view: &View,
         range: BlockRange,
     ) -> Result<Outcome, SyncError> {
-        let below = self.source.header(checkpoint.block.id.number).await?;
-        if below.map(|header| header.id) != Some(checkpoint.block.id) {
+        let ends = [checkpoint.block.id.number, range.to];
+        let headers = self.source.headers(&ends).await?;
+        let [below, end] = headers[..] else {
+            return Err(SourceError::BlockGone { number: ends[1], hash: None }.into());
+        };
+        if below.id != checkpoint.block.id {
             return self.roll_back(checkpoint).await;
         }
         if let Some(contradicted) = self.refuse_other_finality(checkpoint).await? {
             return Ok(contradicted);
         }
-        let end = self.header_at(range.to).await?;
         let (logs, evidence) = self.logs_to_backfill(checkpoint, range, end).await?;
         let assembled = self.assemble_range(range, logs).await?;
+        self.refuse_moved(&headers).await?;
         let events = assembled.entries.len();
         self.adapt_range(range, events);
         let mut changes = self.fold(&assembled).await?;
@@ -59,6 +63,21 @@ impl<S: Source, D: Store> Sync<S, D> {
         .await?;
         self.adopt(end.id, &assembled);
         Ok(Outcome::Backfilled { range, events })
+    }
+
+    /// Lists by number are the chain's only where it is the same before and after them: also below finality it may move.
+    pub(super) async fn refuse_moved(&self, before: &[Header]) -> Result<(), SyncError> {
+        let numbers: Vec<u64> = before.iter().map(|header| header.id.number).collect();
+        let after = self.source.headers(&numbers).await?;
+        let moved = before.iter().zip(&after).find(|(before, after)| before.id != after.id);
+        let Some((before, after)) = moved else { return Ok(()) };
+        Err(SyncError::Contradiction(format!(
+            "the chain moved while its blocks were read: block {} was {} and is {} on {}",
+            before.id.number,
+            before.id.hash,
+            after.id.hash,
+            self.source.alias()
+        )))
     }
 
     async fn logs_to_backfill(

@@ -94,7 +94,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             self.refuse_outvoted(last).await?;
         }
-        self.refuse_other_chain(checkpoint).await?;
+        // What is proved of another chain says nothing about ours.
+        self.refuse_moved(&[checkpoint.block]).await?;
         if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
             return Ok(repaired);
         }
@@ -130,7 +131,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             self.refuse_outvoted(last).await?;
         }
-        self.refuse_other_chain(checkpoint).await?;
+        // What is proved of another chain says nothing about ours.
+        self.refuse_moved(&[checkpoint.block]).await?;
         if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
             return Ok(repaired);
         }
@@ -156,21 +158,6 @@ impl<S: Source, D: Store> Sync<S, D> {
             evidence,
         })
         .await
-    }
-
-    /// The chain may have moved while its blocks were proved: what is proved of another chain says nothing about ours.
-    async fn refuse_other_chain(&self, checkpoint: &Checkpoint) -> Result<(), SyncError> {
-        let at = checkpoint.block.id;
-        let theirs = self.source.header(at.number).await?;
-        if theirs.is_some_and(|theirs| theirs.id == at) {
-            return Ok(());
-        }
-        Err(SyncError::Contradiction(format!(
-            "the chain moved while its blocks were proved: {} does not have block {} ({}) any more",
-            self.source.alias(),
-            at.number,
-            at.hash
-        )))
     }
 
     /// The provider's headers are consistent, and the other providers have another block there.

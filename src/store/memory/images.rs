@@ -344,8 +344,9 @@ fn without_ground_of(tables: &mut Tables, contracts: &BTreeSet<Value>) {
             Arc::make_mut(rows).retain(|_, row| of(row).is_none_or(|of| !contracts.contains(&of)));
         }
     }
-    let place =
-        |row: &Row, table: &TableDef| (value(row, table, "block_number"), value(row, table, "transaction_index"));
+    let place = |row: &Row, table: &TableDef| {
+        (value(row, table, "block_number"), value(row, table, "transaction_index"))
+    };
     let used: BTreeSet<_> = tables
         .get(AssetEvent::DEF.name)
         .map(|rows| rows.values().map(|row| place(row, AssetEvent::DEF)).collect())

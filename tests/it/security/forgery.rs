@@ -136,6 +136,28 @@ async fn indexed(chain: &Arc<SimChain>) -> Arc<MemoryStore> {
     store
 }
 
+/// Rows without hashes, and without the ids and the simulated answers that are computed from them: what foreign
+/// contracts log changes the hashes of blocks, and nothing else. The ids of assets and identities are computed from addresses, and stay.
+fn without_hashes(mut tables: Tables) -> Tables {
+    for (name, rows) in &mut tables {
+        let def = table::ALL.into_iter().find(|def| def.name == *name).expect("a declared table");
+        let of_a_place = !matches!(*name, "assets" | "identities");
+        let columns =
+            ["block_hash", "transaction_hash", "transaction_id", "granted_in", "output", "country", "id"];
+        let places: Vec<usize> = columns
+            .into_iter()
+            .filter(|column| *column != "id" || of_a_place)
+            .filter_map(|column| def.column(column))
+            .collect();
+        for row in rows.iter_mut() {
+            for place in &places {
+                row[*place] = Value::Null;
+            }
+        }
+    }
+    tables
+}
+
 /// What a liar would like to speak of: all watched contracts, and wallets.
 async fn watched(store: &MemoryStore) -> Vec<(Address, Role)> {
     let contracts: Vec<Contract> = rows(store).await;
@@ -174,14 +196,16 @@ async fn every_event_of_every_abi_from_foreign_addresses_changes_nothing() {
                 .collect()
         });
         let lied_to = indexed(&chain).await;
-        assert_same(&dump(&*lied_to).await, &dump(&*honest).await, &format!("seed {seed}: with lies"));
+        let expected = without_hashes(dump(&*honest).await);
+        let context = format!("seed {seed}: with lies");
+        assert_same(&without_hashes(dump(&*lied_to).await), &expected, &context);
         if seed == 0 {
             let database = database().await;
             let store = Arc::new(postgres_store(&database).await);
             let settings = config(&Play::contracts());
             let outcomes = converge(&mut worker(chain, store.clone(), settings)).await;
             assert!(outcomes.iter().any(|outcome| matches!(outcome, Outcome::Followed { .. })));
-            assert_same(&dump(&*store).await, &dump(&*honest).await, "on PostgreSQL");
+            assert_same(&without_hashes(dump(&*store).await), &expected, "on PostgreSQL");
         }
     }
     let known: BTreeSet<_> = events.iter().map(|event| (event.signature(), event.num_topics())).collect();

@@ -28,10 +28,11 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
         };
     }
     match table {
-        "chain.checkpoints" | "ops.leases" | "ops.requests" => verbs("SELECT INSERT UPDATE"),
-        // Evidence is only added to.
+        // A difference that was resolved stays on record.
+        "chain.checkpoints" | "ops.leases" | "ops.requests" | "ops.drift" => verbs("SELECT INSERT UPDATE"),
         "chain.audit_trail" | "chain.system_events" => verbs("SELECT INSERT"),
-        "ops.headers" | "ops.undo" => verbs("SELECT INSERT UPDATE DELETE"),
+        // What was proved of blocks that a reorg took back is proved no more.
+        "ops.headers" | "ops.undo" | "ops.evidence" => verbs("SELECT INSERT UPDATE DELETE"),
         "ops.table_classes" | "public._sqlx_migrations" => verbs("SELECT"),
         view if view.starts_with("api.") => verbs("SELECT"),
         other => panic!("nobody decided what the writer may do with {other}"),
@@ -41,8 +42,7 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
 /// What a reader may: read what the views show.
 fn readers(table: &str) -> BTreeSet<&'static str> {
     match table {
-        "ops.table_classes" | "public._sqlx_migrations" => verbs("SELECT"),
-        "chain.configured_contracts" | "chain.observations" | "chain.transaction_inputs" => verbs(""),
+        "ops.table_classes" | "ops.evidence" | "ops.drift" | "public._sqlx_migrations" => verbs("SELECT"),
         table if table.starts_with("ops.") => verbs(""),
         _ => verbs("SELECT"),
     }

@@ -240,8 +240,9 @@ async fn quick_names_what_it_alone_looks_at() {
           where block_number = (select block_number from chain.checkpoints)", "headers_hang_together"),
         ("update chain.assets set created_block = 1000000", "nothing_is_above_the_checkpoint"),
         ("drop index chain.registrations_open;
-          update chain.registrations set to_block = null, to_log = null, to_at = null
-          where ctid = (select ctid from chain.registrations where to_block is not null limit 1)", "versions_do_not_overlap"),
+          insert into chain.registrations
+          select (jsonb_populate_record(r, jsonb_build_object('from_log', r.from_log + 1))).*
+          from chain.registrations r where to_block is null limit 1", "versions_do_not_overlap"),
         ("delete from ops.table_classes where table_name = 'chain.assets'", "catalogue_is_as_declared"),
         ("alter table chain.assets add column extra text", "catalogue_is_as_declared"),
         ("create table chain.stray (chain_id bigint)", "catalogue_is_as_declared"),
@@ -258,7 +259,7 @@ async fn quick_names_what_it_alone_looks_at() {
         ("update chain.assets set unreadable_logs = unreadable_logs + 1", "events_are_decoded_or_say_why_not"),
         ("delete from chain.contracts where address = (select address from chain.asset_events limit 1)",
             "events_are_of_known_contracts"),
-        ("update chain.transaction_inputs set transaction_index = 1000", "inputs_belong_to_events"),
+        ("update chain.transaction_inputs set transaction_index = transaction_index + 1000", "inputs_belong_to_events"),
         ("insert into ops.drift (chain_id, asset_id, what, ours, theirs, block_number, block_hash, provider)
           values (31337, gen_random_uuid(), 'total_supply', '1', '2', 3, decode(repeat('ab', 32), 'hex'), 'x')",
             "no_drift_stands"),

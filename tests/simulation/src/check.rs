@@ -134,9 +134,18 @@ fn rows<T: Table>(of: &MemoryStore) -> Vec<T> {
     of.with_rows(T::DEF, |rows| rows.values().filter_map(|row| T::from_row(row.clone())).collect())
 }
 
-/// Whether a contract is still catching up.
+/// Whether a contract is still catching up, or is to begin with it: a reorg took the announcement of one that was
+/// configured later, and the next step adds it anew.
 pub fn is_catching_up(ours: &MemoryStore) -> bool {
-    rows::<Coverage>(ours).iter().any(|row| row.through_block.is_some())
+    !behind(ours).is_empty()
+}
+
+fn behind(ours: &MemoryStore) -> Vec<Address> {
+    let covered: HashMap<Address, bool> =
+        rows::<Coverage>(ours).into_iter().map(|row| (row.address, row.through_block.is_none())).collect();
+    let catching_up = covered.iter().filter(|(_, is_covered)| !**is_covered).map(|(address, _)| *address);
+    let configured = rows::<ConfiguredContract>(ours).into_iter().map(|row| row.address);
+    catching_up.chain(configured.filter(|address| !covered.contains_key(address))).collect()
 }
 
 /// How many contracts the tables hold as configured.
@@ -166,11 +175,7 @@ pub fn verified_events(
     but_times: bool,
 ) -> Result<(), String> {
     let late = unproved_history(ours);
-    let behind: Vec<Address> = rows::<Coverage>(ours)
-        .into_iter()
-        .filter(|row| row.through_block.is_some())
-        .map(|row| row.address)
-        .collect();
+    let behind = behind(ours);
     // What is not proved yet of a late contract may announce others: those are not missed before it is.
     let known: Vec<Address> = rows::<Coverage>(ours).into_iter().map(|row| row.address).collect();
     let is_due = |address: &Address| late.is_empty() || known.contains(address);
