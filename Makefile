@@ -6,7 +6,7 @@ TOOLS ?= $(CURDIR)/.tools
 export ASSET_INDEXER_TOOLS := $(TOOLS)
 export SCENARIO_CONTRACTS := $(CURDIR)/tests/contracts
 
-.PHONY: demo test setup lint deploy-check simulate soak bench clean
+.PHONY: demo test setup lint deploy-check simulate replay soak mutants bench clean
 
 demo: setup
 	cargo build --quiet --locked --workspace
@@ -16,15 +16,26 @@ test: lint deploy-check
 	cargo test --locked --workspace --exclude simulation --no-fail-fast
 	$(MAKE) simulate
 
-# 1,000 seeds in memory, some on PostgreSQL, a death at every await of ten scenarios, the cases of the catalogue.
+# 2,000 seeds in memory and 100 on PostgreSQL, a death at every await of ten scenarios, the cases of the catalogue, every
+# scenario that once failed, and every planted bug, which must be found.
+FAST := $(foreach package,asset-indexer simulation oracle,--config profile.dev.package.$(package).opt-level=2)
+SIMULATION := --locked $(FAST) -p simulation --features mutants
 simulate: setup
-	cargo test --locked --profile simulation -p simulation
+	cargo test $(SIMULATION)
+
+# One run, step by step, made short where it fails: make replay ARGS='--seed 7'
+replay: setup
+	cargo run $(SIMULATION) -- $(ARGS)
 
 SEEDS ?= 200000
 PG_SEEDS ?= 2000
 soak: setup
-	cargo run --locked --profile simulation -p simulation -- --seeds 0..$(SEEDS) --coverage
-	cargo run --locked --profile simulation -p simulation -- --seeds 0..$(PG_SEEDS) --postgres
+	cargo run $(SIMULATION) -- --seeds 0..$(SEEDS) --coverage
+	cargo run $(SIMULATION) -- --seeds 0..$(PG_SEEDS) --postgres
+
+# Switches each planted bug on in turn and shows after how many runs it is found.
+mutants: setup
+	cargo run $(SIMULATION) -- --mutants
 
 setup:
 	@tests/setup.sh

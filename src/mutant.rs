@@ -86,21 +86,22 @@ pub use switch::set;
 
 #[cfg(feature = "mutants")]
 mod switch {
-    use std::sync::atomic::{AtomicU8, Ordering};
+    use std::cell::Cell;
 
     use super::Mutant;
 
-    const NONE: u8 = u8::MAX;
-    static ACTIVE: AtomicU8 = AtomicU8::new(NONE);
+    thread_local! {
+        static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
 
     /// Whether a planted bug is switched on.
     pub(crate) fn is(mutant: Mutant) -> bool {
-        ACTIVE.load(Ordering::Relaxed) == mutant as u8
+        ACTIVE.get() == Some(mutant)
     }
 
-    /// Switches a planted bug on, for the whole process; `None` for none.
+    /// Switches a planted bug on, for what this thread runs; `None` for none.
     pub fn set(mutant: Option<Mutant>) {
-        ACTIVE.store(mutant.map_or(NONE, |mutant| mutant as u8), Ordering::Relaxed);
+        ACTIVE.set(mutant);
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod images;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256};
@@ -16,6 +15,7 @@ use crate::mutant::{Mutant, is};
 use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
+pub use images::Rows;
 use images::State;
 
 /// See the module. Cheap to copy: copies are handles on the same tables.
@@ -60,14 +60,10 @@ impl MemoryStore {
     }
 
     /// Looks at a table's rows by their keys, without copying them: for comparison.
-    pub fn with_rows<T>(
-        &self,
-        table: &'static TableDef,
-        look: impl FnOnce(&BTreeMap<Vec<Value>, Row>) -> T,
-    ) -> T {
+    pub fn with_rows<T>(&self, table: &'static TableDef, look: impl FnOnce(&Rows) -> T) -> T {
         self.read(|state| match state.tables.get(table.name) {
             Some(rows) => look(rows),
-            None => look(&BTreeMap::new()),
+            None => look(&Rows::new()),
         })
     }
 
@@ -145,7 +141,7 @@ impl Store for MemoryStore {
             let (Some(number), Some(emitter)) = (number, emitter) else {
                 return Err(StoreError::misfit(AssetEvent::DEF));
             };
-            let is_wanted = |row: &&Row| {
+            let is_wanted = |row: &&Arc<Row>| {
                 let in_range =
                     matches!(row[number], Value::Int(at) if u64::try_from(at).is_ok_and(|at| range.contains(at)));
                 let is_of = |wanted: &[Address]| {
@@ -156,7 +152,7 @@ impl Store for MemoryStore {
             rows.values()
                 .filter(is_wanted)
                 .map(|row| {
-                    let event = AssetEvent::from_row(row.clone());
+                    let event = AssetEvent::from_row(Row::clone(row));
                     event.map(|event| event.log()).ok_or_else(|| StoreError::misfit(AssetEvent::DEF))
                 })
                 .collect()
@@ -245,7 +241,8 @@ impl Store for MemoryStore {
 
     async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {
         Ok(self.read(|state| {
-            state.tables.get(table.name).map(|rows| rows.values().cloned().collect()).unwrap_or_default()
+            let rows = state.tables.get(table.name).into_iter().flat_map(|rows| rows.values());
+            rows.map(|row| Row::clone(row)).collect()
         }))
     }
 }

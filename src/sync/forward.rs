@@ -35,11 +35,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         view: &View,
         range: BlockRange,
     ) -> Result<Outcome, SyncError> {
-        let ends = [checkpoint.block.id.number, range.to];
-        let headers = self.source.headers(&ends).await?;
-        let [below, end] = headers[..] else {
-            return Err(SourceError::BlockGone { number: ends[1], hash: None }.into());
-        };
+        let headers = self.ends(checkpoint, view, range).await?;
+        let (below, end) = (headers[0], headers[1]);
         if below.id != checkpoint.block.id {
             return self.roll_back(checkpoint).await;
         }
@@ -65,19 +62,51 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::Backfilled { range, events })
     }
 
+    /// The headers at the checkpoint, at the end of a range, and of the final block above it: what is between the first
+    /// and the last is of the chain that the node called final, also where a part of its answers comes from another.
+    async fn ends(
+        &self,
+        checkpoint: &Checkpoint,
+        view: &View,
+        range: BlockRange,
+    ) -> Result<Vec<Header>, SyncError> {
+        let finalized = view.finalized;
+        let mut numbers = vec![checkpoint.block.id.number, range.to];
+        numbers.extend(
+            (finalized.number > range.to && finalized.number <= view.head.id.number)
+                .then_some(finalized.number),
+        );
+        let headers = self.source.headers(&numbers).await?;
+        if let Some(other) =
+            headers.iter().find(|header| header.id.number == finalized.number && header.id != finalized)
+        {
+            return Err(self.moved(finalized, other.id));
+        }
+        if headers.len() == numbers.len() {
+            Ok(headers)
+        } else {
+            Err(SourceError::BlockGone { number: range.to, hash: None }.into())
+        }
+    }
+
     /// Lists by number are the chain's only where it is the same before and after them: also below finality it may move.
     pub(super) async fn refuse_moved(&self, before: &[Header]) -> Result<(), SyncError> {
         let numbers: Vec<u64> = before.iter().map(|header| header.id.number).collect();
         let after = self.source.headers(&numbers).await?;
-        let moved = before.iter().zip(&after).find(|(before, after)| before.id != after.id);
-        let Some((before, after)) = moved else { return Ok(()) };
-        Err(SyncError::Contradiction(format!(
+        match before.iter().zip(&after).find(|(before, after)| before.id != after.id) {
+            Some((before, after)) => Err(self.moved(before.id, after.id)),
+            None => Ok(()),
+        }
+    }
+
+    fn moved(&self, before: BlockId, after: BlockId) -> SyncError {
+        SyncError::Contradiction(format!(
             "the chain moved while its blocks were read: block {} was {} and is {} on {}",
-            before.id.number,
-            before.id.hash,
-            after.id.hash,
+            before.number,
+            before.hash,
+            after.hash,
             self.source.alias()
-        )))
+        ))
     }
 
     async fn logs_to_backfill(

@@ -16,6 +16,7 @@ mod reorg;
 mod rpc;
 mod schema;
 mod security;
+mod sensitivity;
 mod support;
 mod tidy;
 mod verify;

@@ -1,6 +1,7 @@
 //! What the store in memory holds, and every change to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use alloy::primitives::B256;
@@ -16,7 +17,8 @@ use crate::table::event::{AssetEvent, Observation, TransactionInput};
 use crate::table::fold::Load;
 use crate::table::{self};
 
-type Rows = BTreeMap<Vec<Value>, Row>;
+/// A table's rows by their keys. Both are shared: a table is copied whenever an image of it is kept.
+pub type Rows = BTreeMap<Arc<[Value]>, Arc<Row>>;
 type Tables = BTreeMap<&'static str, Arc<Rows>>;
 
 #[derive(Debug, Default, Clone)]
@@ -77,7 +79,8 @@ impl State {
         is_new: bool,
         first: u64,
     ) -> Result<(), StoreError> {
-        let key = row[..table.key_len].to_vec();
+        let key: Arc<[Value]> = row[..table.key_len].into();
+        let row = Arc::new(row.clone());
         for (_, tables) in self.before.range_mut(first..) {
             let old = self.tables.get(table.name).and_then(|rows| rows.get(&key));
             if tables.get(table.name).and_then(|rows| rows.get(&key)) == old {
@@ -301,16 +304,16 @@ fn select(tables: &Tables, load: &Load) -> Vec<Row> {
     let mut found = Vec::new();
     for key in &load.keys {
         if is_prefix {
-            let from = rows.range(key.clone()..);
+            let from = rows.range::<[Value], _>((Bound::Included(key.as_slice()), Bound::Unbounded));
             found.extend(
                 from.take_while(|(stored, _)| stored.starts_with(key))
                     .filter(|(_, row)| is_open(row))
-                    .map(|(_, row)| row.clone()),
+                    .map(|(_, row)| Row::clone(row)),
             );
         } else {
             let equal =
-                |row: &&Row| load.columns.iter().zip(key).all(|(column, value)| row[*column] == *value);
-            found.extend(rows.values().filter(equal).filter(|row| is_open(row)).cloned());
+                |row: &&Arc<Row>| load.columns.iter().zip(key).all(|(column, value)| row[*column] == *value);
+            found.extend(rows.values().filter(equal).filter(|row| is_open(row)).map(|row| Row::clone(row)));
         }
     }
     found
@@ -325,7 +328,7 @@ fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position]) -> Result<
     };
     events.retain(|_, row| !place(row).is_some_and(|at| remove.contains(&at)));
     for row in add.iter().map(Table::to_row) {
-        if let Some(row) = events.insert(row[..AssetEvent::DEF.key_len].to_vec(), row) {
+        if let Some(row) = events.insert(row[..AssetEvent::DEF.key_len].into(), Arc::new(row)) {
             let reason = format!("duplicate key in asset_events: {row:?}");
             return Err(StoreError::Refused { during: "beginning a rebuild", reason });
         }

@@ -131,7 +131,7 @@ pub fn nothing_above(ours: &MemoryStore, at: u64) -> Result<(), String> {
 }
 
 fn rows<T: Table>(of: &MemoryStore) -> Vec<T> {
-    of.with_rows(T::DEF, |rows| rows.values().filter_map(|row| T::from_row(row.clone())).collect())
+    of.with_rows(T::DEF, |rows| rows.values().filter_map(|row| T::from_row((**row).clone())).collect())
 }
 
 /// Whether a contract is still catching up, or is to begin with it: a reorg took the announcement of one that was

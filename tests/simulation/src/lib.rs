@@ -7,6 +7,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+use std::sync::{Arc, LazyLock};
+
+use asset_indexer::decode::Decoder;
+
 pub mod answers;
 pub mod backend;
 pub mod chain;
@@ -37,6 +41,12 @@ pub mod stage;
 pub mod stored;
 pub mod sweep;
 pub mod twin;
+
+/// The product's decoder, read once: its ABIs are the same for every process.
+pub fn decoder() -> Arc<Decoder> {
+    static DECODER: LazyLock<Arc<Decoder>> = LazyLock::new(|| Arc::new(Decoder::new(&[])));
+    DECODER.clone()
+}
 
 /// The id of every simulated chain.
 pub const CHAIN_ID: u64 = 31_337;

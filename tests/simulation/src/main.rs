@@ -25,6 +25,9 @@ struct Arguments {
     /// A scenario from a file, step by step.
     #[arg(long)]
     file: Option<std::path::PathBuf>,
+    /// A case of the catalogue, by the beginning of its name, step by step.
+    #[arg(long)]
+    case: Option<String>,
     /// On a private PostgreSQL, with a copy in memory beside.
     #[arg(long)]
     postgres: bool,
@@ -56,6 +59,9 @@ struct Arguments {
     #[arg(long, default_value_t = 2_000)]
     mutant_seeds: u64,
 }
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let code = Mutex::new(ExitCode::SUCCESS);
@@ -93,7 +99,7 @@ fn hunt(arguments: &Arguments) -> ExitCode {
     use simulation::mutants;
     // A planted bug may end in a panic, which counts as found; its backtrace is of no interest.
     std::panic::set_hook(Box::new(|_| {}));
-    let verdicts = mutants::hunt_all(arguments.mutant.as_deref(), arguments.mutant_seeds);
+    let verdicts = mutants::hunt_all(arguments.mutant.as_deref(), arguments.mutant_seeds, arguments.threads);
     println!("{}", mutants::table(&verdicts));
     let all = !verdicts.is_empty() && verdicts.iter().all(|verdict| verdict.killer.is_some());
     if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -103,6 +109,10 @@ fn one(arguments: &Arguments) -> Option<Scenario> {
     if let Some(path) = &arguments.file {
         let text = std::fs::read_to_string(path).expect("the file can be read");
         return Some(serde_json::from_str(&text).expect("the file is a scenario"));
+    }
+    if let Some(name) = &arguments.case {
+        let mut cases = simulation::named::scenarios().into_iter();
+        return Some(cases.find(|case| case.name.starts_with(name)).expect("there is such a case"));
     }
     arguments.seed.map(Scenario::of)
 }

@@ -1,9 +1,14 @@
 //! Is the simulation sharp? Each bug that is planted in our own code is switched on in turn, and seeds run until one of
 //! them finds it.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use asset_indexer::mutant::{Mutant, set};
 
 use crate::driver::Options;
+use crate::executor::on_threads;
 use crate::faults::Hits;
 use crate::runs::{self, Failed};
 use crate::scenario::Scenario;
@@ -41,11 +46,20 @@ pub fn hunt(mutant: Mutant, name: &'static str, what: &'static str, seeds: u64) 
     Verdict { name, what, runs, killer }
 }
 
-/// Every planted bug, or the one of that name.
-pub fn hunt_all(only: Option<&str>, seeds: u64) -> Vec<Verdict> {
+/// Every planted bug, or the one of that name, on some threads; in the order in which they are declared.
+pub fn hunt_all(only: Option<&str>, seeds: u64, threads: usize) -> Vec<Verdict> {
     let wanted = |name: &str| only.is_none_or(|only| only == name);
-    let planted = Mutant::ALL.iter().filter(|(_, name, _)| wanted(name));
-    planted.map(|(mutant, name, what)| hunt(*mutant, name, what, seeds)).collect()
+    let planted: Vec<_> = Mutant::ALL.iter().filter(|(_, name, _)| wanted(name)).collect();
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    on_threads(threads, || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some((mutant, name, what)) = planted.get(place) else { break };
+            let verdict = hunt(*mutant, name, what, seeds);
+            found.lock().unwrap_or_else(PoisonError::into_inner).insert(place, verdict);
+        }
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// A table of all, the ones that lived last.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use asset_indexer::decode::Decoder;
 use asset_indexer::store::{Cause, Checkpoint, Rollback, Store};
 use asset_indexer::sync::{Config, fold_ground};
 
@@ -54,7 +53,7 @@ pub async fn go_on_from(
         ..checkpoint
     };
     let headers: Vec<_> = headers.into_iter().filter(|header| header.id.number <= to).collect();
-    let decoder = Arc::new(Decoder::new(&[]));
+    let decoder = crate::decoder();
     let node = Some(Arc::new(Node::honest(Branched::new(chain.clone(), chain.picture()))));
     let cause = Cause::Rewind(rollback);
     let mut progress = |_| {};

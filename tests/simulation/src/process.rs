@@ -4,7 +4,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use asset_indexer::decode::Decoder;
 use asset_indexer::fact::Role;
 use asset_indexer::sync::{Config, Contract, Outcome, Proving, Sync, SyncError};
 
@@ -32,7 +31,7 @@ impl Process {
     /// A process that has just started.
     pub fn new(ports: Ports, node: Chooser, store: FaultyStore, config: Config) -> Self {
         let node = Arc::new(Node::new(Answers::Chooser(node), ports.clone()));
-        let worker = Sync::new(node, Arc::new(store), Arc::new(Decoder::new(&[])), config);
+        let worker = Sync::new(node, Arc::new(store), crate::decoder(), config);
         Self { ports, worker, checked: false }
     }
 

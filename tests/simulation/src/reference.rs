@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use alloy::primitives::Address;
 use asset_indexer::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
-use asset_indexer::decode::Decoder;
 use asset_indexer::row::{Class, Row, TableDef, Value};
 use asset_indexer::source::{CallAnswer, CallRequest, Source, SourceError, View};
 use asset_indexer::store::memory::MemoryStore;
@@ -172,7 +171,7 @@ impl Reference {
 fn worker(source: Arc<Node>, tables: MemoryStore, config: &Config) -> Sync<Node, FaultyStore> {
     let faults = StoreFaults::new(0, Hits::default());
     let store = FaultyStore::new(Stored::Memory(tables), faults, Ports::free());
-    Sync::new(source, Arc::new(store), Arc::new(Decoder::new(&[])), config.clone())
+    Sync::new(source, Arc::new(store), crate::decoder(), config.clone())
 }
 
 /// Columns that a comparison leaves out: `*` for a whole table, `+` for rows that are too many.
@@ -204,12 +203,16 @@ fn difference_in(
         theirs.with_rows(table, |theirs| {
             let show =
                 |what: &str, row: &Row| Some(format!("{}: {what}: {}", table.name, spelled(table, row)));
+            // A row holds its key, and both are in its order.
+            if ours.len() == theirs.len() && ours.values().eq(theirs.values()) {
+                return None;
+            }
             for (key, row) in ours {
                 match theirs.get(key) {
                     None if masked(table, "+") => {}
                     None => return show("a row too many", row),
                     Some(other) if !equal(row, other) => {
-                        let columns = table.columns.iter().zip(row.iter().zip(other));
+                        let columns = table.columns.iter().zip(row.iter().zip(other.iter()));
                         let different: Vec<String> = columns
                             .filter(|(_, (one, other))| one != other)
                             .map(|(column, (one, other))| {

@@ -27,7 +27,7 @@ impl Failed {
         let name =
             if self.scenario.name.is_empty() { String::new() } else { format!(" ({})", self.scenario.name) };
         format!(
-            "seed {seed}{name}, {:?}, event {} of {}: {}\nreplay: cargo run --profile simulation -p simulation -- --seed {seed}{place}",
+            "seed {seed}{name}, {:?}, event {} of {}: {}\nreplay: make replay ARGS='--seed {seed}{place}'",
             self.scenario.kind,
             self.failure.event,
             self.scenario.events.len(),
