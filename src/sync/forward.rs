@@ -33,9 +33,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         &mut self,
         checkpoint: &Checkpoint,
         view: &View,
+        told: BlockId,
         range: BlockRange,
     ) -> Result<Outcome, SyncError> {
-        let headers = self.ends(checkpoint, view, range).await?;
+        let headers = self.ends(checkpoint, told, range).await?;
         let (below, end) = (headers[0], headers[1]);
         if below.id != checkpoint.block.id {
             return self.roll_back(checkpoint).await;
@@ -62,25 +63,21 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::Backfilled { range, events })
     }
 
-    /// The headers at the checkpoint, at the end of a range, and of the final block above it: what is between the first
-    /// and the last is of the chain that the node called final, also where a part of its answers comes from another.
+    /// The headers at the checkpoint, at the end of a range, and of the block above it that the node called final: what is
+    /// between the first and the last is of that chain, also where a part of the answers comes from another.
     async fn ends(
         &self,
         checkpoint: &Checkpoint,
-        view: &View,
+        told: BlockId,
         range: BlockRange,
     ) -> Result<Vec<Header>, SyncError> {
-        let finalized = view.finalized;
         let mut numbers = vec![checkpoint.block.id.number, range.to];
-        numbers.extend(
-            (finalized.number > range.to && finalized.number <= view.head.id.number)
-                .then_some(finalized.number),
-        );
+        numbers.extend((told.number > range.to).then_some(told.number));
         let headers = self.source.headers(&numbers).await?;
         if let Some(other) =
-            headers.iter().find(|header| header.id.number == finalized.number && header.id != finalized)
+            headers.iter().find(|header| header.id.number == told.number && header.id != told)
         {
-            return Err(self.moved(finalized, other.id));
+            return Err(self.moved(told, other.id));
         }
         if headers.len() == numbers.len() {
             Ok(headers)

@@ -10,6 +10,7 @@ mod audit;
 mod catch_up;
 mod configure;
 mod error;
+mod finality;
 mod fold;
 mod forward;
 mod plan;
@@ -34,12 +35,13 @@ use crate::decode::Decoder;
 use crate::fact::Role;
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError, View};
-use crate::store::{Checkpoint, Commit, Status, Store};
+use crate::store::{Commit, Status, Store};
 use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
 pub use audit::Audited;
 pub use error::{Remedy, SyncError};
+use finality::Look;
 pub use plan::{Step, plan};
 pub use preview::Preview;
 pub use rebuild::{Ground, fold_ground};
@@ -302,13 +304,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         if !self.configured {
             self.configure(&checkpoint).await?;
         }
-        let mut view = self.source.view().await?;
-        if view.finalized.number < checkpoint.finalized.number {
-            view.finalized = checkpoint.finalized;
-        }
-        if !self.is_of_our_chain(&checkpoint, view.finalized).await? {
-            view.finalized = checkpoint.finalized;
-        }
+        let Look { view, told, until } = self.look(&checkpoint, until).await?;
         self.view = Some(view);
         self.learn(&checkpoint).await?;
         let late = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
@@ -318,7 +314,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         self.caught_up_last = false;
         match plan(&checkpoint, &view, until, self.range_blocks) {
-            Step::Backfill(range) => match self.backfill(&checkpoint, &view, range).await {
+            Step::Backfill(range) => match self.backfill(&checkpoint, &view, told, range).await {
                 Err(error) => self.sweep_if_refused(&checkpoint, error).await,
                 read => read,
             },
@@ -338,20 +334,6 @@ impl<S: Source, D: Store> Sync<S, D> {
                 checked => Ok(checked),
             },
         }
-    }
-
-    /// Whether a block that the node calls final now is one of ours, where ours reach that high: on its word the undo of
-    /// older blocks is thrown away.
-    async fn is_of_our_chain(&self, checkpoint: &Checkpoint, finalized: BlockId) -> Result<bool, SyncError> {
-        let (number, at) = (finalized.number, checkpoint.block.id);
-        if number <= checkpoint.finalized.number || number > at.number {
-            return Ok(true);
-        }
-        if number == at.number {
-            return Ok(finalized == at);
-        }
-        let ours = self.store.headers().await?;
-        Ok(ours.iter().any(|header| header.id == finalized))
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<(), SyncError> {

@@ -1,0 +1,49 @@
+//! What is final: for the node, and for the tables, which never take a final block back by themselves.
+
+use super::{Sync, SyncError};
+use crate::block::BlockId;
+use crate::source::{Source, View};
+use crate::store::{Checkpoint, Store};
+
+/// A node's view, with the tables' finality where that is higher.
+pub(super) struct Look {
+    pub view: View,
+    /// The block that the node itself calls final.
+    pub told: BlockId,
+    /// No step goes above.
+    pub until: Option<u64>,
+}
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// Asks the node where its chain is.
+    pub(super) async fn look(&self, checkpoint: &Checkpoint, until: Option<u64>) -> Result<Look, SyncError> {
+        let mut view = self.source.view().await?;
+        let (told, at, ours) = (view.finalized, checkpoint.block.id.number, checkpoint.finalized);
+        let mut until = until;
+        if told.number < ours.number {
+            view.finalized = ours;
+            // A block that is final for us, and not yet for this node, the node may still take back.
+            if at < ours.number {
+                until = Some(until.map_or(told.number, |until| until.min(told.number)).max(at));
+            }
+        }
+        if !self.is_of_our_chain(checkpoint, view.finalized).await? {
+            view.finalized = ours;
+        }
+        Ok(Look { view, told, until })
+    }
+
+    /// Whether a block that the node calls final now is one of ours, where ours reach that high: on its word the undo of
+    /// older blocks is thrown away.
+    async fn is_of_our_chain(&self, checkpoint: &Checkpoint, finalized: BlockId) -> Result<bool, SyncError> {
+        let (number, at) = (finalized.number, checkpoint.block.id);
+        if number <= checkpoint.finalized.number || number > at.number {
+            return Ok(true);
+        }
+        if number == at.number {
+            return Ok(finalized == at);
+        }
+        let ours = self.store.headers().await?;
+        Ok(ours.iter().any(|header| header.id == finalized))
+    }
+}
