@@ -41,7 +41,6 @@ mutants! {
     CacheOverRollback: "what is known of contracts outlives a rollback";
     CacheOverError: "a failed commit counts as made";
     CheckpointApart: "the checkpoint moves in a transaction of its own";
-    CheckpointByNumber: "the compare-and-set looks at the checkpoint's number alone";
     EpochUnchecked: "a writer that was taken over goes on writing";
     LeaseBlind: "every error of the database is swallowed as if nothing had to be written";
     ChildrenFromAnnouncement: "a found contract's logs before its announcement in the block are not read";

@@ -8,7 +8,7 @@ use crate::store::{Checkpoint, Store};
 /// A node's view, with the tables' finality where that is higher.
 pub(super) struct Look {
     pub view: View,
-    /// The block that the node itself calls final.
+    /// The block of the node's chain that is final: for the node itself, or for the tables where the node has theirs.
     pub told: BlockId,
     /// No step goes above.
     pub until: Option<u64>,
@@ -18,13 +18,20 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// Asks the node where its chain is.
     pub(super) async fn look(&self, checkpoint: &Checkpoint, until: Option<u64>) -> Result<Look, SyncError> {
         let mut view = self.source.view().await?;
-        let (told, at, ours) = (view.finalized, checkpoint.block.id.number, checkpoint.finalized);
+        let (mut told, at, ours) = (view.finalized, checkpoint.block.id.number, checkpoint.finalized);
         let mut until = until;
         if told.number < ours.number {
             view.finalized = ours;
-            // A block that is final for us, and not yet for this node, the node may still take back.
             if at < ours.number {
-                until = Some(until.map_or(told.number, |until| until.min(told.number)).max(at));
+                match self.source.header(ours.number).await? {
+                    Some(theirs) if theirs.id == ours => told = ours,
+                    // A contradiction, which whoever reads the next range will meet.
+                    Some(_) => {}
+                    // A node that is behind: what it does not call final yet it may still take back.
+                    None => {
+                        until = Some(until.map_or(told.number, |until| until.min(told.number)).max(at));
+                    }
+                }
             }
         }
         if !self.is_of_our_chain(checkpoint, view.finalized).await? {

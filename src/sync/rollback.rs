@@ -108,9 +108,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.store.rollback(&rollback).await?;
         match &mut self.known {
             Some(known) if is(Mutant::CacheOverRollback) => known.at = ancestor.id,
-            _ => self.known = None,
+            _ => self.forget(),
         }
-        self.configured = false;
         Ok(Outcome::RolledBack { from: checkpoint.block.id, ancestor: ancestor.id })
     }
 

@@ -100,10 +100,7 @@ impl State {
     fn expect_checkpoint(&self, expected: BlockId) -> Result<Checkpoint, StoreError> {
         self.checkpoint
             .clone()
-            .filter(|checkpoint| {
-                let number = checkpoint.block.id.number == expected.number && is(Mutant::CheckpointByNumber);
-                (checkpoint.block.id == expected || number) && checkpoint.status == Status::Running
-            })
+            .filter(|checkpoint| checkpoint.block.id == expected && checkpoint.status == Status::Running)
             .ok_or(StoreError::NotTheWriter)
     }
 

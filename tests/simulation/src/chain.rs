@@ -124,6 +124,8 @@ struct State {
     /// Times repeat and go back.
     ragged: bool,
     forks: u64,
+    /// A branch was replaced, at any time.
+    reorganized: bool,
     transactions: u64,
 }
 
@@ -165,6 +167,7 @@ impl SimChain {
     pub fn reorg(&self, depth: usize, blocks: Vec<Vec<NewTransaction>>) {
         let mut state = self.state();
         state.forks += 1;
+        state.reorganized = true;
         let left = state.canonical.clone();
         state.parked.push(left);
         let keep = state.canonical.len() - depth;
@@ -239,6 +242,11 @@ impl SimChain {
     /// The newest block.
     pub fn head(&self) -> BlockId {
         self.state().canonical.last().expect("block 0 is always there").header.id
+    }
+
+    /// Whether it ever replaced a block.
+    pub fn has_reorganized(&self) -> bool {
+        self.state().reorganized
     }
 
     /// The height that is final.

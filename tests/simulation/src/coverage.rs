@@ -9,7 +9,12 @@ use crate::faults::{Fault, Hit, Phase};
 #[derive(Debug, Clone, Default)]
 pub struct Coverage {
     counts: BTreeMap<(Hit, Phase), u64>,
+    /// The lowest seed that hit a cell.
+    first: BTreeMap<(Hit, Phase), u64>,
 }
+
+/// A cell that is hit no more often than this is named with its first seed.
+const RARE: u64 = 20;
 
 /// Whether a cell can be hit, and where not, why.
 pub fn why_empty(hit: Hit, phase: Phase) -> Option<&'static str> {
@@ -50,16 +55,31 @@ pub fn why_empty(hit: Hit, phase: Phase) -> Option<&'static str> {
 }
 
 impl Coverage {
-    /// Adds the counts of a run.
-    pub fn add(&mut self, counts: BTreeMap<(Hit, Phase), u64>) {
+    /// Adds the counts of a seed's run.
+    pub fn add(&mut self, seed: u64, counts: BTreeMap<(Hit, Phase), u64>) {
         for (cell, count) in counts {
             *self.counts.entry(cell).or_default() += count;
+            self.note(cell, seed);
         }
+    }
+
+    fn note(&mut self, cell: (Hit, Phase), seed: u64) {
+        let first = self.first.entry(cell).or_insert(seed);
+        *first = seed.min(*first);
     }
 
     /// Adds another sum.
     pub fn merge(&mut self, other: Self) {
-        self.add(other.counts);
+        for (cell, count) in other.counts {
+            *self.counts.entry(cell).or_default() += count;
+        }
+        other.first.into_iter().for_each(|(cell, seed)| self.note(cell, seed));
+    }
+
+    /// The cells that are seldom hit, how often, and the first seed that does.
+    pub fn rare(&self) -> Vec<(Hit, Phase, u64, u64)> {
+        let seldom = self.counts.iter().filter(|(_, count)| **count <= RARE);
+        seldom.map(|(cell, count)| (cell.0, cell.1, *count, self.first[cell])).collect()
     }
 
     fn count(&self, hit: Hit, phase: Phase) -> u64 {

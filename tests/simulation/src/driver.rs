@@ -363,11 +363,35 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         times
     }
 
+    /// What it says that it did, it did; and no deep reorg is followed on the word of one provider among others.
+    fn check_told(&self, outcome: &Outcome, at: BlockId) -> Result<(), String> {
+        let is_there = match outcome {
+            Outcome::Followed { block, .. } => *block == at,
+            Outcome::Backfilled { range, .. } => range.to == at.number,
+            Outcome::RolledBack { ancestor, .. } => *ancestor == at,
+            _ => true,
+        };
+        if !is_there {
+            return Err(format!("it says {outcome:?}, and its checkpoint is {at:?}"));
+        }
+        let Outcome::RolledBack { from, ancestor } = outcome else { return Ok(()) };
+        let is_deep = from.number - ancestor.number > self.scenario.reorg_depth_trusted;
+        let chain = self.chain();
+        let is_canonical = chain.picture().at(from.number).is_some_and(|block| block.header.id == *from);
+        if self.scenario.kind == Kind::Minority && is_deep && is_canonical && !chain.has_reorganized() {
+            return Err(format!("{from:?} was taken back down to {ancestor:?}, as one provider alone told"));
+        }
+        Ok(())
+    }
+
     /// What must hold after every step, and after every change of the tables.
     async fn look(&mut self, stepped: &Stepped, told_times: bool) -> Result<(), String> {
         let ours = self.backend.tables();
         let Some((checkpoint, evidence)) = check::present(&ours).await else { return Ok(()) };
         self.tainted.times |= told_times && evidence.iter().any(|known| known.method == Method::Quorum);
+        if let Stepped::Outcome(outcome) = stepped {
+            self.check_told(outcome, checkpoint.block.id)?;
+        }
         match stepped {
             Stepped::Outcome(Outcome::RolledBack { .. } | Outcome::Unproved { .. }) => {
                 self.seen.forget_verified();

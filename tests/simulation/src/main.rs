@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use clap::Parser;
+use simulation::coverage::Coverage;
 use simulation::driver::Options;
 use simulation::executor::on_threads;
 use simulation::faults::Hits;
@@ -134,6 +135,12 @@ fn replay(scenario: &Scenario, arguments: &Arguments) -> ExitCode {
     match run(scenario, !arguments.quiet) {
         Ok(report) => {
             println!("{report:#?}");
+            if arguments.coverage {
+                let (hits, mut coverage) = (Hits::default(), Coverage::default());
+                let _ = runs::in_memory(scenario, &hits, &Options::default());
+                coverage.add(scenario.seed, hits.take());
+                println!("{}", coverage.table());
+            }
             if let Some(path) = &arguments.save {
                 save(scenario, path, arguments);
             }
@@ -180,6 +187,9 @@ fn report(summary: &Summary, arguments: &Arguments, seconds: f64) -> ExitCode {
     }
     if arguments.coverage {
         println!("{}", summary.coverage.table());
+        for (hit, phase, count, seed) in summary.coverage.rare() {
+            println!("seldom hit: {} in {phase:?}: {count} times, first by seed {seed}", hit.name());
+        }
         for (hit, phase) in summary.coverage.empty() {
             println!("never hit: {} in {phase:?}", hit.name());
         }

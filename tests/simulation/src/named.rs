@@ -98,6 +98,28 @@ fn reading() -> Vec<Scenario> {
             ],
         ),
         scenario(
+            "A16 calls are answered by the newest state, or by none, while contracts catch up and lists are mended",
+            Kind::Single,
+            [Fault::CallsAtLatest, Fault::StateUnavailable]
+                .into_iter()
+                .zip(7..)
+                .flat_map(|(fault, seed)| {
+                    vec![
+                        lies(Fault::OmittedLogs, 100),
+                        mine(seed, 60),
+                        step(8),
+                        lies(Fault::OmittedLogs, 0),
+                        lies(fault, 100),
+                        step(60),
+                        Event::Reconfigure(Change::PlainToken(seed % 3 + 1)),
+                        step(60),
+                        lies(fault, 0),
+                        REST,
+                    ]
+                })
+                .collect(),
+        ),
+        scenario(
             "A11 A-B-A between a question and the next: logs of another block under the same number",
             Kind::Honest,
             (0..12)
@@ -181,6 +203,21 @@ fn reorgs() -> Vec<Scenario> {
             Kind::Honest,
             vec![mine(60, 30), REST, fork(61, 200, 1, How::New), REST, fork(62, 200, 0, How::Moved), REST],
         ),
+        Scenario {
+            reorg_depth_trusted: 1,
+            ..scenario(
+                "a deep reorg that one provider of three tells of is not followed",
+                Kind::Minority,
+                std::iter::once(mine(3, 30))
+                    .chain(std::iter::once(step(60)))
+                    .chain((0..12).flat_map(|at| {
+                        let (begin, end) = (lies(Fault::PrivateFork, 100), lies(Fault::PrivateFork, 0));
+                        [begin, step(6), end, step(4), mine(50 + at, 1), step(4)]
+                    }))
+                    .chain([REST])
+                    .collect(),
+            )
+        },
         scenario(
             "B12 finality violated: halts, also after a restart, until an operator goes on",
             Kind::Across,
@@ -245,6 +282,17 @@ fn reorgs() -> Vec<Scenario> {
 
 fn database() -> Vec<Scenario> {
     vec![
+        scenario(
+            "P9 a full disk at the first row",
+            Kind::Honest,
+            vec![
+                Event::Database { fault: StoreFault::DiskFull, rate: 100 },
+                mine(30, 20),
+                step(4),
+                Event::Database { fault: StoreFault::DiskFull, rate: 0 },
+                REST,
+            ],
+        ),
         scenario(
             "P1 the answer to COMMIT is lost, again and again",
             Kind::Honest,

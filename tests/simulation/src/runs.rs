@@ -53,7 +53,7 @@ impl Summary {
     /// Adds a run.
     pub fn add(&mut self, scenario: &Scenario, outcome: Result<Report, Failure>, hits: &Hits) {
         self.runs += 1;
-        self.coverage.add(hits.take());
+        self.coverage.add(scenario.seed, hits.take());
         match outcome {
             Ok(report) => {
                 let total = &mut self.total;
