@@ -602,8 +602,16 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         let to = shared(&branch, &self.chain().picture().branch);
         self.trace(|| format!("an operator takes back to {to}"));
         self.end_process();
-        let store = self.backend.writer().await;
-        crate::operator::go_on_from(store, self.chain(), &self.config, to).await?;
+        let mut tries = 0;
+        loop {
+            let store = self.backend.writer().await;
+            match crate::operator::go_on_from(store, self.chain(), &self.config, to).await {
+                Ok(()) => break,
+                // An operator whose connection was cut repeats the command.
+                Err(error) if error.contains("did not answer") && tries < 3 => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
         self.seen.forget();
         self.halted = false;
         Ok(())
