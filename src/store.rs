@@ -212,6 +212,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a row was refused because another stands in its place.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason.contains("SQLSTATE 23505"))
+    }
+
     /// A row of the table holds another kind of value than its declaration says.
     pub(crate) fn misfit(table: &TableDef) -> Self {
         Self::Corrupt { table: table.name, reason: "a column has another type than declared".to_owned() }

@@ -24,15 +24,21 @@ impl<S: Source, D: Store> Sync<S, D> {
         checkpoint: &Checkpoint,
         view: &View,
     ) -> Result<Outcome, SyncError> {
+        match self.read_behind(checkpoint, view).await {
+            Err(error) => self.sweep_if_double(checkpoint, error).await,
+            read => read,
+        }
+    }
+
+    async fn read_behind(&mut self, checkpoint: &Checkpoint, view: &View) -> Result<Outcome, SyncError> {
         let at = checkpoint.block.id.number;
         // What the node calls final is final for us only where our checkpoint is of its chain.
-        let mut view = *view;
         match self.source.header(at).await? {
             Some(theirs) if theirs.id != checkpoint.block.id => return self.roll_back(checkpoint).await,
             Some(_) => {}
-            None => view.finalized = checkpoint.finalized,
+            // A node that is behind: what it lists may not be all.
+            None => return Ok(Outcome::Idle),
         }
-        let view = &view;
         let Some(known) = &self.known else { return Ok(Outcome::Idle) };
         let behind = known.catching_up.clone();
         let from = behind.values().min().map_or(at, |through| through + 1);

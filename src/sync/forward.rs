@@ -45,6 +45,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             return Ok(contradicted);
         }
         let (logs, evidence) = self.logs_to_backfill(checkpoint, range, end).await?;
+        let of_another = |log: &&RawLog| log.block.number == end.id.number && log.block != end.id;
+        if let Some(log) = logs.iter().find(of_another) {
+            return Err(self.moved(end.id, log.block));
+        }
         let assembled = self.assemble_range(range, logs).await?;
         self.refuse_moved(&headers).await?;
         let events = assembled.entries.len();

@@ -315,11 +315,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.caught_up_last = false;
         match plan(&checkpoint, &view, until, self.range_blocks) {
             Step::Backfill(range) => match self.backfill(&checkpoint, &view, told, range).await {
-                Err(error) => self.sweep_if_refused(&checkpoint, error).await,
+                Err(error) => self.sweep_if_double(&checkpoint, error).await,
                 read => read,
             },
             Step::Follow(number) => match self.follow(&checkpoint, &view, number).await {
-                Err(error) => self.sweep_if_refused(&checkpoint, error).await,
+                Err(error) => self.sweep_if_double(&checkpoint, error).await,
                 read => read,
             },
             Step::Check(number) => match self.check(&checkpoint, number).await? {

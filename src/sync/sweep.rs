@@ -14,7 +14,7 @@ use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Method, Watched};
 use crate::source::Source;
-use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store, StoreError};
+use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
 use crate::table::contract::LateHistory;
 use crate::table::event::AssetEvent;
 use crate::table::fold::Changes;
@@ -22,8 +22,7 @@ use crate::table::fold::Changes;
 impl<S: Source, D: Store> Sync<S, D> {
     /// Proves the next stretch that is not proved, if there is one.
     async fn sweep(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
-        let (_, catching_up) = self.contract_counts();
-        if self.config.proving == Proving::Off || catching_up > 0 {
+        if self.config.proving == Proving::Off {
             return Ok(Outcome::Idle);
         }
         let top = checkpoint.finalized.number.min(checkpoint.block.id.number);
@@ -34,7 +33,12 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// What cannot be proved now stays unproved until a later look; that is no reason to follow the head more slowly.
+    /// Contracts that catch up come first: their history is proved with the others' then.
     pub(super) async fn sweep_or_wait(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
+        let (_, catching_up) = self.contract_counts();
+        if catching_up > 0 {
+            return Ok(Outcome::Idle);
+        }
         let (block, error) = match self.sweep(checkpoint).await {
             Err(error @ (SyncError::Unprovable { block, .. } | SyncError::Disproved { block, .. })) => {
                 (Some(block), error)
@@ -51,17 +55,21 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::Idle)
     }
 
-    /// A row that the store refuses may stand where a log was put that the chain does not have: what is not proved yet is
-    /// proved first, and mended, before the refusal counts.
-    pub(super) async fn sweep_if_refused(
+    /// A row that the store refuses as a double may belong where a log was put that the chain does not have: what is not
+    /// proved yet is proved first, and mended, before the refusal counts.
+    pub(super) async fn sweep_if_double(
         &mut self,
         checkpoint: &Checkpoint,
         error: SyncError,
     ) -> Result<Outcome, SyncError> {
-        let SyncError::Store(refused @ StoreError::Refused { .. }) = error else { return Err(error) };
-        match self.sweep_or_wait(checkpoint).await? {
-            Outcome::Idle => Err(refused.into()),
-            swept => Ok(swept),
+        match &error {
+            SyncError::Store(refused) if refused.is_duplicate() => {}
+            _ => return Err(error),
+        }
+        tracing::error!(%error, "the next blocks that are not proved are proved first");
+        match self.sweep(checkpoint).await {
+            Ok(Outcome::Idle) | Err(_) => Err(error),
+            swept => swept,
         }
     }
 

@@ -91,7 +91,7 @@ impl State {
         if replaced.is_some() && is_new {
             return Err(StoreError::Refused {
                 during: "commit",
-                reason: format!("duplicate key in {}: {row:?}", table.name),
+                reason: format!("duplicate key in {}: {row:?} (SQLSTATE 23505)", table.name),
             });
         }
         Ok(())
@@ -326,7 +326,7 @@ fn mend(tables: &mut Tables, add: &[AssetEvent], remove: &[Position]) -> Result<
     events.retain(|_, row| !place(row).is_some_and(|at| remove.contains(&at)));
     for row in add.iter().map(Table::to_row) {
         if let Some(row) = events.insert(row[..AssetEvent::DEF.key_len].into(), Arc::new(row)) {
-            let reason = format!("duplicate key in asset_events: {row:?}");
+            let reason = format!("duplicate key in asset_events: {row:?} (SQLSTATE 23505)");
             return Err(StoreError::Refused { during: "beginning a rebuild", reason });
         }
     }

@@ -80,9 +80,11 @@ fn every_scenario_that_once_failed_holds() {
         let text = std::fs::read_to_string(&path).expect("readable");
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
     });
-    let summary = one_by_one(scenarios);
+    let scenarios: Vec<Scenario> = scenarios.collect();
+    let summary = one_by_one(scenarios.iter().cloned());
     assert!(summary.runs >= 20, "{} scenarios", summary.runs);
     require(&summary, false);
+    require(&postgres::on_postgres(&scenarios, THREADS), true);
 }
 
 #[test]
