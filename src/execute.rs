@@ -151,6 +151,9 @@ impl<S: Source> Executor<S> {
         let repaired = repair && found > 0;
         if repaired {
             let reason = format!("backfill --from {} --to {} --repair", range.from, range.to);
+            // No proof covers what this node lists, nor the contracts that it may announce.
+            self.refuse_catching_up().await?;
+            self.store.forget_evidence(&format!("{reason} changes what was proved")).await?;
             self.rebuild(&Cause::Repair { add, remove, reason }, checkpoint, headers, progress).await?;
         }
         differences.truncate(DIFFERENCES_MAX);

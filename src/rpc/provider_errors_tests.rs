@@ -210,19 +210,26 @@ const CASES: &[Case] = &[
 /// The row whose provider gives no error at all.
 const SILENT_ROW: u8 = 65;
 
+/// A row's answer: zero stands for none; data behind a bar.
+fn reply(code: i64, text: &str, status: u16) -> Reply<'_> {
+    let (message, data) = text.split_once('|').map_or((text, None), |(message, data)| (message, Some(data)));
+    Reply {
+        code: (code != 0).then_some(code),
+        message,
+        data,
+        status: (status != 0).then_some(status),
+        retry_after: None,
+    }
+}
+
 #[test]
 fn every_row_is_classified() {
     for &(row, code, text, status, want) in CASES {
-        let (message, data) =
-            text.split_once('|').map_or((text, None), |(message, data)| (message, Some(data)));
-        let reply = Reply {
-            code: (code != 0).then_some(code),
-            message,
-            data,
-            status: (status != 0).then_some(status),
-            retry_after: None,
-        };
-        assert_eq!(classify(reply), want.fault(), "row {row}: {code} {text} (HTTP {status})");
+        assert_eq!(
+            classify(reply(code, text, status)),
+            want.fault(),
+            "row {row}: {code} {text} (HTTP {status})"
+        );
     }
 }
 
@@ -231,16 +238,7 @@ fn every_row_is_classified() {
 fn only_what_may_pass_is_asked_again() {
     let url: SecretUrl = "https://node.example/".parse().expect("a sound URL");
     for &(row, code, text, status, want) in CASES {
-        let (message, data) =
-            text.split_once('|').map_or((text, None), |(message, data)| (message, Some(data)));
-        let reply = Reply {
-            code: (code != 0).then_some(code),
-            message,
-            data,
-            status: (status != 0).then_some(status),
-            retry_after: None,
-        };
-        let fault = Fault::said(reply, &url);
+        let fault = Fault::said(reply(code, text, status), &url);
         assert_eq!(fault.kind, want.fault(), "row {row}");
         let may_pass = matches!(want, Rate | Timeout | Transport | Unknown);
         assert_eq!(fault.is_passing(), may_pass, "row {row}: {text} ({want:?})");

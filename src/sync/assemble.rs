@@ -44,6 +44,16 @@ impl<S: Source, D: Store> Sync<S, D> {
         range: BlockRange,
         logs: Vec<RawLog>,
     ) -> Result<Assembled, SyncError> {
+        self.assemble_below(range, logs, range.to + 1).await
+    }
+
+    /// The same; of contracts that are found, our blocks above the range are read too, those below `top`.
+    pub(super) async fn assemble_below(
+        &self,
+        range: BlockRange,
+        logs: Vec<RawLog>,
+        top: u64,
+    ) -> Result<Assembled, SyncError> {
         let mut assembly = Assembly::default();
         let mut unread = logs;
         loop {
@@ -52,6 +62,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             if found.is_empty() {
                 return Ok(assembly.done());
             }
+            let all: HashSet<Address> = found.iter().map(|(address, _)| *address).collect();
             // One request for all that were deployed in this range, one for those that may be older.
             let (new, old): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|(_, found)| found.from_block >= range.from);
@@ -60,6 +71,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             unread = self.range_logs(range, &addresses(new)).await?;
             let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
             unread.extend(self.range_logs(since, &addresses(old)).await?);
+            if top > range.to + 1 {
+                let above = self.window(range.to, top, &all).await?;
+                unread.extend(above.into_iter().filter(|log| all.contains(&log.address)));
+            }
         }
     }
 

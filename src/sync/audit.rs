@@ -6,7 +6,7 @@ use alloy::primitives::{Address, B256};
 
 use super::reread::compare_logs;
 use super::{Comparison, Sync, SyncError};
-use crate::block::BlockRange;
+use crate::block::{BlockRange, RawLog};
 use crate::source::Source;
 use crate::store::{Evidence, Store};
 use crate::table::contract::Coverage;
@@ -41,11 +41,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(checkpoint) = self.store.checkpoint().await? else { return Ok(Audited::default()) };
         self.learn(&checkpoint).await?;
         let proved = self.prove_range(range, &self.watched().into_iter().collect()).await?;
-        let starts = self.starts().await?;
         let watched = self.watched();
         let is_ours = |address: &Address| watched.binary_search(address).is_ok();
-        let mut theirs = proved.logs;
-        theirs.retain(|log| starts.get(&log.address).is_none_or(|from| log.block.number >= *from));
+        let theirs = self.since_their_starts(proved.logs).await?;
         let ours = self.store.ground_logs(range, None).await?;
         let ours = ours.into_iter().filter(|log| is_ours(&log.address)).collect();
         Ok(Audited { comparison: compare_logs(ours, theirs), evidence: proved.evidence })
@@ -58,15 +56,18 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub async fn list_again(&mut self, range: BlockRange) -> Result<Comparison, SyncError> {
         let Some(checkpoint) = self.store.checkpoint().await? else { return Ok(Comparison::default()) };
         self.learn(&checkpoint).await?;
-        let starts = self.starts().await?;
-        let mut theirs = self.source.logs_in_range(range, &self.watched()).await?;
-        theirs.retain(|log| starts.get(&log.address).is_none_or(|from| log.block.number >= *from));
+        let theirs = self.source.logs_in_range(range, &self.watched()).await?;
+        let theirs = self.since_their_starts(theirs).await?;
         Ok(compare_logs(self.store.ground_logs(range, None).await?, theirs))
     }
 
-    /// The first block of every watched contract that is in the tables.
-    pub(super) async fn starts(&self) -> Result<BTreeMap<Address, u64>, SyncError> {
+    /// Without what contracts logged before their first block that is read: a node lists and proves that too, and it is
+    /// not in the tables on purpose.
+    pub(super) async fn since_their_starts(&self, mut logs: Vec<RawLog>) -> Result<Vec<RawLog>, SyncError> {
         let rows: Vec<Coverage> = self.rows().await?;
-        Ok(rows.into_iter().map(|row| (row.address, row.from_block)).collect())
+        let starts: BTreeMap<Address, u64> =
+            rows.into_iter().map(|row| (row.address, row.from_block)).collect();
+        logs.retain(|log| starts.get(&log.address).is_none_or(|from| log.block.number >= *from));
+        Ok(logs)
     }
 }

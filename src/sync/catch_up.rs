@@ -24,10 +24,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         checkpoint: &Checkpoint,
         view: &View,
     ) -> Result<Outcome, SyncError> {
-        match self.read_behind(checkpoint, view).await {
-            Err(error) => self.sweep_if_double(checkpoint, error).await,
-            read => read,
-        }
+        let read = self.read_behind(checkpoint, view).await;
+        self.sweep_if_double(checkpoint, read).await
     }
 
     async fn read_behind(&mut self, checkpoint: &Checkpoint, view: &View) -> Result<Outcome, SyncError> {
@@ -120,7 +118,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(events)
     }
 
-    /// What of the contracts that join now was not proved with the blocks that are proved already.
+    /// What of the contracts that join now was not proved with the blocks that are proved already; all of it, since the
+    /// first of it may have been read when nothing had to be proved before its commit.
     async fn joined_history(
         &self,
         behind: &HashMap<Address, u64>,

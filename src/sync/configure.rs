@@ -147,12 +147,15 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// All rows of a small table of this chain.
     pub(super) async fn rows<T: Table>(&self) -> Result<Vec<T>, SyncError> {
-        let key = vec![self.config.chain_id.to_value()];
-        let load = Load { table: T::DEF, columns: vec![0], keys: vec![key] };
-        let rows = self.store.load(&load).await?;
-        let typed: Option<Vec<T>> = rows.into_iter().map(T::from_row).collect();
-        typed.ok_or_else(|| StoreError::misfit(T::DEF).into())
+        Ok(rows_of(&*self.store, self.config.chain_id).await?)
     }
+}
+
+/// All rows of a small table of a chain.
+pub(super) async fn rows_of<T: Table, D: Store>(store: &D, chain_id: u64) -> Result<Vec<T>, StoreError> {
+    let load = Load { table: T::DEF, columns: vec![0], keys: vec![vec![chain_id.to_value()]] };
+    let typed: Option<Vec<T>> = store.load(&load).await?.into_iter().map(T::from_row).collect();
+    typed.ok_or_else(|| StoreError::misfit(T::DEF))
 }
 
 pub(super) fn opening_of(row: &ConfiguredContract) -> Option<(Address, BlockId)> {

@@ -102,7 +102,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     fn moved(&self, before: BlockId, after: BlockId) -> SyncError {
         SyncError::Contradiction(format!(
-            "the chain moved while its blocks were read: block {} was {} and is {} on {}",
+            "the chain moved while its blocks were read: block {} was {}, and is {} on {}",
             before.number,
             before.hash,
             after.hash,

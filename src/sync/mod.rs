@@ -314,14 +314,14 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         self.caught_up_last = false;
         match plan(&checkpoint, &view, until, self.range_blocks) {
-            Step::Backfill(range) => match self.backfill(&checkpoint, &view, told, range).await {
-                Err(error) => self.sweep_if_double(&checkpoint, error).await,
-                read => read,
-            },
-            Step::Follow(number) => match self.follow(&checkpoint, &view, number).await {
-                Err(error) => self.sweep_if_double(&checkpoint, error).await,
-                read => read,
-            },
+            Step::Backfill(range) => {
+                let read = self.backfill(&checkpoint, &view, told, range).await;
+                self.sweep_if_double(&checkpoint, read).await
+            }
+            Step::Follow(number) => {
+                let read = self.follow(&checkpoint, &view, number).await;
+                self.sweep_if_double(&checkpoint, read).await
+            }
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
                 // A node that is behind us, perhaps on another chain, proves nothing about ours.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alloy::primitives::Address;
 
+use super::configure::rows_of;
 use super::{Config, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 use crate::decode::Decoder;
@@ -247,9 +248,7 @@ async fn catching_up<D: Store>(
     chain_id: u64,
     checkpoint: &Checkpoint,
 ) -> Result<Behind, SyncError> {
-    let load = Load { table: Coverage::DEF, columns: vec![0], keys: vec![vec![chain_id.to_value()]] };
-    let rows = store.load(&load).await?.into_iter().map(Coverage::from_row);
-    let rows: Vec<Coverage> = rows.collect::<Option<_>>().ok_or_else(|| StoreError::misfit(Coverage::DEF))?;
+    let rows: Vec<Coverage> = rows_of(store, chain_id).await?;
     let at = checkpoint.block.id.number;
     Ok(rows.into_iter().filter_map(|row| Some((row.address, row.through_block?.min(at)))).collect())
 }

@@ -53,16 +53,18 @@ impl<S: Source, D: Store> Sync<S, D> {
         if !self.configured {
             self.configure(&checkpoint).await?;
         }
+        // A node that does not have our checkpoint lists less than there is, or what another chain holds.
+        self.refuse_moved(&[checkpoint.block]).await?;
         let mut comparison = self.list_again(range).await?;
         let missing = std::mem::take(&mut comparison.missing);
         let found = self.assemble_additions(&checkpoint, range.from, missing, &comparison.remove).await?;
+        self.refuse_moved(&[checkpoint.block]).await?;
         comparison.add =
             found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
         Ok(comparison)
     }
 
-    /// The missing logs, and those of every contract that they announce, up to the last final block: what is above is
-    /// found by the sweep once it is final. A log of such a contract in a place that another log has is left out: one of
+    /// The missing logs, and those of every contract that they announce, up to the checkpoint. A log of such a contract in a place that another log has is left out: one of
     /// the two is wrong, and the sweep proves which.
     pub(super) async fn assemble_additions(
         &self,
@@ -74,8 +76,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let known: HashSet<Position> =
             missing.iter().map(RawLog::position).chain(removed.iter().copied()).collect();
         let Some(last) = missing.last().map(|log| log.block.number) else { return Ok(Assembled::default()) };
-        let to = checkpoint.finalized.number.min(checkpoint.block.id.number).max(last);
-        let mut assembled = self.assemble_range(BlockRange { from, to }, missing).await?;
+        let at = checkpoint.block.id.number;
+        let to = checkpoint.finalized.number.min(at).max(last);
+        let mut assembled = self.assemble_below(BlockRange { from, to }, missing, at + 1).await?;
         let is_late = |entry: &Entry| !known.contains(&entry.log.position());
         let late: Vec<u64> = assembled
             .entries

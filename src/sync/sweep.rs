@@ -55,17 +55,17 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::Idle)
     }
 
-    /// A row that the store refuses as a double may belong where a log was put that the chain does not have: what is not
-    /// proved yet is proved first, and mended, before the refusal counts.
+    /// What reading brought, unless the store refused a row of it as a double: that may belong where a log was put that
+    /// the chain does not have. What is not proved yet is proved first then, and mended, before the refusal counts.
     pub(super) async fn sweep_if_double(
         &mut self,
         checkpoint: &Checkpoint,
-        error: SyncError,
+        read: Result<Outcome, SyncError>,
     ) -> Result<Outcome, SyncError> {
-        match &error {
-            SyncError::Store(refused) if refused.is_duplicate() => {}
-            _ => return Err(error),
-        }
+        let error = match read {
+            Err(SyncError::Store(refused)) if refused.is_duplicate() => SyncError::Store(refused),
+            read => return read,
+        };
         tracing::error!(%error, "the next blocks that are not proved are proved first");
         match self.sweep(checkpoint).await {
             Ok(Outcome::Idle) | Err(_) => Err(error),
@@ -234,10 +234,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             .await?
             .into_iter()
             .partition(|log| watched.contains(&log.address));
-        // What a contract logged before its start is proved too, and is not in the tables on purpose.
-        let starts = self.starts().await?;
-        let is_read = |log: &&RawLog| starts.get(&log.address).is_none_or(|from| log.block.number >= *from);
-        let theirs = proved.logs.iter().filter(is_read).cloned().collect();
+        let theirs = self.since_their_starts(proved.logs.clone()).await?;
         let mut comparison = compare_logs(ours, theirs);
         // Where a log is proved to stand, no other contract's can.
         let missing: HashSet<Position> = comparison.missing.iter().map(RawLog::position).collect();
@@ -278,7 +275,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let found =
             self.assemble_additions(checkpoint, range.from, comparison.missing, &comparison.remove).await?;
         let mut changes = Changes::default();
-        self.note_late_history(&mut changes, &found, checkpoint).await?;
+        // Also where everything is proved before its commit: of what is above finality, or in a place that is taken, some
+        // was left out.
+        push_rows(&mut changes, false, self.late_history(starts_of(&found), checkpoint).await?);
         // Before the repair: of a contract that nobody watches yet such a row means nothing.
         self.write_evidence(checkpoint, changes, Vec::new()).await?;
         let add: Vec<AssetEvent> =
@@ -298,11 +297,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Vec<LateHistory>, SyncError> {
         let at = checkpoint.block.id.number;
         let older: Vec<(Address, u64)> = contracts.filter(|(_, from_block)| *from_block <= at).collect();
-        // Proved before the commit, it is proved already; read without proof, it is not, whatever was proved without it.
-        if older.is_empty()
-            || is(Mutant::LateHistoryForgotten)
-            || self.config.proving == Proving::BeforeCommit
-        {
+        if older.is_empty() || is(Mutant::LateHistoryForgotten) {
             return Ok(Vec::new());
         }
         let known = self.store.evidence().await?;
@@ -312,15 +307,22 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(older.into_iter().map(row).filter(|row| row.next_block <= row.through_block).collect())
     }
 
-    /// The same for every contract that a batch found.
+    /// The same for every contract that a batch found. Proved before the commit, it is proved already; read without proof,
+    /// it is not, whatever was proved without it.
     pub(super) async fn note_late_history(
         &self,
         changes: &mut Changes,
         assembled: &Assembled,
         checkpoint: &Checkpoint,
     ) -> Result<(), SyncError> {
-        let found = assembled.found.iter().map(|(address, found)| (*address, found.from_block));
-        push_rows(changes, false, self.late_history(found, checkpoint).await?);
+        if self.config.proving != Proving::BeforeCommit {
+            push_rows(changes, false, self.late_history(starts_of(assembled), checkpoint).await?);
+        }
         Ok(())
     }
+}
+
+/// The contracts that a batch found, with the first block that is read of each.
+fn starts_of(assembled: &Assembled) -> impl Iterator<Item = (Address, u64)> {
+    assembled.found.iter().map(|(address, found)| (*address, found.from_block))
 }

@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use super::{Check, Finding, Snapshot, key_text, name};
 use crate::row::{Class, ColumnType, TableDef};
 use crate::store::StoreError;
-use crate::store::postgres::failed;
+use crate::store::postgres::{base_type, failed};
 use crate::table;
 
 /// Tables whose rows equality speaks of.
@@ -159,18 +159,7 @@ async fn declared(snapshot: &mut Snapshot) -> Result<Check, StoreError> {
 }
 
 fn sql_column(column: &crate::row::Column) -> String {
-    let kind = match column.column_type {
-        ColumnType::Bool => "boolean",
-        ColumnType::Int => "bigint",
-        ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => "bytea",
-        ColumnType::Text => "text",
-        ColumnType::Number => "numeric",
-        ColumnType::Numbers => "numeric[]",
-        ColumnType::Time => "timestamp with time zone",
-        ColumnType::Json => "jsonb",
-        ColumnType::Uuid => "uuid",
-    };
-    format!("{} {kind}{}", column.name, if column.nullable { " null" } else { "" })
+    format!("{} {}{}", column.name, base_type(column), if column.nullable { " null" } else { "" })
 }
 
 /// The fact tables are made in step: where one has a partition, all have.

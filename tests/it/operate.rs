@@ -170,11 +170,41 @@ async fn comparing_reports_every_difference_and_repair_mends_it() {
     let report = followed.execute(true, repair).await.expect("it repairs");
     assert_eq!(report["repaired"], true, "{report}");
     followed.assert_fresh("repaired").await;
+    let unproved: i64 =
+        sqlx::query_scalar("select count(*) from chain.system_events where event_type = 'unproved'")
+            .fetch_one(&pool)
+            .await
+            .expect("readable");
+    assert_eq!(unproved, 1, "no proof covers what an operator puts in");
     let kept: i64 = sqlx::query_scalar("select count(*) from chain.audit_trail where action = 'repaired'")
         .fetch_one(&pool)
         .await
         .expect("readable");
     assert_eq!(kept, 3, "one row goes, two come");
+}
+
+#[tokio::test]
+async fn nothing_is_repaired_by_a_node_that_lacks_the_checkpoint() {
+    let mut followed = Followed::new(52, config(&Play::contracts())).await;
+    let before = dump(followed.store()).await;
+    let whole = followed.chain.clone();
+    let repair = Request::Reread { from: 1, to: 30, repair: true };
+    let (behind, elsewhere) = (Arc::new(Play::chain(6)), Arc::new(Play::chain(6)));
+    for block in Play::new(52).blocks(20) {
+        behind.mine(block);
+    }
+    for block in Play::new(53).blocks(40) {
+        elsewhere.mine(block);
+    }
+    for (node, what) in [(behind, "is not on the node's chain"), (elsewhere, "the chain moved")] {
+        followed.chain = node;
+        let error = followed.execute(true, repair.clone()).await.expect_err("its lists are not our chain's");
+        assert!(error.to_string().contains(what), "{error}");
+        assert_same(&dump(followed.store()).await, &before, what);
+    }
+    followed.chain = whole;
+    let report = followed.execute(true, repair).await.expect("it compares");
+    assert_eq!((&report["differences"], &report["repaired"]), (&0.into(), &false.into()), "{report}");
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ pub use checkpoint::read_checkpoint;
 pub use evidence::all as read_evidence;
 pub use lease::Lease;
 pub use requests::{Request, RequestState, Requests};
+pub(crate) use rows::base_type;
 pub use rows::{read_events, read_page};
 pub use schema::{Migrated, check_schema, check_version, migrate, role_sql};
 pub use shadow::{ShadowStore, TableDifference};

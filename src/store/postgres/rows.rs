@@ -36,7 +36,7 @@ fn selected(table: &TableDef) -> String {
 }
 
 /// The SQL type of a column without its domain.
-pub(super) fn base_type(column: &Column) -> &'static str {
+pub(crate) fn base_type(column: &Column) -> &'static str {
     match column.column_type {
         ColumnType::Bool => "boolean",
         ColumnType::Int => "bigint",
@@ -44,7 +44,7 @@ pub(super) fn base_type(column: &Column) -> &'static str {
         ColumnType::Text => "text",
         ColumnType::Number => "numeric",
         ColumnType::Numbers => "numeric[]",
-        ColumnType::Time => "timestamptz",
+        ColumnType::Time => "timestamp with time zone",
         ColumnType::Json => "jsonb",
         ColumnType::Uuid => "uuid",
     }

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::slots;
 use crate::support::command::Ended;
-use crate::support::process::{PATIENCE, Program, until};
+use crate::support::process::{Daemon, PATIENCE, Program, until};
 use crate::support::real::rpc;
 use crate::support::scene::Scene;
 use crate::support::world::{CHAIN_ID, assert_same, dump, worker};
@@ -172,10 +172,7 @@ async fn commands_hand_their_work_to_a_living_daemon() {
 
 #[tokio::test]
 async fn a_request_survives_the_death_of_its_worker() {
-    let mut scene = Scene::begin(slots(8)).await;
-    scene.play_through(Step::Burn).await;
-    let first = scene.program.writer().await;
-    scene.caught_up().await;
+    let (scene, first) = following().await;
     let (program, mark) = (scene.program.clone(), first.mark());
     let command = tokio::spawn(async move { program.line(&["rebuild"]).run().await });
     first.said_after(mark, "executing an operator's request").await;
@@ -187,6 +184,15 @@ async fn a_request_survives_the_death_of_its_worker() {
     assert!(said.contains("folded again from") && began.elapsed() < PATIENCE, "{said}");
     second.said("executing an operator's request").await;
     scene.assert_fresh("rebuilt by the second").await;
+}
+
+/// A daemon that has caught up.
+async fn following() -> (Scene, Daemon) {
+    let mut scene = Scene::begin(slots(8)).await;
+    scene.play_through(Step::Burn).await;
+    let daemon = scene.program.writer().await;
+    scene.caught_up().await;
+    (scene, daemon)
 }
 
 /// A request under way: the daemon waits for a table that the test holds.
@@ -214,10 +220,7 @@ type Command = tokio::task::JoinHandle<Ended>;
 
 #[tokio::test]
 async fn a_signal_ends_it_in_order_while_it_executes_and_the_next_one_finishes() {
-    let mut scene = Scene::begin(slots(8)).await;
-    scene.play_through(Step::Burn).await;
-    let first = scene.program.writer().await;
-    scene.caught_up().await;
+    let (scene, first) = following().await;
     let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
     first.stop("executing").await;
     held.rollback().await.expect("it was only a lock");
@@ -229,10 +232,7 @@ async fn a_signal_ends_it_in_order_while_it_executes_and_the_next_one_finishes()
 
 #[tokio::test]
 async fn a_writer_paused_inside_a_rebuild_blocks_nobody_for_long() {
-    let mut scene = Scene::begin(slots(8)).await;
-    scene.play_through(Step::Burn).await;
-    let first = scene.program.writer().await;
-    scene.caught_up().await;
+    let (mut scene, first) = following().await;
     let second = scene.program.standby().await;
     let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
     first.pause().await;
@@ -253,10 +253,7 @@ async fn a_writer_paused_inside_a_rebuild_blocks_nobody_for_long() {
 
 #[tokio::test]
 async fn a_long_transaction_keeps_its_lease_in_everybodys_eyes() {
-    let mut scene = Scene::begin(slots(8)).await;
-    scene.play_through(Step::Burn).await;
-    let first = scene.program.writer().await;
-    scene.caught_up().await;
+    let (scene, first) = following().await;
     let second = scene.program.standby().await;
     let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
     // Longer than a lease: all that others can see of it would have expired.
@@ -273,10 +270,7 @@ async fn a_long_transaction_keeps_its_lease_in_everybodys_eyes() {
 
 #[tokio::test]
 async fn a_rewind_that_was_done_when_its_worker_died_is_done() {
-    let mut scene = Scene::begin(slots(8)).await;
-    scene.play_through(Step::Burn).await;
-    let first = scene.program.writer().await;
-    scene.caught_up().await;
+    let (scene, first) = following().await;
     let to = (scene.head().await.0 - 5).to_string();
     let arguments = ["rewind", "--to", &to, "--reason", "a test"];
     let (held, command) = executing(&scene, "chain.audit_trail", &arguments).await;
@@ -299,10 +293,7 @@ async fn a_rewind_that_was_done_when_its_worker_died_is_done() {
 
 #[tokio::test]
 async fn a_command_does_the_work_itself_when_its_worker_dies_and_none_follows() {
-    let mut scene = Scene::begin(slots(8)).await;
-    scene.play_through(Step::Burn).await;
-    let writer = scene.program.writer().await;
-    scene.caught_up().await;
+    let (scene, writer) = following().await;
     let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
     writer.kill().await;
     held.rollback().await.expect("it was only a lock");

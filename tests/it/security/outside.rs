@@ -8,22 +8,19 @@ use std::time::Duration;
 
 use alloy::primitives::{B256, Bytes, U256};
 use alloy::sol_types::SolEvent;
-use asset_indexer::embedded::{Cluster, Options};
 use asset_indexer::fact::Role;
 use asset_indexer::rpc::{Config, Finality, Rpc};
 use asset_indexer::source::Source;
-use asset_indexer::store::postgres::migrate;
 use scenario::Emitter;
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::PgPool;
 use sqlx::{Connection, Executor};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::support::command::closed_port;
 use crate::support::process::{Program, signal, until};
 use crate::support::real::node;
 use crate::support::scripted_node::{Chain, ScriptedNode};
-use crate::support::world::{WRITER, binaries, cluster, config, database, pool};
+use crate::support::world::{WRITER, cluster, cluster_over_tcp, config, database, pool};
 use simulation::events::identity::ClaimAdded;
 use simulation::events::{account, token};
 
@@ -187,19 +184,13 @@ async fn it_runs_without_rights_on_a_read_only_system_and_listens_on_loopback_al
             return;
         }
     };
-    let port = closed_port();
-    let options = Options { listen_tcp: Some(port), ..Options::scratch(binaries()) };
-    let cluster = Cluster::start(options).await.expect("a private PostgreSQL starts");
-    cluster.create_database("assets", None).await.expect("a database");
-    let options = cluster.connect_options("postgres", "assets");
-    let mut owner = PgConnection::connect_with(&options).await.expect("it connects");
-    migrate(&mut owner).await.expect("it migrates");
+    let (cluster, mut owner, port) = cluster_over_tcp().await;
     owner
         .execute("create role indexer login password 'canarypw' in role asset_indexer_writer")
         .await
         .expect("the superuser may");
     owner.close().await.expect("it closes");
-    let pool = PgPool::connect_with(options).await.expect("a pool");
+    let pool = PgPool::connect_with(cluster.connect_options("postgres", "assets")).await.expect("a pool");
     let contract = account(0x20, 0);
     let mut chain = Chain::with_logs(40, contract, [3, 39]);
     chain.finalized = Some(30);

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
-use asset_indexer::embedded::{Cluster, Options};
+use asset_indexer::embedded::Cluster;
 use asset_indexer::fact::Role;
-use asset_indexer::store::postgres::migrate;
 use serde_json::json;
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -17,7 +16,7 @@ use crate::support::command::{CANARIES, Folder, Line, closed_port};
 use crate::support::process::{Daemon, Program, until};
 use crate::support::real::node;
 use crate::support::scripted_node::{Chain, Page, ScriptedNode};
-use crate::support::world::{binaries, config};
+use crate::support::world::{cluster_over_tcp, config};
 use simulation::events::account;
 
 const PATH: &str = "/v2/canarypath123?apikey=canaryquery123";
@@ -52,13 +51,7 @@ impl Place {
         chain.finalized = Some(50);
         let node = ScriptedNode::start(chain).await;
         let rpc_url = node.url(PATH).replace("http://", "http://canaryuser:canarypass@");
-        let port = closed_port();
-        let options = Options { listen_tcp: Some(port), ..Options::scratch(binaries()) };
-        let cluster = Cluster::start(options).await.expect("a private PostgreSQL starts");
-        cluster.create_database("assets", None).await.expect("a database");
-        let options = cluster.connect_options("postgres", "assets");
-        let mut owner = PgConnection::connect_with(&options).await.expect("it connects");
-        migrate(&mut owner).await.expect("it migrates");
+        let (cluster, mut owner, port) = cluster_over_tcp().await;
         let sql = format!(
             "create role indexer login password '{PASSWORD}' in role asset_indexer_writer, asset_indexer_reader"
         );
@@ -68,7 +61,7 @@ impl Place {
             .await
             .expect("it may");
         owner.close().await.expect("it closes");
-        let pool = PgPool::connect_with(options).await.expect("a pool");
+        let pool = PgPool::connect_with(cluster.connect_options("postgres", "assets")).await.expect("a pool");
         Self { node, rpc_url, cluster, port, pool, folder: Folder::new() }
     }
 

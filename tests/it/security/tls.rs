@@ -4,15 +4,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use asset_indexer::embedded::{Cluster, Options};
-use asset_indexer::store::postgres::migrate;
+use asset_indexer::embedded::Cluster;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::command::{Ended, Folder, Line, closed_port};
-use crate::support::world::binaries;
+use crate::support::command::{Ended, Folder, Line};
+use crate::support::world::cluster_over_tcp;
 
 const UNAVAILABLE: i32 = 69;
 const CONFIG: i32 = 78;
@@ -36,13 +35,7 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let port = closed_port();
-        let options = Options { listen_tcp: Some(port), ..Options::scratch(binaries()) };
-        let cluster = Cluster::start(options).await.expect("a private PostgreSQL starts");
-        cluster.create_database("assets", None).await.expect("a database");
-        let options = cluster.connect_options("postgres", "assets");
-        let mut owner = PgConnection::connect_with(&options).await.expect("it connects");
-        migrate(&mut owner).await.expect("it migrates");
+        let (cluster, mut owner, port) = cluster_over_tcp().await;
         for sql in [
             "create role indexer login password 'canarypw' in role asset_indexer_writer, asset_indexer_reader",
             "alter system set log_connections = on",

@@ -18,6 +18,8 @@ use tokio::sync::OnceCell;
 
 pub use simulation::CHAIN_ID;
 
+use super::command::closed_port;
+
 /// The private PostgreSQL of this test run, with one migrated database that tests copy.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 const MODEL: &str = "model";
@@ -29,6 +31,19 @@ pub const READER: &str = "test_reader";
 /// Programs of the PostgreSQL under test: `PG_BIN`, else what is installed.
 pub fn binaries() -> Binaries {
     find_binaries(&Search::default()).expect("PostgreSQL is installed: see the README")
+}
+
+/// A cluster of the caller's own that listens on a TCP port of 127.0.0.1, with the migrated database `assets`, its
+/// owner's connection, and the port.
+pub async fn cluster_over_tcp() -> (Cluster, PgConnection, u16) {
+    let port = closed_port();
+    let options = Options { listen_tcp: Some(port), ..Options::scratch(binaries()) };
+    let cluster = Cluster::start(options).await.expect("a private PostgreSQL starts");
+    cluster.create_database("assets", None).await.expect("a database");
+    let options = cluster.connect_options("postgres", "assets");
+    let mut owner = PgConnection::connect_with(&options).await.expect("it connects");
+    migrate(&mut owner).await.expect("it migrates");
+    (cluster, owner, port)
 }
 
 /// The cluster, started at its first use.

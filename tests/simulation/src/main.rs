@@ -124,20 +124,20 @@ fn range(text: &str) -> std::ops::Range<u64> {
 }
 
 fn replay(scenario: &Scenario, arguments: &Arguments) -> ExitCode {
+    let hits = Hits::default();
     let run = |scenario: &Scenario, trace: bool| {
         let options = Options { trace, ..Options::default() };
         if arguments.postgres {
-            simulation::postgres::one_on_postgres(scenario, &Hits::default(), &options)
+            simulation::postgres::one_on_postgres(scenario, &hits, &options)
         } else {
-            runs::in_memory(scenario, &Hits::default(), &options)
+            runs::in_memory(scenario, &hits, &options)
         }
     };
     match run(scenario, !arguments.quiet) {
         Ok(report) => {
             println!("{report:#?}");
             if arguments.coverage {
-                let (hits, mut coverage) = (Hits::default(), Coverage::default());
-                let _ = runs::in_memory(scenario, &hits, &Options::default());
+                let mut coverage = Coverage::default();
                 coverage.add(scenario.seed, hits.take());
                 println!("{}", coverage.table());
             }
