@@ -47,6 +47,27 @@ pub enum Remedy {
 }
 
 impl SyncError {
+    /// The kind, as `system_errors` counts it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            SyncError::Source(SourceError::Unavailable { .. }) => "provider_unavailable",
+            SyncError::Source(SourceError::Refused { .. }) => "provider_refused",
+            SyncError::Source(SourceError::Pruned { .. }) => "provider_pruned",
+            SyncError::Source(SourceError::BlockGone { .. }) => "block_gone",
+            SyncError::Source(SourceError::Inconsistent { .. }) => "provider_inconsistent",
+            SyncError::Store(StoreError::Unavailable { .. }) => "database_unavailable",
+            SyncError::Store(StoreError::Refused { .. }) => "database_refused",
+            SyncError::Store(StoreError::NotTheWriter) => "not_the_writer",
+            SyncError::Store(StoreError::OtherChain { .. }) => "other_chain",
+            SyncError::Store(StoreError::OtherSchema { .. }) => "other_schema",
+            SyncError::Store(StoreError::Corrupt { .. }) => "database_corrupt",
+            SyncError::Start(_) => "configuration",
+            SyncError::Unprovable { .. } => "unprovable",
+            SyncError::Disproved { .. } => "disproved",
+            SyncError::Contradiction(_) => "contradiction",
+        }
+    }
+
     /// See [`Remedy`].
     pub fn remedy(&self) -> Remedy {
         match self {

@@ -206,6 +206,8 @@ pub struct Sync<S, D> {
     blooms_are_filled: AtomicBool,
     /// The first block that could not be proved at the last try, so that it is said once.
     unprovable: Option<u64>,
+    /// The checkpoint from which blocks above finality were taken back because a log stood in another's place.
+    read_again_at: Option<BlockId>,
     /// Whether a header's hash was computed from its fields: on such a chain one that does not fit is forged.
     hashes_are_known: AtomicBool,
     /// A deep reorg, by the block that it puts in place of ours, and how often it was seen.
@@ -233,6 +235,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
             unprovable: None,
+            read_again_at: None,
             hashes_are_known: AtomicBool::new(false),
             disputed: None,
             looks: reconcile::Looks::new(Looking::NEVER),

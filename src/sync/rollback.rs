@@ -4,7 +4,7 @@
 
 use alloy::primitives::B256;
 
-use super::{Outcome, Sync, SyncError};
+use super::{Outcome, Proving, Sync, SyncError};
 use crate::block::{BlockId, Header};
 use crate::mutant::{Mutant, is};
 use crate::source::Source;
@@ -34,7 +34,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                         return Ok(outcome);
                     }
                     let ancestor = if is(Mutant::AncestorTooHigh) { above.unwrap_or(header) } else { header };
-                    return self.take_back(checkpoint, ancestor, replaced_by).await;
+                    return self.take_back(checkpoint, ancestor, replaced_by, "reorg").await;
                 }
                 Some(theirs) => replaced_by = theirs.id.hash,
                 None => {}
@@ -101,16 +101,32 @@ impl<S: Source, D: Store> Sync<S, D> {
         checkpoint: &Checkpoint,
         ancestor: Header,
         replaced_by: B256,
+        reason: &str,
     ) -> Result<Outcome, SyncError> {
         let replaced_by = if replaced_by.is_zero() { ancestor.id.hash } else { replaced_by };
         let rollback =
-            Rollback { expected: checkpoint.block.id, ancestor, replaced_by, reason: "reorg".to_owned() };
+            Rollback { expected: checkpoint.block.id, ancestor, replaced_by, reason: reason.to_owned() };
         self.store.rollback(&rollback).await?;
         match &mut self.known {
             Some(known) if is(Mutant::CacheOverRollback) => known.at = ancestor.id,
             _ => self.forget(),
         }
         Ok(Outcome::RolledBack { from: checkpoint.block.id, ancestor: ancestor.id })
+    }
+
+    /// Takes back what is above finality, to be read again, with its proof: it was read without, and a log of it stands
+    /// where another belongs. Once for a checkpoint; `None` where that is no remedy.
+    pub(super) async fn read_again(&mut self, checkpoint: &Checkpoint) -> Result<Option<Outcome>, SyncError> {
+        let at = checkpoint.block.id;
+        if self.config.proving == Proving::Off || self.read_again_at == Some(at) {
+            return Ok(None);
+        }
+        let headers = self.store.headers().await?;
+        let lowest = headers.into_iter().find(|header| header.id.number >= checkpoint.finalized.number);
+        let Some(ancestor) = lowest.filter(|header| header.id.number < at.number) else { return Ok(None) };
+        self.read_again_at = Some(at);
+        let reason = "a log stands where another belongs: the blocks above finality are read again";
+        self.take_back(checkpoint, ancestor, ancestor.id.hash, reason).await.map(Some)
     }
 
     /// Below what the tables call final a backfill reads by number: it must lead to that very block.

@@ -56,7 +56,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// What reading brought, unless the store refused a row of it as a double: that may belong where a log was put that
-    /// the chain does not have. What is not proved yet is proved first then, and mended, before the refusal counts.
+    /// the chain does not have. What is not proved yet is proved first then, and mended; what is above finality is read
+    /// again; only then the refusal counts.
     pub(super) async fn sweep_if_double(
         &mut self,
         checkpoint: &Checkpoint,
@@ -68,7 +69,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         };
         tracing::error!(%error, "the next blocks that are not proved are proved first");
         match self.sweep(checkpoint).await {
-            Ok(Outcome::Idle) | Err(_) => Err(error),
+            Ok(Outcome::Idle) | Err(_) => self.read_again(checkpoint).await?.ok_or(error),
             swept => swept,
         }
     }
