@@ -28,6 +28,32 @@ comment on column api.assets.compliance is 'The compliance contract that the tok
 comment on column api.assets.onchain_id is 'The token''s own identity.';
 comment on column api.assets.catching_up is 'The contract was added later and its past is still being read: the row is not complete yet.';
 comment on column api.assets.finality is 'Of the block that made the row; supply and counts are as of as_of_block.';
+-- Columns say what those of the table say, as when the view was first made.
+do $$
+declare
+    place record;
+begin
+    for place in
+        select view.oid::regclass as view, own.attname as name, coalesce(
+            case own.attname
+                when 'as_of_block' then 'The last block in the tables when this was read.'
+                when 'finality' then 'final, or provisional while a reorg may still take back the block that last changed the row.'
+                when 'active' then 'Whether this version is in force.'
+            end,
+            case when own.attname like '%\_bytes' then 'The same as bytes, for filters and joins: indexed, or part of a key.' end,
+            case when own.attname like '%\_base' then 'In base units.' end,
+            col_description(source.oid, of_source.attnum)) as words
+        from pg_class view
+        join pg_attribute own on own.attrelid = view.oid and own.attnum > 0
+        left join pg_class source on source.relname = view.relname and source.relnamespace = 'chain'::regnamespace
+        left join pg_attribute of_source on of_source.attrelid = source.oid and of_source.attname = own.attname
+        where view.relnamespace = 'api'::regnamespace and view.relkind = 'v'
+            and col_description(view.oid, own.attnum) is null and view.relname = 'assets'
+    loop
+        execute format('comment on column %s.%I is %L', place.view, place.name, place.words);
+    end loop;
+end
+$$;
 grant select on api.assets to asset_indexer_reader, asset_indexer_writer;
 delete from ops.table_classes where table_name = 'ops.drift';
 drop table ops.drift;

@@ -5,7 +5,8 @@ do $$
 declare
     role_name text;
 begin
-    foreach role_name in array array['asset_indexer_owner', 'asset_indexer_writer', 'asset_indexer_reader'] loop
+    foreach role_name in array array['asset_indexer_owner', 'asset_indexer_writer', 'asset_indexer_reader',
+        'asset_indexer_app', 'asset_indexer_compliance', 'asset_indexer_auditor', 'asset_indexer_support'] loop
         if not exists (select from pg_roles where rolname = role_name) then
             execute format('create role %I nologin', role_name);
         end if;

@@ -143,6 +143,9 @@ enum Command {
         /// Print the SQL that makes the roles, for an administrator, and do nothing else.
         #[arg(long)]
         print_roles: bool,
+        /// Leave the application's tables (schema `app`) out: the platform has its own.
+        #[arg(long)]
+        without_app: bool,
     },
     /// Check the configuration and print what is in effect, and where from; secrets are not shown.
     CheckConfig,
@@ -254,7 +257,7 @@ fn failed(failure: &Failure) -> ExitCode {
 }
 
 async fn execute(arguments: &Arguments) -> Result<(), Failure> {
-    if let Command::Migrate { print_roles: true } = arguments.command {
+    if let Command::Migrate { print_roles: true, .. } = arguments.command {
         print!("{}", crate::store::postgres::role_sql());
         return Ok(());
     }
@@ -269,7 +272,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,
         Command::Resume { reason } => operate::resume(config, reason).await,
-        Command::Migrate { .. } => setup::migrate(&config).await,
+        Command::Migrate { without_app, .. } => setup::migrate(&config, !without_app).await,
         Command::CheckConfig => {
             print!("{}", config.effective());
             Ok(())

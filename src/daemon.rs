@@ -1,6 +1,8 @@
 //! Runs one chain's worker for as long as it may: waits for the lease, steps, retries, executes requests, stops.
 
+mod errors;
 mod looks;
+mod months;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
+use self::errors::Errors;
 use crate::decode::Decoder;
 use crate::execute::{ExecuteError, Executor};
 use crate::observe::{Board, Phase};
@@ -163,12 +166,17 @@ impl<S: Source> Daemon<S> {
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
                 .looking(self.looking);
         let mut delays = Delays::new(Policy::SUPERVISOR);
-        let (mut checked, mut counted) = (false, None::<Instant>);
+        let (mut checked, mut counted, mut made) = (false, None::<Instant>, None::<Instant>);
+        let mut errors = Errors::new(&self.pool, self.config.chain_id);
         while !stop.is_cancelled() {
             self.board.tick();
             if counted.is_none_or(|at| at.elapsed() > COUNT_FLAGS) {
                 unless_given_up(stop, self.count_flags()).await;
                 counted = Some(Instant::now());
+            }
+            if made.is_none_or(|at| at.elapsed() > months::EVERY) {
+                unless_given_up(stop, months::look_after(&self.board, &self.pool)).await;
+                made = Some(Instant::now());
             }
             let began = Instant::now();
             let once = self.once(&mut sync, &store, &mut checked, until);
@@ -176,6 +184,7 @@ impl<S: Source> Daemon<S> {
             let stepped = match once {
                 Ok(outcome) => outcome,
                 Err(error) => {
+                    unless_given_up(stop, errors.note(error.kind(), &error.to_string())).await;
                     let pause = self.failed(error, &mut delays)?;
                     if pausing(stop, pause).await {
                         break;
@@ -184,6 +193,7 @@ impl<S: Source> Daemon<S> {
                 }
             };
             delays.reset();
+            errors.passed().await;
             self.report(&mut sync, &stepped, began.elapsed());
             let position = sync.position().map(|header| header.id.number);
             watcher(&stepped, position);

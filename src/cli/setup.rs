@@ -18,7 +18,7 @@ use crate::providers::Providers;
 use crate::retry::Policy;
 use crate::rpc::Rpc;
 use crate::source::Source;
-use crate::store::postgres::{check_schema, migrate as bring_up};
+use crate::store::postgres::{Migrated, check_schema, migrate as bring_up, migrate_application};
 use crate::sync;
 
 /// The database of a private cluster.
@@ -146,6 +146,7 @@ async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
     cluster.create_database(DATABASE, None).await.map_err(unavailable)?;
     let mut owner = connect(&cluster.connect_options(crate::embedded::SUPERUSER, DATABASE)).await?;
     bring_up(&mut owner).await?;
+    migrate_application(&mut owner).await?;
     sqlx::query(
         "do $$ begin
              if not exists (select from pg_roles where rolname = 'asset_indexer') then
@@ -160,8 +161,8 @@ async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
     Ok(cluster)
 }
 
-/// Brings the configured database's schema up to date, as its owner.
-pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
+/// Brings the configured database's schema up to date, as its owner, and the application's tables, where they are wanted.
+pub(super) async fn migrate(config: &Config, with_application: bool) -> Result<(), Failure> {
     let url = config.database.admin_url.as_ref().or(config.database.url.as_ref());
     let Some(url) = url else {
         let database = Database::open(config).await?;
@@ -170,12 +171,18 @@ pub(super) async fn migrate(config: &Config) -> Result<(), Failure> {
         return Ok(());
     };
     let mut connection = connect(&url.connect_options()).await?;
-    let migrated = bring_up(&mut connection).await?;
-    match migrated.applied.len() {
-        0 => println!("the schema is at version {}: nothing to do", migrated.version),
-        count => println!("the schema is at version {}: {count} migrations applied", migrated.version),
+    tell("the schema", &bring_up(&mut connection).await?);
+    if with_application {
+        tell("the application's schema", &migrate_application(&mut connection).await?);
     }
     Ok(())
+}
+
+fn tell(what: &str, migrated: &Migrated) {
+    match migrated.applied.len() {
+        0 => println!("{what} is at version {}: nothing to do", migrated.version),
+        count => println!("{what} is at version {}: {count} migrations applied", migrated.version),
+    }
 }
 
 /// The nodes as commands use them.

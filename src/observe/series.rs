@@ -46,6 +46,7 @@ names! {
     PROVIDER_SWITCHES = "asset_indexer_provider_switches_total" counter Count "Times that another provider was turned to.";
     SUSPECT_ASSETS = "asset_indexer_suspect_assets" gauge Count "Assets whose contract answers otherwise than the tables say.";
     RECONCILIATIONS = "asset_indexer_reconciliations_total" counter Count "Looks at the contracts, by what came of them.";
+    PARTITIONS_AHEAD = "asset_indexer_partitions_ahead" gauge Count "Months after this one that every monthly table of the application has a partition for.";
     HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
     ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
     LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";

@@ -1,5 +1,6 @@
 //! One test binary: simulated chain, real PostgreSQL, real node with real contracts.
 
+mod application;
 mod chain;
 mod commands;
 mod converge;

@@ -3,19 +3,24 @@
 use std::fs;
 
 use asset_indexer::table;
+use sqlx::PgPool;
 
 use crate::support::ddl::create_table;
-use crate::support::world::{database, pool};
+use crate::support::world::{cluster, database, pool};
 
+/// In the order of going up: the chain's, then the application's.
 fn migrations(direction: &str) -> Vec<(String, String)> {
-    let mut files: Vec<_> = fs::read_dir("migrations")
-        .expect("the migrations are beside Cargo.toml")
-        .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.to_string_lossy().ends_with(&format!(".{direction}.sql")))
-        .map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("readable")))
-        .collect();
-    files.sort();
-    files
+    let in_folder = |folder: &str| {
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .expect("the migrations are beside Cargo.toml")
+            .map(|entry| entry.expect("readable").path())
+            .filter(|path| path.to_string_lossy().ends_with(&format!(".{direction}.sql")))
+            .map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("readable")))
+            .collect();
+        files.sort();
+        files
+    };
+    [in_folder("migrations"), in_folder("migrations/app")].concat()
 }
 
 #[test]
@@ -35,8 +40,7 @@ async fn every_table_view_and_column_has_a_comment() {
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
          left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
          where n.nspname in ('chain', 'ops', 'api', 'app') and c.relkind in ('r', 'p', 'v') and not c.relispartition
-             and (obj_description(c.oid) is null
-                  or (c.relkind <> 'v' and col_description(c.oid, a.attnum) is null))
+             and (obj_description(c.oid) is null or col_description(c.oid, a.attnum) is null)
          order by 1",
     )
     .fetch_all(&pool)
@@ -45,29 +49,65 @@ async fn every_table_view_and_column_has_a_comment() {
     assert!(silent.is_empty(), "without a comment: {silent:#?}");
 }
 
+/// What the schemas hold, a line a thing: relations, columns, keys, indexes, views, functions, triggers, policies, rights,
+/// comments.
+const CATALOGUE: &str = "
+    with ours as (select oid, nspname, nspacl, nspowner from pg_namespace where nspname in ('chain', 'ops', 'api', 'app')),
+    relations as (select c.*, n.nspname from pg_class c join ours n on n.oid = c.relnamespace)
+    select line from (
+        select concat_ws(' ', 'schema', nspname, (select string_agg(x::text, ' ' order by x::text) from unnest(coalesce(nspacl, acldefault('n', nspowner))) x)) from ours
+        union all select concat_ws(' ', 'relation', nspname, relname, relkind, reloptions, relrowsecurity,
+            relforcerowsecurity, obj_description(oid), (select string_agg(x::text, ' ' order by x::text) from unnest(coalesce(relacl, acldefault('r', relowner))) x)) from relations
+        union all select concat_ws(' ', 'column', r.nspname, r.relname, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod),
+            a.attnotnull, pg_get_expr(d.adbin, d.adrelid), col_description(r.oid, a.attnum), a.attacl)
+            from relations r join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+            left join pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum
+        union all select concat_ws(' ', 'constraint', r.nspname, r.relname, k.conname, pg_get_constraintdef(k.oid))
+            from relations r join pg_constraint k on k.conrelid = r.oid
+        union all select concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid)) from relations r join pg_index i on i.indrelid = r.oid
+        union all select concat_ws(' ', 'view', r.nspname, r.relname, pg_get_viewdef(r.oid)) from relations r where relkind = 'v'
+        union all select concat_ws(' ', 'function', pg_get_functiondef(p.oid), obj_description(p.oid),
+            (select string_agg(x::text, ' ' order by x::text) from unnest(coalesce(p.proacl, acldefault('f', p.proowner))) x)) from pg_proc p join ours n on n.oid = p.pronamespace
+        union all select concat_ws(' ', 'trigger', pg_get_triggerdef(t.oid)) from relations r join pg_trigger t on t.tgrelid = r.oid
+            where not t.tgisinternal
+        union all select concat_ws(' ', 'policy', schemaname, tablename, policyname, permissive, roles, cmd, qual, with_check)
+            from pg_policies
+    ) all_lines (line) order by 1";
+
+async fn catalogue(pool: &PgPool) -> Vec<String> {
+    sqlx::query_scalar(CATALOGUE).fetch_all(pool).await.expect("the catalogue can be read")
+}
+
+async fn apply(pool: &PgPool, (name, sql): &(String, String)) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone())).execute(pool).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+}
+
+/// Every version up, then down one by one, each step to the very catalogue that was there before; then up again.
 #[tokio::test]
-async fn every_migration_has_its_way_back() {
-    let database = database().await;
-    let pool = pool(&database).await;
-    for (name, sql) in migrations("down").into_iter().rev() {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(&pool)
-            .await
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
+async fn every_migration_has_its_way_back_to_the_same_catalogue() {
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    cluster().await.create_database(&name, None).await.expect("an empty database");
+    let pool = pool(&name).await;
+    let (up, down) = (migrations("up"), migrations("down"));
+    assert_eq!(up.len(), down.len(), "each has its way back");
+    let mut before = Vec::new();
+    for migration in &up {
+        before.push(catalogue(&pool).await);
+        apply(&pool, migration).await;
     }
-    let left: Vec<String> = sqlx::query_scalar(
-        "select nspname::text from pg_namespace where nspname in ('chain', 'ops', 'api', 'app')",
-    )
-    .fetch_all(&pool)
-    .await
-    .expect("the catalogue can be read");
-    assert!(left.is_empty(), "left behind: {left:?}");
-    for (name, sql) in migrations("up") {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-            .execute(&pool)
-            .await
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
+    let whole = catalogue(&pool).await;
+    assert!(whole.len() > 1_500, "{}", whole.len());
+    for (migration, before) in down.iter().zip(&before).rev() {
+        apply(&pool, migration).await;
+        let now = catalogue(&pool).await;
+        let more: Vec<_> = now.iter().filter(|line| !before.contains(line)).collect();
+        let less: Vec<_> = before.iter().filter(|line| !now.contains(line)).collect();
+        assert!(more.is_empty() && less.is_empty(), "{}: left over {more:#?}, lost {less:#?}", migration.0);
     }
+    for migration in &up {
+        apply(&pool, migration).await;
+    }
+    assert!(catalogue(&pool).await == whole, "down and up again is another catalogue");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub use lease::Lease;
 pub use requests::{Request, RequestState, Requests};
 pub(crate) use rows::base_type;
 pub use rows::{read_events, read_page};
-pub use schema::{Migrated, check_schema, check_version, migrate, role_sql};
+pub use schema::{Migrated, check_schema, check_version, migrate, migrate_application, role_sql};
 pub use shadow::{ShadowStore, TableDifference};
 pub use stated::{read_drawn, read_positions, read_probes, read_supplies, suspect_assets};
 

@@ -1,5 +1,7 @@
 //! Migrations, and the check that a database has the schema this program was built for.
 
+use std::sync::LazyLock;
+
 use sqlx::Row as _;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
@@ -9,6 +11,16 @@ use crate::store::StoreError;
 
 /// Forward migrations, each with its way back, embedded in the binary.
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The application's tables, in schema `app`, and the views that join them with the chain's: for platforms that have no
+/// tables of their own. They count their versions by themselves.
+static APPLICATION: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("./migrations/app");
+    migrations.dangerous_set_table_name(APPLIED_TO_APPLICATION);
+    migrations
+});
+const APPLIED: &str = "_sqlx_migrations";
+const APPLIED_TO_APPLICATION: &str = "_sqlx_migrations_app";
 
 /// The oldest server that is supported, as `server_version_num` counts.
 const OLDEST_SERVER: i32 = 150_000;
@@ -22,8 +34,8 @@ pub struct Migrated {
     pub version: i64,
 }
 
-fn newest() -> i64 {
-    MIGRATIONS.iter().filter(|m| !m.migration_type.is_down_migration()).map(|m| m.version).max().unwrap_or(0)
+fn newest(migrations: &Migrator) -> i64 {
+    migrations.iter().filter(|m| !m.migration_type.is_down_migration()).map(|m| m.version).max().unwrap_or(0)
 }
 
 /// The statements that make the roles, for administrators whose `migrate` may not.
@@ -52,16 +64,32 @@ pub async fn check_version(connection: &mut PgConnection) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Brings the schema to this program's version.
+/// Brings the schema to this program's version: what the indexer writes and what people read of it.
 ///
 /// # Errors
 /// [`StoreError::Refused`] where rights are missing or a migration was changed after it was applied;
 /// [`StoreError::OtherSchema`] where the database is newer than the program.
 pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreError> {
     check_version(connection).await?;
-    let before = versions(connection).await?;
-    refuse_newer(&before)?;
-    MIGRATIONS.run(&mut *connection).await.map_err(|error| match refused("migrating", error) {
+    bring_up(connection, &MIGRATIONS, APPLIED).await
+}
+
+/// Brings the application's tables (schema `app`) to this program's version; [`migrate`] comes first.
+///
+/// # Errors
+/// As [`migrate`].
+pub async fn migrate_application(connection: &mut PgConnection) -> Result<Migrated, StoreError> {
+    bring_up(connection, &APPLICATION, APPLIED_TO_APPLICATION).await
+}
+
+async fn bring_up(
+    connection: &mut PgConnection,
+    migrations: &Migrator,
+    table: &'static str,
+) -> Result<Migrated, StoreError> {
+    let before = versions(connection, table).await?;
+    refuse_newer(&before, migrations)?;
+    migrations.run(&mut *connection).await.map_err(|error| match refused("migrating", error) {
         StoreError::Refused { during, reason } if reason.contains("SQLSTATE 42501") => {
             let remedy = "the role needs the right to create schemas, tables and roles: connect as owner, or run \
                           `asset-indexer migrate --print-roles` for the statements an administrator can run";
@@ -69,7 +97,7 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreErr
         }
         error => error,
     })?;
-    let after = versions(connection).await?;
+    let after = versions(connection, table).await?;
     let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
     Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
 }
@@ -80,9 +108,10 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreErr
 /// [`StoreError::OtherSchema`] with the remedy.
 pub async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
     check_version(connection).await?;
-    let found = versions(connection).await?;
-    refuse_newer(&found)?;
-    let needed = newest();
+    let found = versions(connection, APPLIED).await?;
+    refuse_newer(&found, &MIGRATIONS)?;
+    refuse_newer(&versions(connection, APPLIED_TO_APPLICATION).await?, &APPLICATION)?;
+    let needed = newest(&MIGRATIONS);
     if found.last() != Some(&needed) {
         return Err(StoreError::OtherSchema {
             found: found.last().map_or("not there yet".to_owned(), |version| format!("version {version}")),
@@ -93,11 +122,11 @@ pub async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreErro
     Ok(())
 }
 
-fn refuse_newer(found: &[i64]) -> Result<(), StoreError> {
+fn refuse_newer(found: &[i64], migrations: &Migrator) -> Result<(), StoreError> {
     match found.last() {
-        Some(version) if *version > newest() => Err(StoreError::OtherSchema {
+        Some(version) if *version > newest(migrations) => Err(StoreError::OtherSchema {
             found: format!("version {version}"),
-            needed: format!("version {}", newest()),
+            needed: format!("version {}", newest(migrations)),
             remedy: "the database was migrated by a newer program: run that one",
         }),
         _ => Ok(()),
@@ -111,15 +140,16 @@ fn refused(during: &'static str, error: MigrateError) -> StoreError {
     }
 }
 
-async fn versions(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
-    let exists: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+async fn versions(connection: &mut PgConnection, table: &'static str) -> Result<Vec<i64>, StoreError> {
+    let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
+        .bind(table)
         .fetch_one(&mut *connection)
         .await
         .map_err(|e| failed("looking for the table of migrations", &e))?;
     if !exists {
         return Ok(Vec::new());
     }
-    let applied = connection.list_applied_migrations("_sqlx_migrations").await;
+    let applied = connection.list_applied_migrations(table).await;
     let applied = applied.map_err(|error| refused("reading the table of migrations", error))?;
     let mut versions: Vec<i64> = applied.into_iter().map(|migration| migration.version).collect();
     versions.sort_unstable();

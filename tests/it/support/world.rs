@@ -8,7 +8,7 @@ use asset_indexer::embedded::{Binaries, Cluster, Options, Search, find_binaries}
 use asset_indexer::fact::Role;
 use asset_indexer::row::{Class, Row};
 use asset_indexer::source::Source;
-use asset_indexer::store::postgres::{Lease, PostgresStore, migrate};
+use asset_indexer::store::postgres::{Lease, PostgresStore, migrate, migrate_application};
 use asset_indexer::store::{Store, memory::MemoryStore};
 use asset_indexer::sync::{Config, Contract, Outcome, Proving, Sync};
 use asset_indexer::table;
@@ -56,6 +56,7 @@ pub async fn cluster() -> &'static Cluster {
             let options = cluster.connect_options("postgres", MODEL);
             let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
             migrate(&mut connection).await.expect("migrations apply");
+            migrate_application(&mut connection).await.expect("the application's migrations apply");
             for (login, group) in [(WRITER, "asset_indexer_writer"), (READER, "asset_indexer_reader")] {
                 let sql = format!("create role {login} login in role {group}");
                 connection.execute(sqlx::AssertSqlSafe(sql)).await.expect("the superuser may");

@@ -388,7 +388,10 @@ impl<'a, B: Backend + 'static> World<'a, B> {
     async fn look(&mut self, stepped: &Stepped, told_times: bool) -> Result<(), String> {
         let ours = self.backend.tables();
         let Some((checkpoint, evidence)) = check::present(&ours).await else { return Ok(()) };
-        self.tainted.times |= told_times && evidence.iter().any(|known| known.method == Method::Quorum);
+        // How a late contract's blocks were proved leaves no evidence.
+        let by_quorum = matches!(stepped, Stepped::Outcome(Outcome::CaughtUp { .. }))
+            || evidence.iter().any(|known| known.method == Method::Quorum);
+        self.tainted.times |= told_times && by_quorum;
         if let Stepped::Outcome(outcome) = stepped {
             self.check_told(outcome, checkpoint.block.id)?;
         }
@@ -523,6 +526,14 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         if self.tainted.logs {
             // What a contract found by a repair logged above finality is read once it is final.
             for _ in 0..=self.scenario.finality_depth {
+                self.chain().mine(Vec::new());
+            }
+            self.rest().await?;
+        }
+        if self.tainted.finality {
+            // Where a block was called final that the chain does not reach, nothing provisional is believed below it.
+            let told = check::present(&self.backend.tables()).await.map_or(0, |(at, _)| at.finalized.number);
+            while self.chain().picture().head().id.number < told {
                 self.chain().mine(Vec::new());
             }
             self.rest().await?;

@@ -1,0 +1,236 @@
+//! What the application knows, joined with what the chain says, under the seed's names.
+
+use std::sync::Arc;
+
+use simulation::chain::SimChain;
+use simulation::play::Play;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Platform, count, run};
+use crate::support::world::{config, converge, postgres_store, worker};
+
+/// A platform whose database follows a played chain; the holder of most assets is the first tenant's user.
+struct Followed {
+    platform: Platform,
+    asset: Uuid,
+    wallet: String,
+}
+
+async fn followed(seed: u64) -> Followed {
+    let mut platform = Platform::new().await;
+    let chain: Arc<SimChain> = Arc::new(Play::chain(6));
+    for block in Play::new(seed).blocks(60) {
+        chain.mine(block);
+    }
+    let store = Arc::new(postgres_store(&platform.database).await);
+    converge(&mut worker(chain, store, config(&Play::contracts()))).await;
+    let (asset, wallet): (Uuid, String) = sqlx::query_as(
+        "select h.asset_id, h.holder_address from api.asset_holders h join api.assets a on a.id = h.asset_id
+         where h.balance_base > 1 and a.asset_type = 'erc3643' order by h.updated_block desc, h.balance_base desc limit 1",
+    )
+    .fetch_one(&mut platform.owner)
+    .await
+    .unwrap_or_else(|error| panic!("seed {seed}: somebody holds a T-REX token: {error}"));
+    let (tenant, user) = (platform.tenants[0], platform.users[0]);
+    run(
+        &mut platform.owner,
+        &format!(
+            "set app.tenant = '{tenant}';
+             insert into app.wallet_links (user_id, chain_id, wallet)
+                select '{user}', chain_id, api.address('{wallet}') from api.assets where id = '{asset}'"
+        ),
+    )
+    .await;
+    Followed { platform, asset, wallet }
+}
+
+#[tokio::test]
+async fn movements_modules_rules_and_figures_follow_from_the_chain() {
+    for seed in [71, 72] {
+        let Followed { mut platform, asset, .. } = followed(seed).await;
+        let owner = &mut platform.owner;
+        let equal = [
+            (
+                "movements and supply",
+                format!(
+                    "select count(*) from api.assets a where a.id = '{asset}' and a.total_supply_base = (
+                        select coalesce(sum(case l.transaction_type when 'mint' then amount_base when 'burn' then -amount_base end), 0)
+                        from api.transaction_logs l where l.asset_id = a.id and l.transaction_type in ('mint', 'burn')
+                            and l.from_address <> l.to_address)"
+                ),
+            ),
+            (
+                "holders",
+                format!(
+                    "select count(*) from api.asset_metrics m where m.asset_id = '{asset}' and m.metric_type = 'holders'
+                        and m.value = (select count(*) from api.asset_holders h where h.asset_id = m.asset_id and h.balance_base > 0)"
+                ),
+            ),
+            (
+                "transactions a day",
+                format!(
+                    "select (sum((data ->> 'transactions')::bigint) = (select count(*) from api.asset_transactions t
+                        where t.asset_id = '{asset}'))::int::bigint from api.asset_analytics where asset_id = '{asset}'"
+                ),
+            ),
+            (
+                "operations a day",
+                format!(
+                    "select (sum(o.value::bigint) = (select count(*) from api.asset_transactions t
+                        where t.asset_id = '{asset}'))::int::bigint
+                     from api.asset_analytics a, jsonb_each_text(a.data -> 'by_operation') o where asset_id = '{asset}'"
+                ),
+            ),
+        ];
+        for (what, sql) in equal {
+            assert_eq!(count(owner, &sql).await, 1, "seed {seed}: {what}");
+        }
+        let rules = count(owner, "select count(*) from api.compliance_rules where source = 'chain'").await;
+        let links = "select (select count(distinct (address, target)) from chain.contract_links where link = 'module')
+            + (select count(distinct (registry, topic)) from chain.required_topics)";
+        assert_eq!(rules, count(owner, links).await, "seed {seed}");
+        assert!(rules > 0, "seed {seed}: the play has rules");
+        for kind in ["required_topic", "compliance_module"] {
+            let applied = format!(
+                "select count(*) from api.asset_compliance c join api.compliance_rules r on r.id = c.rule_id
+                 where r.rule_type = '{kind}'"
+            );
+            assert!(count(owner, &applied).await > 0, "seed {seed}: some asset is under a {kind}");
+        }
+        let unknown = "select count(*) from api.asset_compliance c where not exists (
+            select from api.compliance_rules r where r.id = c.rule_id and r.active)";
+        assert_eq!(count(owner, unknown).await, 0, "seed {seed}: an asset is under rules that there are");
+        let configured = format!(
+            "select (jsonb_array_length(compliance_rules) = (select count(*) from api.asset_compliance c
+                where c.asset_id = '{asset}'))::int::bigint from api.asset_configuration where asset_id = '{asset}'"
+        );
+        assert_eq!(count(owner, &configured).await, 1, "seed {seed}");
+    }
+}
+
+/// Widened by the application, a view of the chain keeps every column that it has without.
+#[tokio::test]
+async fn a_widened_view_keeps_the_columns_of_the_chains() {
+    let mut platform = Platform::new().await;
+    let lost: Vec<String> = sqlx::query_scalar(
+        "select format('%s.%s', c.relname, a.attname) from pg_class c
+         join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+         where c.relnamespace = 'api'::regnamespace and c.relname like 'chain\\_%' and not exists (
+            select from pg_attribute o where o.attname = a.attname and o.atttypid = a.atttypid
+                and o.attrelid = to_regclass('api.' || substr(c.relname, 7)))",
+    )
+    .fetch_all(&mut platform.owner)
+    .await
+    .expect("the catalogue can be read");
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_linked_wallet_shows_its_user_to_its_tenant_alone() {
+    let Followed { platform, asset, wallet } = followed(73).await;
+    let (user, role) = (platform.users[0], "asset_indexer_app");
+    let mut ours = platform.works(role, 0).await;
+    let mut theirs = platform.works(role, 1).await;
+    let moved = format!(
+        "select count(*) from api.transaction_logs where asset_id = '{asset}' and '{user}' in (from_user_id, to_user_id)"
+    );
+    let of_wallet = format!(
+        "select count(*) from api.transaction_logs where asset_id = '{asset}' and '{wallet}' in (from_address, to_address)"
+    );
+    let movements = count(&mut ours, &of_wallet).await;
+    assert!(movements > 0);
+    assert_eq!(count(&mut ours, &moved).await, movements);
+    assert_eq!(count(&mut theirs, &moved).await, 0);
+    assert_eq!(count(&mut theirs, &of_wallet).await, movements, "the chain is everybody's");
+    let identity = format!("select count(*) from api.identities where user_id = '{user}' and '{wallet}' = any(wallets)");
+    let registered = format!("select count(*) from api.identities where '{wallet}' = any(wallets)");
+    assert_eq!(count(&mut ours, &identity).await, count(&mut ours, &registered).await);
+    assert_eq!(count(&mut theirs, &identity).await, 0);
+    run(&mut ours, "update app.wallet_links set unlinked_at = now()").await;
+    assert_eq!(count(&mut ours, &moved).await, 0, "unlinked");
+}
+
+async fn eligible(connection: &mut PgConnection, asset: Uuid, from: &str, to: &str, amount: &str) -> (String, Vec<String>) {
+    let sql = format!("select eligible, reasons from api.check_eligibility('{asset}', '{from}', '{to}', {amount})");
+    sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await.expect("it answers")
+}
+
+#[tokio::test]
+async fn eligibility_is_answered_with_every_reason() {
+    let Followed { mut platform, asset, wallet } = followed(74).await;
+    let owner = &mut platform.owner;
+    let stranger = "0x00000000000000000000000000000000000000ff";
+    let zero = "0x0000000000000000000000000000000000000000";
+    let set = |what: &str| {
+        format!("update chain.assets set paused = false where id = '{asset}';
+            update chain.asset_holders set wallet_frozen = false, frozen = 0 where asset_id = '{asset}';
+            delete from chain.contract_links where link in ('module', 'identity_registry'); {what}")
+    };
+    run(owner, &set("")).await;
+    assert_eq!(eligible(owner, asset, &wallet, stranger, "1").await, ("yes".to_owned(), vec![]), "no registry, no module");
+    let (answer, reasons) = eligible(owner, asset, stranger, zero, "1").await;
+    assert_eq!(answer, "no");
+    assert_eq!(reasons, ["the recipient is the zero address", "the sender may move 0 base units"]);
+    run(owner, &set(&format!("update chain.assets set paused = true where id = '{asset}';
+        update chain.asset_holders set wallet_frozen = true where asset_id = '{asset}' and holder = api.address('{wallet}')"))).await;
+    let (answer, reasons) = eligible(owner, asset, &wallet, &wallet, "1").await;
+    assert_eq!(answer, "no");
+    assert_eq!(reasons, ["the asset is paused", "the recipient's wallet is frozen", "the sender's wallet is frozen"]);
+    run(owner, &set(&format!("update chain.asset_holders set frozen = balance where asset_id = '{asset}'"))).await;
+    assert_eq!(eligible(owner, asset, &wallet, stranger, "1").await.0, "no", "all of it is frozen");
+    run(owner, &set(&format!("insert into chain.contract_links (chain_id, address, link, slot, from_block, from_log, target, from_at)
+        select chain_id, target, 'module', api.address('{stranger}'), 1, 1, api.address('{stranger}'), now()
+        from chain.contract_links where link = 'compliance' and to_block is null
+            and address = (select contract_address from chain.assets where id = '{asset}')"))).await;
+    let (answer, reasons) = eligible(owner, asset, &wallet, stranger, "1").await;
+    assert_eq!((answer.as_str(), reasons.len()), ("undetermined", 1), "a module judges by itself: {reasons:?}");
+    let nothing = eligible(owner, Uuid::nil(), &wallet, stranger, "1").await;
+    assert_eq!(nothing, ("undetermined".to_owned(), vec!["the asset is not known".to_owned()]));
+}
+
+#[tokio::test]
+async fn who_wrote_waits_until_it_can_be_read() {
+    let Followed { mut platform, .. } = followed(75).await;
+    let owner = &mut platform.owner;
+    let at = count(owner, "select block_number from chain.checkpoints").await;
+    let chain = count(owner, "select chain_id from chain.checkpoints").await;
+    let wait = |block: i64, patience: &str| {
+        format!("select api.wait_for_block({chain}, {block}, '{patience}')::int::bigint")
+    };
+    assert_eq!(count(owner, &wait(at, "0 seconds")).await, 1);
+    assert_eq!(count(owner, &wait(at + 1, "100 milliseconds")).await, 0, "patience is over");
+    let mut other = super::connect(&platform.database).await;
+    let writing = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        run(&mut other, "update chain.checkpoints set block_number = block_number + 1").await;
+    };
+    let waited = wait(at + 1, "20 seconds");
+    let (seen, ()) = tokio::join!(count(&mut platform.owner, &waited), writing);
+    assert_eq!(seen, 1, "it sees what is committed meanwhile");
+}
+
+#[tokio::test]
+async fn what_became_of_a_transaction_is_told() {
+    let Followed { mut platform, asset, .. } = followed(76).await;
+    let tenant = platform.tenants[0];
+    let owner = &mut platform.owner;
+    run(
+        owner,
+        &format!(
+            "set app.tenant = '{tenant}';
+             insert into app.submitted_transactions (transaction_hash, chain_id, asset_id, operation_type)
+                select distinct transaction_hash, chain_id, asset_id, 'transfer' from chain.asset_events where asset_id = '{asset}';
+             insert into app.submitted_transactions (transaction_hash, chain_id, asset_id, operation_type)
+                select sha256('never sent'), chain_id, id, 'transfer' from chain.assets where id = '{asset}'"
+        ),
+    )
+    .await;
+    let wrong = "select count(*) from api.submitted_transactions s
+        left join api.asset_events e on e.transaction_hash_bytes = s.transaction_hash_bytes and e.chain_id = s.chain_id
+        where s.status <> case e.finality when 'final' then 'finalized' when 'provisional' then 'included'
+            else 'pending' end";
+    assert_eq!(count(owner, "select count(*) from api.submitted_transactions where status = 'pending'").await, 1);
+    assert!(count(owner, "select count(*) from api.submitted_transactions where status = 'finalized'").await > 0);
+    assert_eq!(count(owner, wrong).await, 0);
+}
