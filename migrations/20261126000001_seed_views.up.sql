@@ -6,7 +6,7 @@ select e.chain_id, e.id, e.asset_id,
     case
         when substr(e.topic1, 13) = chain.zero_address() then 'mint'
         when substr(e.topic2, 13) = chain.zero_address() then 'burn'
-        else coalesce(t.operation_type, 'transfer')
+        else coalesce(o.operation_type, 'transfer')
     end as transaction_type,
     api.units((e.event_data ->> 'value')::numeric, a.decimals) as amount, (e.event_data ->> 'value')::numeric as amount_base,
     e.block_timestamp as timestamp, api.hex(e.transaction_hash) as blockchain_hash,
@@ -15,12 +15,12 @@ select e.chain_id, e.id, e.asset_id,
     k.block_number as as_of_block, chain.finality(e.block_number, k.finalized_number) as finality
 from chain.asset_events e
 left join chain.assets a on a.chain_id = e.chain_id and a.id = e.asset_id
-left join chain.asset_transactions t on t.chain_id = e.chain_id and t.block_number = e.block_number
-    and t.transaction_hash = e.transaction_hash and t.asset_id = e.asset_id
+left join chain.asset_operations o on o.chain_id = e.chain_id and o.block_number = e.block_number
+    and o.log_index = e.log_index and o.part = e.part
 left join chain.checkpoints k on k.chain_id = e.chain_id
 where e.event_type = 'Transfer' and e.asset_id is not null and e.unreadable is null;
 comment on view api.transaction_logs is 'Every movement of units, a row a Transfer. Ask by asset_id, or by blockchain_hash through api.asset_events.';
-comment on column api.transaction_logs.transaction_type is 'mint, burn, else what the transaction was.';
+comment on column api.transaction_logs.transaction_type is 'mint, burn, transfer, or what else this movement was: forced_transfer, recovery.';
 comment on column api.transaction_logs.amount is 'Units moved; null where decimals are not known.';
 comment on column api.transaction_logs.amount_base is 'The same in base units.';
 
@@ -125,7 +125,8 @@ returns table (eligible text, reasons text[])
 language sql stable parallel safe rows 1
 begin atomic
     with subject as (
-        select a.chain_id, a.paused, r.target as registry, c.target as compliance, s.balance, s.frozen,
+        select a.chain_id, a.paused, a.asset_type = 'erc3643' as is_trex, a.complete_from, s.holder as sender_known,
+            api.address(from_wallet) as sender, r.target as registry, c.target as compliance, s.balance, s.frozen,
             coalesce(s.wallet_frozen, false) as sender_frozen, coalesce(t.wallet_frozen, false) as recipient_frozen,
             api.address(to_wallet) as recipient, v.through_block is not null as behind
         from chain.assets a
@@ -143,14 +144,25 @@ begin atomic
         select x.no, x.maybe
         from subject s
         left join lateral chain.verdict(s.chain_id, s.registry, s.recipient, null) d on s.registry is not null
+        -- A sender without a row may hold units that were not read.
+        cross join lateral (
+            select coalesce(s.balance - s.frozen, 0) < amount_base as short,
+                s.behind or s.complete_from is not null and s.sender_known is null as unseen,
+                'the sender may move ' || greatest(coalesce(s.balance - s.frozen, 0), 0) || ' base units' as words) m
         cross join lateral (values
             (case when s.paused then 'the asset is paused' end, null),
-            (case when amount_base < 0 then 'the amount is below zero' end, null),
+            (case when amount_base < 0 then 'the amount is below zero' end,
+                case when amount_base is null then 'no amount is given' end),
+            (case when amount_base <> trunc(amount_base) then 'the amount is no whole number of base units' end, null),
+            (case when s.sender = chain.zero_address() then 'the sender is the zero address' end,
+                case when s.sender is null or s.recipient is null then 'a wallet is not given' end),
             (case when s.recipient = chain.zero_address() then 'the recipient is the zero address' end, null),
             (case when s.sender_frozen then 'the sender''s wallet is frozen' end, null),
             (case when s.recipient_frozen then 'the recipient''s wallet is frozen' end, null),
-            (case when coalesce(s.balance - s.frozen, 0) < amount_base then 'the sender may move '
-                || greatest(coalesce(s.balance - s.frozen, 0), 0) || ' base units' end, null),
+            (case when m.short and not m.unseen then m.words end, case when m.short and m.unseen then m.words end),
+            (null, case when s.is_trex and s.registry is null then 'the asset''s identity registry is not known' end),
+            (null, case when s.is_trex and s.compliance is null then 'the asset''s compliance is not known' end),
+            (null, case when s.is_trex and s.paused is null then 'whether the asset is paused is not known' end),
             (case when d.verdict = 'not_verified' then 'the recipient is not verified: ' || coalesce(d.reason, '') end,
                 case when d.verdict = 'undetermined' then 'the recipient: ' || coalesce(d.reason, '') end),
             (null, case when s.behind then 'the asset''s past is still being read' end)
@@ -177,8 +189,11 @@ comment on function api.check_eligibility is
 create function api.wait_for_block(chain bigint, block bigint, patience interval default '30 seconds') returns boolean
 language plpgsql volatile as $$
 declare
-    until constant timestamptz := clock_timestamp() + patience;
+    until constant timestamptz := clock_timestamp() + coalesce(patience, '30 seconds');
 begin
+    if chain is null or block is null then
+        raise exception 'which block of which chain to wait for?' using errcode = 'null_value_not_allowed';
+    end if;
     loop
         if exists (select from chain.checkpoints k where k.chain_id = chain and k.block_number >= block) then
             return true;

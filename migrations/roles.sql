@@ -11,5 +11,10 @@ begin
             execute format('create role %I nologin', role_name);
         end if;
     end loop;
+    foreach role_name in array array['asset_indexer_app', 'asset_indexer_compliance', 'asset_indexer_auditor'] loop
+        if not pg_has_role(role_name, 'asset_indexer_reader', 'member') then
+            execute format('grant asset_indexer_reader to %I', role_name);
+        end if;
+    end loop;
 end
 $$;

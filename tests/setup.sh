@@ -35,13 +35,17 @@ type cargo > /dev/null 2>&1 || {
     exit 69
 }
 
-contracts=$root/tests/contracts
-stamp=$contracts/node_modules/.installed
-if ! cmp -s "$contracts/package.json" "$stamp"; then
-    echo "setup: fetching anvil, T-REX and ONCHAINID from npm"
-    (cd "$contracts" && npm install --no-audit --no-fund --no-package-lock --loglevel=error)
-    cp "$contracts/package.json" "$stamp"
-fi
+# What a folder's package.json pins, from npm.
+fetch() {
+    local folder=$root/tests/$1 stamp=$root/tests/$1/node_modules/.installed
+    if ! cmp -s "$folder/package.json" "$stamp"; then
+        echo "setup: fetching $2 from npm"
+        (cd "$folder" && npm install --no-audit --no-fund --no-package-lock --loglevel=error)
+        cp "$folder/package.json" "$stamp"
+    fi
+}
+fetch contracts "anvil, T-REX and ONCHAINID"
+[[ ${1:-} != with-checks ]] || fetch drizzle "Drizzle and TypeScript"
 
 # cargo-deny checks licences, bans and sources; built once.
 tools=${ASSET_INDEXER_TOOLS:-$root/.tools}

@@ -44,7 +44,7 @@ comment on column app.tenants.created_at is 'When it was made.';
 comment on column app.tenants.updated_at is 'When the row changed last.';
 
 create table app.tenant_logins (
-    login name primary key,
+    login text primary key,
     tenant_id uuid not null references app.tenants on delete restrict
 );
 comment on table app.tenant_logins is 'Database logins that are bound to one tenant; the others choose theirs by app.tenant.';
@@ -54,7 +54,7 @@ comment on column app.tenant_logins.tenant_id is 'Its tenant.';
 create function app.current_tenant() returns uuid language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp as $$
     select coalesce(
-        (select l.tenant_id from app.tenant_logins l where l.login = session_user),
+        (select l.tenant_id from app.tenant_logins l where l.login = session_user::text),
         nullif(current_setting('app.tenant', true), '')::uuid)
 $$;
 comment on function app.current_tenant is 'The tenant a connection works for: its login''s, else setting app.tenant; null: none, and then it sees no row.';
@@ -97,7 +97,7 @@ comment on column app.monthly_tables.table_name is 'Name in schema app.';
 comment on column app.monthly_tables.time_column is 'The column that the month is taken of.';
 
 create function app.ensure_months(p_ahead integer default 3) returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' set datestyle = 'ISO' as $$
 declare
     monthly record;
     month timestamp;
@@ -115,6 +115,8 @@ begin
             if to_regclass(format('app.%I', part)) is null then
                 execute format('create table app.%I partition of app.%I for values from (%L) to (%L)', part,
                     monthly.table_name, month::text || '+00', (month + interval '1 month')::text || '+00');
+                -- Not cloned to partitions as the triggers of rows are.
+                execute format('create trigger refuse_truncate before truncate on app.%I for each statement execute function app.refuse_change()', part);
                 made := made + 1;
             end if;
         end loop;

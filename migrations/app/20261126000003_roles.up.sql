@@ -2,7 +2,7 @@
 
 create table app.roles (
     role text primary key check (role ~ '^[a-z][a-z0-9_]{0,62}$'),
-    description text not null default '',
+    description text,
     created_at timestamptz not null default now()
 );
 comment on table app.roles is 'Roles of the application: what user_roles and role_permissions speak of.';
@@ -13,7 +13,7 @@ comment on column app.roles.created_at is 'When it was made.';
 create table app.permissions (
     id uuid primary key default gen_random_uuid(),
     name text not null unique check (name <> '' and length(name) <= 200),
-    description text not null default '',
+    description text,
     resource text not null check (resource <> ''),
     action text not null check (action <> ''),
     conditions jsonb not null default '{}' check (jsonb_typeof(conditions) = 'object'),
@@ -45,20 +45,24 @@ comment on column app.role_permissions.conditions is 'When it holds for this rol
 
 create table app.user_roles (
     id uuid primary key default gen_random_uuid(),
-    user_id uuid not null references app.users on delete cascade,
+    tenant_id uuid not null default app.current_tenant(),
+    user_id uuid not null,
     role text not null references app.roles on update cascade on delete restrict,
     assigned_at timestamptz not null default now(),
-    assigned_by uuid references app.users on delete set null,
+    assigned_by uuid,
     expires_at timestamptz,
     status text not null default 'active' check (status in ('active', 'revoked')),
     ended_at timestamptz,
     check (expires_at > assigned_at),
-    check ((status = 'revoked') = (ended_at is not null))
+    check ((status = 'revoked') = (ended_at is not null)),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete cascade,
+    foreign key (tenant_id, assigned_by) references app.users (tenant_id, id) on delete set null (assigned_by)
 );
 create unique index user_roles_user_id_idx on app.user_roles (user_id, role) where status = 'active';
 create index user_roles_role_idx on app.user_roles (role) where status = 'active';
 comment on table app.user_roles is 'Who has which role: one active assignment a user and role at most; revoked ones stay as history.';
 comment on column app.user_roles.id is 'The assignment.';
+comment on column app.user_roles.tenant_id is 'Whose user it is.';
 comment on column app.user_roles.user_id is 'Who has it.';
 comment on column app.user_roles.role is 'The role.';
 comment on column app.user_roles.assigned_at is 'Since when.';
@@ -81,7 +85,7 @@ comment on function app.has_permission is 'Whether any role that a user has now 
 create table app.onboarding_steps (
     id uuid primary key default gen_random_uuid(),
     name text not null unique check (name <> '' and length(name) <= 100),
-    description text not null default '',
+    description text,
     "order" integer not null unique check ("order" >= 0),
     required boolean not null default true,
     validation_rules jsonb not null default '{}' check (jsonb_typeof(validation_rules) = 'object')
@@ -95,7 +99,8 @@ comment on column app.onboarding_steps.required is 'Whether it must be done.';
 comment on column app.onboarding_steps.validation_rules is 'What its data must satisfy: for the application to judge.';
 
 create table app.onboarding_state (
-    user_id uuid not null references app.users on delete cascade,
+    user_id uuid not null,
+    tenant_id uuid not null default app.current_tenant(),
     step text not null references app.onboarding_steps (name) on update cascade on delete restrict,
     completed boolean not null default false,
     data jsonb not null default '{}' check (jsonb_typeof(data) = 'object'),
@@ -103,15 +108,17 @@ create table app.onboarding_state (
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     updated_at timestamptz not null default now(),
     primary key (user_id, step),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete cascade,
     check (completed = (completed_at is not null))
 );
 comment on table app.onboarding_state is 'How far a user has come, a row a step.';
 comment on column app.onboarding_state.user_id is 'The user.';
+comment on column app.onboarding_state.tenant_id is 'Whose user it is.';
 comment on column app.onboarding_state.step is 'The step.';
 comment on column app.onboarding_state.completed is 'Whether it is done.';
 comment on column app.onboarding_state.data is 'personal: what the user entered.';
 comment on column app.onboarding_state.completed_at is 'When it was done.';
-comment on column app.onboarding_state.metadata is 'What the application notes beside it.';
+comment on column app.onboarding_state.metadata is 'personal: what the application notes beside it.';
 comment on column app.onboarding_state.updated_at is 'When the row changed last.';
 
 insert into app.roles (role, description) values

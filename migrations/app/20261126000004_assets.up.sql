@@ -2,16 +2,17 @@
 -- a foreign key: a reorg is never held up by these rows, and takes none of them away.
 
 create table app.asset_metadata (
-    asset_id uuid primary key,
+    asset_id uuid not null,
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
-    description text not null default '',
+    description text,
     documentation jsonb not null default '[]' check (jsonb_typeof(documentation) in ('array', 'object')),
     legal_info jsonb not null default '{}' check (jsonb_typeof(legal_info) = 'object'),
     regulatory_info jsonb not null default '{}' check (jsonb_typeof(regulatory_info) = 'object'),
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    primary key (tenant_id, asset_id)
 );
 comment on table app.asset_metadata is 'Prospectus, legal form and the like. Read it through api.asset_metadata.';
-comment on column app.asset_metadata.asset_id is 'The asset; the key is also the seed''s asset_id_idx.';
+comment on column app.asset_metadata.asset_id is 'The asset.';
 comment on column app.asset_metadata.tenant_id is 'Whose text it is.';
 comment on column app.asset_metadata.description is 'For people.';
 comment on column app.asset_metadata.documentation is 'Documents: names, places, digests.';
@@ -20,10 +21,11 @@ comment on column app.asset_metadata.regulatory_info is 'Exemptions, approvals, 
 comment on column app.asset_metadata.updated_at is 'When the row changed last.';
 
 create table app.asset_settings (
-    asset_id uuid primary key,
+    asset_id uuid not null,
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
     operational_params jsonb not null default '{}' check (jsonb_typeof(operational_params) = 'object'),
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    primary key (tenant_id, asset_id)
 );
 comment on table app.asset_settings is 'The application''s part of api.asset_configuration.';
 comment on column app.asset_settings.asset_id is 'The asset.';
@@ -38,12 +40,13 @@ create table app.asset_permissions (
     user_id uuid not null,
     permission_type text not null check (permission_type <> '' and length(permission_type) <= 100),
     granted_at timestamptz not null default now(),
-    granted_by uuid references app.users on delete set null,
+    granted_by uuid,
     expires_at timestamptz check (expires_at > granted_at),
     revoked_at timestamptz check (revoked_at >= granted_at),
-    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete cascade
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete cascade,
+    foreign key (tenant_id, granted_by) references app.users (tenant_id, id) on delete set null (granted_by)
 );
-create unique index asset_permissions_active_idx on app.asset_permissions (asset_id, user_id, permission_type) where revoked_at is null;
+create unique index asset_permissions_active_idx on app.asset_permissions (tenant_id, asset_id, user_id, permission_type) where revoked_at is null;
 create index asset_permissions_user_id_idx on app.asset_permissions (user_id);
 comment on table app.asset_permissions is 'Rights on an asset that the application grants; those that a contract grants come from the chain. Both: api.asset_permissions.';
 comment on column app.asset_permissions.id is 'The grant.';
@@ -81,8 +84,8 @@ create table app.asset_reports (
     generated_by text not null default app.actor(),
     chain_id bigint,
     block_number bigint check (block_number >= 0),
-    block_hash bytea check (octet_length(block_hash) = 32),
-    digest bytea check (octet_length(digest) = 32),
+    block_hash text check (block_hash ~ '^0x[0-9a-f]{64}$'),
+    digest text check (digest ~ '^[0-9a-f]{64}$'),
     check ((block_number is null) = (block_hash is null))
 );
 create index asset_reports_asset_idx on app.asset_reports (asset_id, report_type, generated_at desc);
@@ -97,28 +100,30 @@ comment on column app.asset_reports.generated_by is 'Who made it.';
 comment on column app.asset_reports.chain_id is 'The chain it speaks of.';
 comment on column app.asset_reports.block_number is 'As of which block; null where it speaks of none.';
 comment on column app.asset_reports.block_hash is 'Hash of that block.';
-comment on column app.asset_reports.digest is 'SHA-256 of the report as given out.';
+comment on column app.asset_reports.digest is 'SHA-256, in hex, of the report as given out.';
 
 create table app.submitted_transactions (
-    transaction_hash bytea primary key check (octet_length(transaction_hash) = 32),
+    transaction_hash text not null check (transaction_hash ~ '^0x[0-9a-f]{64}$'),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
     chain_id bigint not null check (chain_id > 0),
     asset_id uuid,
-    user_id uuid references app.users on delete set null,
+    user_id uuid,
     operation_type text not null check (operation_type <> ''),
-    sender bytea check (octet_length(sender) = 20),
+    sender text check (sender ~ '^0x[0-9a-f]{40}$'),
     nonce bigint check (nonce >= 0),
-    submitted_at timestamptz not null default now()
+    submitted_at timestamptz not null default now(),
+    primary key (tenant_id, chain_id, transaction_hash),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete set null (user_id)
 );
 create index submitted_transactions_asset_idx on app.submitted_transactions (asset_id, submitted_at desc);
 comment on table app.submitted_transactions is 'Transactions that the application sent; api.submitted_transactions tells whether the chain has them.';
-comment on column app.submitted_transactions.transaction_hash is 'Its hash, 32 bytes.';
+comment on column app.submitted_transactions.transaction_hash is 'Its hash.';
 comment on column app.submitted_transactions.tenant_id is 'Who sent it.';
 comment on column app.submitted_transactions.chain_id is 'To which chain.';
 comment on column app.submitted_transactions.asset_id is 'The asset it is about.';
 comment on column app.submitted_transactions.user_id is 'personal: who wished it.';
 comment on column app.submitted_transactions.operation_type is 'What it should do.';
-comment on column app.submitted_transactions.sender is 'Who signed it, 20 bytes.';
+comment on column app.submitted_transactions.sender is 'personal: who signed it.';
 comment on column app.submitted_transactions.nonce is 'The sender''s count of transactions before it.';
 comment on column app.submitted_transactions.submitted_at is 'When it was sent.';
 
@@ -126,7 +131,7 @@ create table app.provider_profiles (
     id uuid primary key default gen_random_uuid(),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
     chain_id bigint check (chain_id > 0),
-    issuer bytea check (octet_length(issuer) = 20),
+    issuer text check (issuer ~ '^0x[0-9a-f]{40}$'),
     name text not null check (name <> '' and length(name) <= 200),
     provider_type text not null default 'kyc' check (provider_type in ('kyc', 'aml', 'accreditation', 'onchain_issuer', 'other')),
     api_config jsonb not null default '{}' check (jsonb_typeof(api_config) = 'object'),
@@ -140,7 +145,7 @@ comment on table app.provider_profiles is 'What the application knows of those w
 comment on column app.provider_profiles.id is 'The provider.';
 comment on column app.provider_profiles.tenant_id is 'Whose knowledge it is.';
 comment on column app.provider_profiles.chain_id is 'The chain of its issuer contract, if it has one.';
-comment on column app.provider_profiles.issuer is 'Its issuer contract, 20 bytes.';
+comment on column app.provider_profiles.issuer is 'Its issuer contract.';
 comment on column app.provider_profiles.name is 'For people.';
 comment on column app.provider_profiles.provider_type is 'kyc, aml, accreditation, onchain_issuer or other.';
 comment on column app.provider_profiles.api_config is 'How it is reached; secrets are named here and kept elsewhere.';

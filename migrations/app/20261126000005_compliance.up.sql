@@ -10,7 +10,8 @@ create table app.compliance_rules (
     active boolean not null default true,
     version integer not null default 1 check (version >= 1),
     created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    unique (tenant_id, id)
 );
 create index compliance_rules_type_idx on app.compliance_rules (tenant_id, rule_type, jurisdiction) where active;
 create index compliance_rules_jurisdiction_idx on app.compliance_rules (tenant_id, jurisdiction) where active;
@@ -77,14 +78,15 @@ create trigger refuse_delete before delete on app.compliance_rules for each row 
 
 create table app.asset_compliance (
     asset_id uuid not null,
-    rule_id uuid not null references app.compliance_rules on delete restrict,
+    rule_id uuid not null,
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
     module_id uuid,
     parameters jsonb not null default '{}' check (jsonb_typeof(parameters) = 'object'),
     active boolean not null default true,
     configured_at timestamptz not null default now(),
     configured_by text not null default app.actor(),
-    primary key (asset_id, rule_id)
+    primary key (tenant_id, asset_id, rule_id),
+    foreign key (tenant_id, rule_id) references app.compliance_rules (tenant_id, id) on delete restrict
 );
 create index asset_compliance_rule_idx on app.asset_compliance (rule_id);
 comment on table app.asset_compliance is 'Which of the application''s rules an asset is under.';
@@ -101,12 +103,14 @@ create table app.compliance_violations (
     id uuid not null default gen_random_uuid(),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
     asset_id uuid,
-    user_id uuid references app.users on delete restrict,
+    user_id uuid,
     violation_type text not null check (violation_type ~ '^[a-z][a-z0-9_]*$'),
     details jsonb not null default '{}' check (jsonb_typeof(details) = 'object'),
     detected_at timestamptz not null default now(),
     detected_by text not null default app.actor(),
-    primary key (id, detected_at)
+    primary key (id, detected_at),
+    unique (tenant_id, id, detected_at),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete restrict
 ) partition by range (detected_at);
 create index compliance_violations_asset_idx on app.compliance_violations (asset_id, detected_at desc);
 create index compliance_violations_user_idx on app.compliance_violations (user_id, detected_at desc);
@@ -117,7 +121,7 @@ comment on column app.compliance_violations.tenant_id is 'Whose finding it is.';
 comment on column app.compliance_violations.asset_id is 'The asset, if it is about one.';
 comment on column app.compliance_violations.user_id is 'personal: the person, if it is about one.';
 comment on column app.compliance_violations.violation_type is 'What was broken.';
-comment on column app.compliance_violations.details is 'The evidence.';
+comment on column app.compliance_violations.details is 'personal: the evidence.';
 comment on column app.compliance_violations.detected_at is 'When it was found.';
 comment on column app.compliance_violations.detected_by is 'Who found it.';
 
@@ -129,51 +133,58 @@ create table app.violation_resolutions (
     resolution_data jsonb not null default '{}' check (jsonb_typeof(resolution_data) = 'object'),
     resolved_by text not null default app.actor(),
     resolved_at timestamptz not null default now() check (resolved_at >= detected_at),
-    notes text not null default '',
-    primary key (violation_id),
-    foreign key (violation_id, detected_at) references app.compliance_violations (id, detected_at) on delete restrict
+    notes text,
+    primary key (tenant_id, violation_id),
+    foreign key (tenant_id, violation_id, detected_at) references app.compliance_violations (tenant_id, id, detected_at)
+        on delete restrict
 );
 comment on table app.violation_resolutions is 'How a violation ended: at most once, and append-only.';
 comment on column app.violation_resolutions.violation_id is 'The violation.';
 comment on column app.violation_resolutions.detected_at is 'When that was found: a part of its key.';
 comment on column app.violation_resolutions.tenant_id is 'Whose word it is.';
 comment on column app.violation_resolutions.resolution_type is 'corrected, waived, false_alarm, auto_cleared or reported.';
-comment on column app.violation_resolutions.resolution_data is 'The evidence.';
+comment on column app.violation_resolutions.resolution_data is 'personal: the evidence.';
 comment on column app.violation_resolutions.resolved_by is 'Who ended it.';
 comment on column app.violation_resolutions.resolved_at is 'When.';
-comment on column app.violation_resolutions.notes is 'For people.';
+comment on column app.violation_resolutions.notes is 'personal: for people.';
 
 create table app.regulatory_reports (
     id uuid primary key default gen_random_uuid(),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
     report_type text not null check (report_type ~ '^[a-z][a-z0-9_]*$'),
     jurisdiction text not null check (jurisdiction ~ '^[A-Z]{2}$'),
-    period daterange not null check (not isempty(period) and not lower_inf(period) and not upper_inf(period)),
+    period text not null
+        check (period ~ '^[0-9]{4}(-(Q[1-4]|H[12]|(0[1-9]|1[0-2])))?$' or period ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$'),
     report_data jsonb not null,
     generated_at timestamptz not null default now(),
-    submitted_at timestamptz check (submitted_at >= generated_at)
+    submitted_at timestamptz check (submitted_at >= generated_at),
+    unique (tenant_id, id)
 );
 create index regulatory_reports_type_idx on app.regulatory_reports (tenant_id, report_type, generated_at desc);
-create index regulatory_reports_period_idx on app.regulatory_reports using gist (period);
+create index regulatory_reports_period_idx on app.regulatory_reports (tenant_id, period);
 comment on table app.regulatory_reports is 'Reports to authorities. Once submitted, one is never changed.';
 comment on column app.regulatory_reports.id is 'The report.';
 comment on column app.regulatory_reports.tenant_id is 'Whose report it is.';
 comment on column app.regulatory_reports.report_type is 'Which report.';
 comment on column app.regulatory_reports.jurisdiction is 'ISO 3166-1 alpha-2 of the authority.';
-comment on column app.regulatory_reports.period is 'The days it speaks of.';
+comment on column app.regulatory_reports.period is 'What it speaks of: 2026, 2026-H1, 2026-Q3, 2026-03, or two days as 2026-01-01/2026-03-31.';
 comment on column app.regulatory_reports.report_data is 'What it says.';
 comment on column app.regulatory_reports.generated_at is 'When it was made.';
 comment on column app.regulatory_reports.submitted_at is 'When the authority got it; null while it is a draft.';
 
 create table app.report_violations (
-    report_id uuid not null references app.regulatory_reports on delete restrict,
+    report_id uuid not null,
     violation_id uuid not null,
     detected_at timestamptz not null,
+    tenant_id uuid not null default app.current_tenant(),
     primary key (report_id, violation_id),
-    foreign key (violation_id, detected_at) references app.compliance_violations (id, detected_at) on delete restrict
+    foreign key (tenant_id, report_id) references app.regulatory_reports (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, violation_id, detected_at) references app.compliance_violations (tenant_id, id, detected_at)
+        on delete restrict
 );
 comment on table app.report_violations is 'Which violations a report tells of.';
 comment on column app.report_violations.report_id is 'The report.';
+comment on column app.report_violations.tenant_id is 'Whose report it is.';
 comment on column app.report_violations.violation_id is 'The violation.';
 comment on column app.report_violations.detected_at is 'When that was found: a part of its key.';
 
@@ -189,3 +200,17 @@ $$;
 comment on function app.refuse_submitted is 'Keeps what an authority was given.';
 create trigger refuse_submitted before update or delete on app.regulatory_reports
     for each row execute function app.refuse_submitted();
+
+create function app.refuse_late_violation() returns trigger language plpgsql as $$
+begin
+    perform from app.regulatory_reports r where r.id = new.report_id and r.submitted_at is null for share;
+    if not found then
+        raise exception 'report % was submitted, or is not there: it takes no violation', new.report_id
+            using errcode = 'insufficient_privilege', hint = 'make a new report that corrects it';
+    end if;
+    return new;
+end
+$$;
+comment on function app.refuse_late_violation is 'A report that was submitted tells of what it told of.';
+create trigger refuse_late before insert on app.report_violations
+    for each row execute function app.refuse_late_violation();

@@ -4,7 +4,7 @@
 create table app.user_actions (
     id uuid not null default gen_random_uuid(),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
-    user_id uuid references app.users on delete restrict,
+    user_id uuid,
     action_type text not null check (action_type <> '' and length(action_type) <= 200),
     resource text not null check (length(resource) <= 1000),
     details jsonb not null default '{}' check (jsonb_typeof(details) = 'object'),
@@ -12,7 +12,8 @@ create table app.user_actions (
     ip_address inet,
     user_agent text check (length(user_agent) <= 1000),
     correlation_id uuid default app.correlation(),
-    primary key (id, timestamp)
+    primary key (id, timestamp),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete restrict
 ) partition by range (timestamp);
 create index user_actions_user_id_idx on app.user_actions (user_id, timestamp desc);
 create index user_actions_time_idx on app.user_actions using brin (timestamp);
@@ -31,7 +32,7 @@ comment on column app.user_actions.correlation_id is 'Ties together what one req
 create table app.login_history (
     id uuid not null default gen_random_uuid(),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
-    user_id uuid not null references app.users on delete restrict,
+    user_id uuid not null,
     login_method text not null check (login_method <> '' and length(login_method) <= 100),
     ip_address inet,
     user_agent text check (length(user_agent) <= 1000),
@@ -40,6 +41,7 @@ create table app.login_history (
     failure_reason text check (length(failure_reason) <= 500),
     correlation_id uuid default app.correlation(),
     primary key (id, timestamp),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete restrict,
     check (success = (failure_reason is null))
 ) partition by range (timestamp);
 create index login_history_user_id_idx on app.login_history (user_id, timestamp desc);
@@ -84,14 +86,15 @@ create trigger refuse_locked before insert on app.login_history for each row exe
 create table app.access_logs (
     id uuid not null default gen_random_uuid(),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
-    user_id uuid references app.users on delete restrict,
+    user_id uuid,
     resource text not null check (resource <> '' and length(resource) <= 1000),
     action text not null check (action <> '' and length(action) <= 200),
     result text not null check (result in ('allowed', 'denied', 'failed')),
     timestamp timestamptz not null default clock_timestamp(),
     details jsonb not null default '{}' check (jsonb_typeof(details) = 'object'),
     correlation_id uuid default app.correlation(),
-    primary key (id, timestamp)
+    primary key (id, timestamp),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete restrict
 ) partition by range (timestamp);
 create index access_logs_user_id_idx on app.access_logs (user_id, timestamp desc);
 create index access_logs_time_idx on app.access_logs using brin (timestamp);
@@ -110,13 +113,14 @@ create table app.compliance_logs (
     id uuid not null default gen_random_uuid(),
     tenant_id uuid not null default app.current_tenant() references app.tenants on delete restrict,
     asset_id uuid,
-    user_id uuid references app.users on delete restrict,
+    user_id uuid,
     compliance_check text not null check (compliance_check ~ '^[a-z][a-z0-9_]*$'),
     result text not null check (result in ('passed', 'failed', 'undetermined')),
     details jsonb not null default '{}' check (jsonb_typeof(details) = 'object'),
     timestamp timestamptz not null default clock_timestamp(),
     correlation_id uuid default app.correlation(),
-    primary key (id, timestamp)
+    primary key (id, timestamp),
+    foreign key (tenant_id, user_id) references app.users (tenant_id, id) on delete restrict
 ) partition by range (timestamp);
 create index compliance_logs_asset_idx on app.compliance_logs (asset_id, timestamp desc);
 create index compliance_logs_user_idx on app.compliance_logs (user_id, timestamp desc);
@@ -141,12 +145,13 @@ create table app.audit_trail (
     new_state jsonb,
     timestamp timestamptz not null default clock_timestamp(),
     actor text not null default app.actor(),
-    login text not null default session_user,
+    login text not null default session_user::text,
     correlation_id uuid default app.correlation(),
-    transaction_id xid8 not null default pg_current_xact_id(),
+    transaction_id bigint not null default pg_current_xact_id()::text::bigint,
     primary key (id, timestamp)
 ) partition by range (timestamp);
 create index audit_trail_entity_idx on app.audit_trail (entity_type, entity_id, timestamp desc);
+create index audit_trail_tenant_idx on app.audit_trail (tenant_id, timestamp desc);
 create index audit_trail_time_idx on app.audit_trail using brin (timestamp);
 comment on table app.audit_trail is 'Every change of an application row, written by the database: what changed, from what to what. Of personal columns and secrets the name alone, with a digest.';
 comment on column app.audit_trail.id is 'Order of writing.';
@@ -171,6 +176,7 @@ create table app.system_changes (
     new_values jsonb,
     changed_at timestamptz not null default clock_timestamp(),
     changed_by text not null default app.actor(),
+    login text not null default session_user::text,
     correlation_id uuid default app.correlation()
 );
 create index system_changes_record_idx on app.system_changes (table_name, record_id, changed_at desc);
@@ -183,6 +189,7 @@ comment on column app.system_changes.old_values is 'The columns that changed, be
 comment on column app.system_changes.new_values is 'The same after.';
 comment on column app.system_changes.changed_at is 'When.';
 comment on column app.system_changes.changed_by is 'Who.';
+comment on column app.system_changes.login is 'The database login that did it.';
 comment on column app.system_changes.correlation_id is 'Ties together what one request did.';
 
 insert into app.monthly_tables values

@@ -5,7 +5,7 @@ create table app.system_config (
     key text primary key check (key ~ '^[a-z][a-z0-9_./-]{0,199}$'),
     value jsonb not null,
     type text not null check (type in ('string', 'number', 'boolean', 'object', 'array')),
-    description text not null default '',
+    description text,
     cache_seconds integer not null default 3600 check (cache_seconds >= 0),
     updated_at timestamptz not null default now(),
     check (jsonb_typeof(value) = type)
@@ -22,7 +22,7 @@ create table app.feature_flags (
     feature text primary key check (feature ~ '^[a-z][a-z0-9_.-]{0,199}$'),
     enabled boolean not null default false,
     conditions jsonb not null default '{}' check (jsonb_typeof(conditions) = 'object'),
-    description text not null default '',
+    description text,
     cache_seconds integer not null default 600 check (cache_seconds >= 0),
     updated_at timestamptz not null default now()
 );
@@ -37,7 +37,7 @@ comment on column app.feature_flags.updated_at is 'When the row changed last.';
 create table app.integration_config (
     service text primary key check (service ~ '^[a-z][a-z0-9_.-]{0,199}$'),
     config_data jsonb not null default '{}' check (jsonb_typeof(config_data) = 'object'),
-    secret bytea check (octet_length(secret) >= 29 and get_byte(secret, 0) = 1),
+    secret text check (secret ~ '^v1[.][A-Za-z0-9+/]{40,}={0,2}$'),
     enabled boolean not null default true,
     last_success_at timestamptz,
     last_error text check (length(last_error) <= 2000),
@@ -47,7 +47,7 @@ create table app.integration_config (
 comment on table app.integration_config is 'Services that the platform uses, and how they fare.';
 comment on column app.integration_config.service is 'The service.';
 comment on column app.integration_config.config_data is 'Addresses and options; no secrets.';
-comment on column app.integration_config.secret is 'Ciphertext of its secret, as in personal columns.';
+comment on column app.integration_config.secret is 'secret: ciphertext, as in personal columns.';
 comment on column app.integration_config.enabled is 'Whether it is used.';
 comment on column app.integration_config.last_success_at is 'When it answered last.';
 comment on column app.integration_config.last_error is 'What it said when it did not.';

@@ -10,8 +10,6 @@ begin
         execute format('drop trigger if exists audit on %s', relation);
         execute format('drop policy if exists seen on %s', relation);
         execute format('drop policy if exists own on %s', relation);
-        execute format('drop policy if exists owner on %s', relation);
-        execute format('alter table %s no force row level security', relation);
         execute format('alter table %s disable row level security', relation);
     end loop;
 end

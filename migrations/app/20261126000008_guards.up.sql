@@ -3,30 +3,31 @@
 
 create table app.audit_keys (
     id boolean primary key default true check (id),
-    key bytea not null check (octet_length(key) >= 32)
+    key text not null check (length(key) >= 64)
 );
 comment on table app.audit_keys is 'The key of the digests in the audit trail: readable for the owner alone.';
 comment on column app.audit_keys.id is 'There is one.';
-comment on column app.audit_keys.key is 'Random bytes.';
+comment on column app.audit_keys.key is 'secret: random.';
 insert into app.audit_keys (key)
-select string_agg(sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')), ''::bytea)
+select string_agg(encode(sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')), 'hex'), '')
 from generate_series(1, 2);
 
--- Arguments: the columns of the key, then those whose values are not kept.
+-- Arguments: the columns of the key, those whose values are not kept, the trail, and the table, whose partition fires. What
+-- is written does not depend on how the caller has times and bytes shown.
 create function app.audit() returns trigger language plpgsql security definer
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' set bytea_output = 'hex' set datestyle = 'ISO' as $$
 declare
     hidden constant text[] := coalesce(string_to_array(tg_argv[1], ','), '{}');
     was jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
     becomes jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
     row_key text;
     tenant uuid;
-    audit_key bytea;
+    audit_key text;
     name text;
 begin
     select string_agg(coalesce(becomes, was) ->> k, '/' order by n) into row_key
     from unnest(string_to_array(tg_argv[0], ',')) with ordinality as keys(k, n);
-    tenant := coalesce((coalesce(becomes, was) ->> 'tenant_id')::uuid, app.current_tenant());
+    tenant := (coalesce(becomes, was) ->> case tg_argv[3] when 'tenants' then 'id' else 'tenant_id' end)::uuid;
     if tg_op = 'UPDATE' then
         select jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, becomes -> o.key) into was, becomes
         from jsonb_each(was) o where o.value is distinct from becomes -> o.key and o.key <> 'updated_at';
@@ -38,19 +39,19 @@ begin
         select k.key into audit_key from app.audit_keys k;
         foreach name in array hidden loop
             if jsonb_typeof(was -> name) <> 'null' then
-                was := jsonb_set(was, array[name], to_jsonb('digest ' || encode(sha256(audit_key || convert_to(was ->> name, 'UTF8')), 'hex')));
+                was := jsonb_set(was, array[name], to_jsonb('digest ' || encode(sha256(convert_to(concat_ws('/', audit_key, tg_argv[3], row_key, name, was ->> name), 'UTF8')), 'hex')));
             end if;
             if jsonb_typeof(becomes -> name) <> 'null' then
-                becomes := jsonb_set(becomes, array[name], to_jsonb('digest ' || encode(sha256(audit_key || convert_to(becomes ->> name, 'UTF8')), 'hex')));
+                becomes := jsonb_set(becomes, array[name], to_jsonb('digest ' || encode(sha256(convert_to(concat_ws('/', audit_key, tg_argv[3], row_key, name, becomes ->> name), 'UTF8')), 'hex')));
             end if;
         end loop;
     end if;
     if tg_argv[2] = 'configuration' then
         insert into app.system_changes (table_name, record_id, change_type, old_values, new_values)
-        values (tg_table_name, row_key, lower(tg_op), was, becomes);
+        values (tg_argv[3], row_key, lower(tg_op), was, becomes);
     else
         insert into app.audit_trail (tenant_id, entity_type, entity_id, action, old_state, new_state)
-        values (tenant, tg_table_name, row_key, lower(tg_op), was, becomes);
+        values (tenant, tg_argv[3], row_key, lower(tg_op), was, becomes);
     end if;
     return null;
 end
@@ -59,13 +60,13 @@ comment on function app.audit is 'Writes the audit trail: of an update the chang
 
 create table app.table_guards (
     table_name text primary key,
-    kind text not null check (kind in ('tenant', 'user', 'platform', 'owner', 'report')),
+    kind text not null check (kind in ('tenant', 'platform', 'owner')),
     append_only boolean not null default false,
     audited_in text check (audited_in in ('audit_trail', 'system_changes'))
 );
 comment on table app.table_guards is 'How each application table is guarded: what app.guard_tables() makes true.';
 comment on column app.table_guards.table_name is 'Name in schema app.';
-comment on column app.table_guards.kind is 'Who sees a row: tenant: by its tenant_id; user: who sees its user; platform: everybody with rights on it; owner: the owner alone; report: who sees its report.';
+comment on column app.table_guards.kind is 'Who sees a row: tenant: by its tenant_id; platform: everybody with rights on it; owner: the owner alone.';
 comment on column app.table_guards.append_only is 'Whether rows are never changed nor deleted.';
 comment on column app.table_guards.audited_in is 'Where its changes are written; null: it is itself a log.';
 insert into app.table_guards (table_name, kind, append_only, audited_in) values
@@ -74,19 +75,19 @@ insert into app.table_guards (table_name, kind, append_only, audited_in) values
     ('tenant_assets', 'tenant', false, 'audit_trail'),
     ('monthly_tables', 'owner', false, 'system_changes'),
     ('users', 'tenant', false, 'audit_trail'),
-    ('subject_keys', 'user', false, 'audit_trail'),
-    ('user_profiles', 'user', false, 'audit_trail'),
-    ('user_settings', 'user', false, 'audit_trail'),
-    ('sessions', 'user', false, 'audit_trail'),
-    ('accounts', 'user', false, 'audit_trail'),
-    ('verifications', 'user', false, 'audit_trail'),
+    ('subject_keys', 'tenant', false, 'audit_trail'),
+    ('user_profiles', 'tenant', false, 'audit_trail'),
+    ('user_settings', 'tenant', false, 'audit_trail'),
+    ('sessions', 'tenant', false, 'audit_trail'),
+    ('accounts', 'tenant', false, 'audit_trail'),
+    ('verifications', 'tenant', false, 'audit_trail'),
     ('wallet_links', 'tenant', false, 'audit_trail'),
     ('roles', 'platform', false, 'system_changes'),
     ('permissions', 'platform', false, 'system_changes'),
     ('role_permissions', 'platform', false, 'system_changes'),
-    ('user_roles', 'user', false, 'audit_trail'),
+    ('user_roles', 'tenant', false, 'audit_trail'),
     ('onboarding_steps', 'platform', false, 'system_changes'),
-    ('onboarding_state', 'user', false, 'audit_trail'),
+    ('onboarding_state', 'tenant', false, 'audit_trail'),
     ('asset_metadata', 'tenant', false, 'audit_trail'),
     ('asset_settings', 'tenant', false, 'audit_trail'),
     ('asset_permissions', 'tenant', false, 'audit_trail'),
@@ -100,7 +101,7 @@ insert into app.table_guards (table_name, kind, append_only, audited_in) values
     ('compliance_violations', 'tenant', true, 'audit_trail'),
     ('violation_resolutions', 'tenant', true, 'audit_trail'),
     ('regulatory_reports', 'tenant', false, 'audit_trail'),
-    ('report_violations', 'report', true, 'audit_trail'),
+    ('report_violations', 'tenant', true, 'audit_trail'),
     ('user_actions', 'tenant', true, null),
     ('login_history', 'tenant', true, null),
     ('access_logs', 'tenant', true, null),
@@ -121,9 +122,6 @@ declare
     key_columns text;
     hidden text;
     seen text;
-    -- Whoever migrates owns the tables, and the functions that write the trail run as that role.
-    owners constant text := case when current_user = 'asset_indexer_owner' then '' else quote_ident(current_user) || ', ' end
-        || 'asset_indexer_owner';
     readers constant text := 'asset_indexer_app, asset_indexer_reader, asset_indexer_compliance, asset_indexer_auditor, asset_indexer_support';
 begin
     -- Read first: this table is guarded too.
@@ -150,22 +148,19 @@ begin
             select coalesce(string_agg(a.attname, ','), '') into hidden
             from pg_attribute a
             where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
-                and (col_description(a.attrelid, a.attnum) like 'personal:%' and a.attname <> 'user_id'
-                    or a.atttypid = 'bytea'::regtype and guard.kind in ('user', 'platform'));
-            execute format('create or replace trigger audit after insert or update or delete on %s for each row execute function app.audit(%L, %L, %L)',
-                relation, key_columns, hidden, case guard.audited_in when 'system_changes' then 'configuration' else 'trail' end);
+                and a.attname <> 'user_id'
+                and col_description(a.attrelid, a.attnum) ~ '^(personal|secret):';
+            execute format('create or replace trigger audit after insert or update or delete on %s for each row execute function app.audit(%L, %L, %L, %L)',
+                relation, key_columns, hidden, case guard.audited_in when 'system_changes' then 'configuration' else 'trail' end,
+                guard.table_name);
         end if;
-        -- Row-level security, for the owner too.
+        -- Row-level security for everybody but the owner, who runs the guards themselves: bound by a policy too, they would
+        -- fail open, or not at all, once the tables have another owner (a restore, REASSIGN OWNED).
         execute format('alter table %s enable row level security', relation);
-        execute format('alter table %s force row level security', relation);
         execute format('drop policy if exists seen on %s', relation);
         execute format('drop policy if exists own on %s', relation);
-        execute format('drop policy if exists owner on %s', relation);
-        execute format('create policy owner on %s to %s using (true) with check (true)', relation, owners);
         seen := case guard.kind
             when 'tenant' then format('%I = (select app.current_tenant())', case guard.table_name when 'tenants' then 'id' else 'tenant_id' end)
-            when 'user' then format('exists (select from app.users u where u.id = %I.user_id)', guard.table_name)
-            when 'report' then format('exists (select from app.regulatory_reports r where r.id = %I.report_id)', guard.table_name)
             when 'platform' then 'true'
             else 'false'
         end;

@@ -9,4 +9,3 @@ alter view api.chain_identity_claims rename to identity_claims;
 alter view api.chain_verification_providers rename to verification_providers;
 alter view api.chain_asset_permissions rename to asset_permissions;
 alter view api.chain_identities rename to identities;
-drop function app.user_of(bigint, bytea);

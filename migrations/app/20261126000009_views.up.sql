@@ -1,45 +1,44 @@
 -- The seed's names read through `api`: what the chain says joined with what the application knows. The chain's own view of
 -- a name that is widened here stays beside it as chain_….
 
-create function app.user_of(p_chain_id bigint, p_wallet bytea) returns uuid language sql stable parallel safe as $$
-    select l.user_id from app.wallet_links l
-    where l.tenant_id = (select app.current_tenant()) and l.chain_id = p_chain_id and l.wallet = p_wallet
-        and l.unlinked_at is null
-$$;
-comment on function app.user_of is 'The tenant''s user that a wallet belongs to now.';
-
 alter view api.identities rename to chain_identities;
 create view api.identities with (security_invoker = true) as
-select i.*, l.user_id,
-    case when i.verification_status = 'verified' then (
-        select max(c.from_at) from chain.identity_claims c
-        where c.chain_id = i.chain_id and c.identity = i.onchain_id_bytes and c.to_block is null) end as verified_at,
-    i.issuers[1] as issuer
+select i.*, l.user_id, c.from_at as verified_at, api.hex(c.issuer) as issuer
 from api.chain_identities i
 left join lateral (
     select w.user_id from app.wallet_links w
-    where w.chain_id = i.chain_id and w.unlinked_at is null
-        and (w.wallet = i.onchain_id_bytes or w.wallet in (
-            select r.wallet from chain.registrations r
-            where r.chain_id = i.chain_id and r.identity = i.onchain_id_bytes and r.to_block is null))
-    order by w.linked_at limit 1) l on true;
+    where w.tenant_id = (select app.current_tenant()) and w.chain_id = i.chain_id and w.unlinked_at is null
+        and (w.wallet = i.onchain_id or w.wallet = any (i.wallets))
+    order by w.linked_at, w.id limit 1) l on true
+left join lateral (
+    select c.from_at, c.issuer from chain.identity_claims c
+    join chain.verification_providers p on p.chain_id = c.chain_id and p.issuer = c.issuer and c.claim_type = any (p.topics)
+        and p.to_block is null
+    where i.verification_status = 'verified' and c.chain_id = i.chain_id and c.identity = i.onchain_id_bytes
+        and c.to_block is null and c.id_matches
+        and not exists (select from chain.claim_revocations x where x.chain_id = c.chain_id and x.issuer = c.issuer
+            and x.signature_hash = c.signature_hash)
+    order by c.from_block desc, c.from_log desc limit 1) c on true;
 comment on view api.identities is 'api.chain_identities with the tenant''s user, found by the identity or by a wallet of it.';
 comment on column api.identities.user_id is 'The tenant''s user; null where none is linked.';
-comment on column api.identities.verified_at is 'Block time of the newest claim in force, while it is verified.';
-comment on column api.identities.issuer is 'The first of issuers.';
+comment on column api.identities.verified_at is 'While it is verified: block time of the newest claim in force of an issuer that a registry trusts for its topic.';
+comment on column api.identities.issuer is 'The issuer of that claim.';
 
 alter view api.asset_permissions rename to chain_asset_permissions;
 create view api.asset_permissions with (security_invoker = true) as
-select p.asset_id, app.user_of(p.chain_id, p.account_bytes) as user_id, p.permission_type, p.granted_at,
+select p.asset_id, w.user_id, p.permission_type, p.granted_at,
     p.granted_in as granted_by, null::timestamptz as expires_at, p.active, p.account_address, p.ended_at,
     'chain' as source, p.chain_id, p.address, p.granted_in, p.from_block, p.from_log, p.to_block, p.to_log,
     p.address_bytes, p.account_bytes, p.as_of_block, p.finality
 from api.chain_asset_permissions p
+left join app.wallet_links w on w.tenant_id = (select app.current_tenant()) and w.chain_id = p.chain_id
+    and w.wallet = p.account_address and w.unlinked_at is null
 union all
 select a.asset_id, a.user_id, a.permission_type, a.granted_at, a.granted_by::text, a.expires_at,
     a.revoked_at is null and (a.expires_at is null or a.expires_at > now()), null,
-    least(a.revoked_at, a.expires_at), 'application', null, null, null, null, null, null, null, null, null, null, null
-from app.asset_permissions a;
+    case when a.revoked_at is not null or a.expires_at <= now() then least(a.revoked_at, a.expires_at) end, 'application', null, null, null, null, null, null, null, null, null, null, null
+from app.asset_permissions a
+where a.tenant_id = (select app.current_tenant());
 comment on view api.asset_permissions is 'Who may do what with an asset: agents and owners by contract, and grants of the application.';
 comment on column api.asset_permissions.granted_by is 'The transaction, or the user who granted it.';
 comment on column api.asset_permissions.source is 'chain or application.';
@@ -48,11 +47,14 @@ alter view api.verification_providers rename to chain_verification_providers;
 create view api.verification_providers with (security_invoker = true) as
 select p.id, coalesce(p.name, v.issuer) as name,
     case when v.issuer is null then p.provider_type else coalesce(p.provider_type, 'onchain_issuer') end as provider_type,
-    p.api_config, coalesce(v.status, p.status) as status, p.trust_level, v.chain_id, v.registry, v.issuer, v.topics,
-    v.since, v.until, v.from_block, v.from_log, v.to_block, v.to_log, v.registry_bytes, v.issuer_bytes, v.as_of_block,
+    p.api_config, coalesce(v.status, p.status) as status, p.trust_level,
+    coalesce(v.chain_id, p.chain_id) as chain_id, v.registry, coalesce(v.issuer, p.issuer) as issuer, v.topics,
+    v.since, v.until, v.from_block, v.from_log, v.to_block, v.to_log, v.registry_bytes,
+    coalesce(v.issuer_bytes, api.address(p.issuer)) as issuer_bytes, v.as_of_block,
     v.finality
 from api.chain_verification_providers v
-full join app.provider_profiles p on p.chain_id = v.chain_id and p.issuer = v.issuer_bytes;
+full join (select * from app.provider_profiles where tenant_id = (select app.current_tenant())) p
+    on p.chain_id = v.chain_id and p.issuer = v.issuer;
 comment on view api.verification_providers is 'Who verifies people: issuers that registries trust, now and in the past, and what the tenant knows of them and of others.';
 comment on column api.verification_providers.id is 'The tenant''s own row; null where it has none.';
 comment on column api.verification_providers.status is 'What the registry says; of one that no registry knows, what the tenant says.';
@@ -61,15 +63,19 @@ alter view api.identity_claims rename to chain_identity_claims;
 create view api.identity_claims with (security_invoker = true) as
 select c.*, p.id as provider_id
 from api.chain_identity_claims c
-left join app.provider_profiles p on p.chain_id = c.chain_id and p.issuer = api.address(c.issuer);
+left join app.provider_profiles p on p.tenant_id = (select app.current_tenant()) and p.chain_id = c.chain_id
+    and p.issuer = c.issuer;
 comment on view api.identity_claims is 'api.chain_identity_claims with the tenant''s row of the issuer.';
 comment on column api.identity_claims.provider_id is 'app.provider_profiles.id of the issuer; null where the tenant has none.';
 
 alter view api.transaction_logs rename to chain_transaction_logs;
 create view api.transaction_logs with (security_invoker = true) as
-select t.*, coalesce(app.user_of(t.chain_id, t.to_bytes), app.user_of(t.chain_id, t.from_bytes)) as user_id,
-    app.user_of(t.chain_id, t.from_bytes) as from_user_id, app.user_of(t.chain_id, t.to_bytes) as to_user_id
-from api.chain_transaction_logs t;
+select t.*, coalesce(r.user_id, s.user_id) as user_id, s.user_id as from_user_id, r.user_id as to_user_id
+from api.chain_transaction_logs t
+left join app.wallet_links s on s.tenant_id = (select app.current_tenant()) and s.chain_id = t.chain_id
+    and s.wallet = t.from_address and s.unlinked_at is null
+left join app.wallet_links r on r.tenant_id = (select app.current_tenant()) and r.chain_id = t.chain_id
+    and r.wallet = t.to_address and r.unlinked_at is null;
 comment on view api.transaction_logs is 'api.chain_transaction_logs with the tenant''s users.';
 comment on column api.transaction_logs.user_id is 'The recipient, else the sender.';
 
@@ -79,7 +85,8 @@ select r.id, r.rule_type, r.jurisdiction, r.parameters, r.active, r.created_at, 
 from api.chain_compliance_rules r
 union all
 select r.id, r.rule_type, r.jurisdiction, r.parameters, r.active, r.created_at, r.updated_at, r.version, 'application', null
-from app.compliance_rules r;
+from app.compliance_rules r
+where r.tenant_id = (select app.current_tenant());
 comment on view api.compliance_rules is 'What contracts require, and the tenant''s own rules.';
 comment on column api.compliance_rules.source is 'chain or application.';
 
@@ -89,7 +96,8 @@ select c.asset_id, c.rule_id, c.parameters, c.active, c.configured_at, c.configu
 from api.chain_asset_compliance c
 union all
 select c.asset_id, c.rule_id, c.parameters, c.active, c.configured_at, c.configured_by, c.module_id, 'application', null
-from app.asset_compliance c;
+from app.asset_compliance c
+where c.tenant_id = (select app.current_tenant());
 comment on view api.asset_compliance is 'Which rules an asset is under: by its contracts, and by the tenant.';
 comment on column api.asset_compliance.source is 'chain or application.';
 
@@ -97,7 +105,7 @@ alter view api.asset_metrics rename to chain_asset_metrics;
 create view api.asset_metrics with (security_invoker = true) as
 select m.*, b.benchmark
 from api.chain_asset_metrics m
-left join app.asset_benchmarks b on b.asset_id = m.asset_id and b.metric_type = m.metric_type;
+left join app.asset_benchmarks b on b.tenant_id = (select app.current_tenant()) and b.asset_id = m.asset_id and b.metric_type = m.metric_type;
 comment on view api.asset_metrics is 'api.chain_asset_metrics with the tenant''s benchmark.';
 comment on column api.asset_metrics.benchmark is 'What the tenant compares the value with.';
 
@@ -105,7 +113,7 @@ create view api.asset_metadata with (security_invoker = true) as
 select a.id as asset_id, coalesce(m.description, '') as description, coalesce(m.documentation, '[]') as documentation,
     coalesce(m.legal_info, '{}') as legal_info, coalesce(m.regulatory_info, '{}') as regulatory_info, m.updated_at, a.chain_id
 from chain.assets a
-left join app.asset_metadata m on m.asset_id = a.id;
+left join app.asset_metadata m on m.tenant_id = (select app.current_tenant()) and m.asset_id = a.id;
 comment on view api.asset_metadata is 'What the tenant says about each asset: a row for every asset.';
 
 create view api.asset_configuration with (security_invoker = true) as
@@ -117,17 +125,18 @@ select a.id as asset_id,
         from api.asset_compliance c where c.asset_id = a.id and c.active) as compliance_rules,
     coalesce(s.operational_params, '{}') as operational_params, a.chain_id, a.as_of_block
 from api.assets a
-left join app.asset_settings s on s.asset_id = a.id;
+left join app.asset_settings s on s.tenant_id = (select app.current_tenant()) and s.asset_id = a.id;
 comment on view api.asset_configuration is 'How each asset is set up: its contracts and rules by the chain, how it is operated by the tenant.';
 
 create view api.compliance_violations with (security_invoker = true) as
 select v.id, v.asset_id, v.user_id, v.violation_type, v.details, v.detected_at, r.resolved_at, r.resolution_type, v.detected_by
 from app.compliance_violations v
-left join app.violation_resolutions r on r.violation_id = v.id and r.detected_at = v.detected_at;
+left join app.violation_resolutions r on r.tenant_id = v.tenant_id and r.violation_id = v.id
+where v.tenant_id = (select app.current_tenant());
 comment on view api.compliance_violations is 'Breaches and whether they ended. The open ones: where resolved_at is null.';
 
 create view api.submitted_transactions with (security_invoker = true) as
-select s.transaction_hash as transaction_hash_bytes, api.hex(s.transaction_hash) as transaction_hash, s.chain_id,
+select s.transaction_hash, s.chain_id,
     s.asset_id, s.user_id, s.operation_type, s.submitted_at,
     case
         when t.block_number <= k.finalized_number then 'finalized'
@@ -138,8 +147,9 @@ select s.transaction_hash as transaction_hash_bytes, api.hex(s.transaction_hash)
 from app.submitted_transactions s
 left join lateral (
     select x.block_number, x.block_timestamp from chain.asset_events x
-    where x.transaction_hash = s.transaction_hash and x.chain_id = s.chain_id limit 1) t on true
-left join chain.checkpoints k on k.chain_id = s.chain_id;
+    where x.transaction_hash = decode(substr(s.transaction_hash, 3), 'hex') and x.chain_id = s.chain_id limit 1) t on true
+left join chain.checkpoints k on k.chain_id = s.chain_id
+where s.tenant_id = (select app.current_tenant());
 comment on view api.submitted_transactions is 'What became of transactions that the application sent.';
 comment on column api.submitted_transactions.status is 'pending until a watched contract logged in it: a transaction that failed leaves no log and stays pending; then included, then finalized.';
 

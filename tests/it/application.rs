@@ -1,6 +1,7 @@
 //! The application's tables: what the seed promises of them, and that they guard themselves.
 
 mod guards;
+mod owner;
 mod rights;
 mod seed;
 mod tenants;

@@ -4,6 +4,7 @@ mod application;
 mod chain;
 mod commands;
 mod converge;
+mod drizzle;
 mod hostile;
 mod input;
 mod operate;

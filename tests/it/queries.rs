@@ -1,5 +1,7 @@
 //! The documented questions: each is a file that the README and this test share.
 
+pub mod plans;
+
 use std::fs;
 
 use sqlx::Executor;
@@ -34,7 +36,7 @@ async fn readers_may_read_every_view_and_write_nothing() {
     let pool = pool(&database).await;
     let views: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname = 'api' and c.relkind = 'v' order by 1",
+         where n.nspname = 'api' and c.relkind = 'v' and c.relname <> 'compliance_violations' order by 1",
     )
     .fetch_all(&pool)
     .await

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use asset_indexer::store::postgres::{check_schema, migrate};
 use asset_indexer::table;
 use sqlx::PgPool;
 
@@ -79,7 +80,10 @@ async fn catalogue(pool: &PgPool) -> Vec<String> {
 }
 
 async fn apply(pool: &PgPool, (name, sql): &(String, String)) {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone())).execute(pool).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone()))
+        .execute(pool)
+        .await
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
 }
 
 /// Every version up, then down one by one, each step to the very catalogue that was there before; then up again.
@@ -131,4 +135,33 @@ async fn every_table_has_its_class_in_the_catalogue_as_in_the_code() {
             assert!(matches!(class.as_str(), "evidence" | "operation" | "application"), "{name} is {class}");
         }
     }
+}
+
+/// A database of the first versions counted in `public`; a table of that name which is not ours is left alone.
+#[tokio::test]
+async fn the_table_of_versions_moves_out_of_public() {
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    cluster().await.create_database(&name, None).await.expect("an empty database");
+    let pool = pool(&name).await;
+    let mut owner = pool.acquire().await.expect("a connection");
+    let first = migrate(&mut owner).await.expect("it migrates");
+    let back = "alter table asset_indexer.migrations rename to _sqlx_migrations;
+         alter table asset_indexer._sqlx_migrations set schema public; drop schema asset_indexer";
+    sqlx::raw_sql(back).execute(&mut *owner).await.expect("as the first versions were");
+    let again = migrate(&mut owner).await.expect("it migrates");
+    assert_eq!((again.applied.len(), again.version), (0, first.version));
+    check_schema(&mut owner).await.expect("it is found");
+    let others =
+        "create table public._sqlx_migrations (version bigint primary key, description text not null,
+         installed_on timestamptz not null default now(), success boolean not null, checksum bytea not null,
+         execution_time bigint not null);
+         insert into public._sqlx_migrations values (1, 'theirs', now(), true, '', 0);
+         drop schema chain, ops, api, app, asset_indexer cascade";
+    sqlx::raw_sql(others).execute(&mut *owner).await.expect("another program's");
+    migrate(&mut owner).await.expect("it migrates beside another's table");
+    let left: i64 = sqlx::query_scalar("select count(*) from public._sqlx_migrations")
+        .fetch_one(&mut *owner)
+        .await
+        .expect("it is still there");
+    assert_eq!(left, 1);
 }

@@ -10,17 +10,23 @@ use super::failed;
 use crate::store::StoreError;
 
 /// Forward migrations, each with its way back, embedded in the binary.
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| counted_in(sqlx::migrate!("./migrations"), APPLIED));
 /// The application's tables, in schema `app`, and the views that join them with the chain's: for platforms that have no
 /// tables of their own. They count their versions by themselves.
-static APPLICATION: LazyLock<Migrator> = LazyLock::new(|| {
-    let mut migrations = sqlx::migrate!("./migrations/app");
-    migrations.dangerous_set_table_name(APPLIED_TO_APPLICATION);
+static APPLICATION: LazyLock<Migrator> =
+    LazyLock::new(|| counted_in(sqlx::migrate!("./migrations/app"), APPLIED_TO_APPLICATION));
+/// Not in `public`, where a platform's own tools would offer to rename or drop them.
+const SCHEMA: &str = "asset_indexer";
+const APPLIED: &str = "asset_indexer.migrations";
+const APPLIED_TO_APPLICATION: &str = "asset_indexer.app_migrations";
+/// Where the first versions of this program counted.
+const APPLIED_BEFORE: &str = "public._sqlx_migrations";
+
+fn counted_in(mut migrations: Migrator, table: &'static str) -> Migrator {
+    migrations.create_schema(SCHEMA);
+    migrations.dangerous_set_table_name(table);
     migrations
-});
-const APPLIED: &str = "_sqlx_migrations";
-const APPLIED_TO_APPLICATION: &str = "_sqlx_migrations_app";
+}
 
 /// The oldest server that is supported, as `server_version_num` counts.
 const OLDEST_SERVER: i32 = 150_000;
@@ -71,6 +77,7 @@ pub async fn check_version(connection: &mut PgConnection) -> Result<(), StoreErr
 /// [`StoreError::OtherSchema`] where the database is newer than the program.
 pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreError> {
     check_version(connection).await?;
+    move_versions(connection).await?;
     bring_up(connection, &MIGRATIONS, APPLIED).await
 }
 
@@ -80,6 +87,33 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreErr
 /// As [`migrate`].
 pub async fn migrate_application(connection: &mut PgConnection) -> Result<Migrated, StoreError> {
     bring_up(connection, &APPLICATION, APPLIED_TO_APPLICATION).await
+}
+
+async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, StoreError> {
+    sqlx::query_scalar("select to_regclass($1) is not null")
+        .bind(table)
+        .fetch_one(connection)
+        .await
+        .map_err(|e| failed("looking for the table of migrations", &e))
+}
+
+/// Takes the table of applied migrations out of `public`, where an earlier program left it there.
+async fn move_versions(connection: &mut PgConnection) -> Result<(), StoreError> {
+    if !exists(connection, APPLIED_BEFORE).await? || exists(connection, APPLIED).await? {
+        return Ok(());
+    }
+    // Of another program, perhaps: only ours has our first migration.
+    let ours = connection.list_applied_migrations(APPLIED_BEFORE).await;
+    let ours = ours.map_err(|error| refused("reading the table of migrations", error))?;
+    let first = MIGRATIONS.iter().map(|migration| migration.version).min();
+    if !ours.iter().any(|migration| Some(migration.version) == first) {
+        return Ok(());
+    }
+    let sql = "create schema if not exists asset_indexer;
+         alter table public._sqlx_migrations set schema asset_indexer;
+         alter table asset_indexer._sqlx_migrations rename to migrations";
+    sqlx::raw_sql(sql).execute(connection).await.map_err(|e| failed("moving the table of migrations", &e))?;
+    Ok(())
 }
 
 async fn bring_up(
@@ -141,12 +175,7 @@ fn refused(during: &'static str, error: MigrateError) -> StoreError {
 }
 
 async fn versions(connection: &mut PgConnection, table: &'static str) -> Result<Vec<i64>, StoreError> {
-    let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
-        .bind(table)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|e| failed("looking for the table of migrations", &e))?;
-    if !exists {
+    if !exists(connection, table).await? {
         return Ok(Vec::new());
     }
     let applied = connection.list_applied_migrations(table).await;

@@ -26,21 +26,22 @@ async fn an_address_is_unique_in_its_tenant_whatever_its_case_and_free_in_anothe
 async fn a_session_expires_and_is_found_by_its_digest_alone() {
     let mut platform = Platform::new().await;
     let user = platform.users[0];
-    let token = "sha256('a token')";
+    run(&mut platform.owner, &format!("set app.tenant = '{}'", platform.tenants[0])).await;
+    let token = "encode(sha256('a token'), 'hex')";
     run(
         &mut platform.owner,
         &format!(
             "insert into app.sessions (user_id, token, expires_at) values
                 ('{user}', {token}, now() + interval '1 hour');
              insert into app.sessions (user_id, token, created_at, expires_at) values
-                ('{user}', sha256('an old token'), now() - interval '2 hours', now() - interval '1 hour')"
+                ('{user}', encode(sha256('an old token'), 'hex'), now() - interval '2 hours', now() - interval '1 hour')"
         ),
     )
     .await;
     let valid = |token: &str| format!("select count(*) from app.validate_session({token})");
     let owner = &mut platform.owner;
     assert_eq!(count(owner, &valid(token)).await, 1);
-    assert_eq!(count(owner, &valid("sha256('an old token')")).await, 0, "expired");
+    assert_eq!(count(owner, &valid("encode(sha256('an old token'), 'hex')")).await, 0, "expired");
     assert_eq!(count(owner, &valid("'a token'")).await, 0, "the token itself opens nothing");
     run(owner, &format!("update app.users set status = 'suspended' where id = '{user}'")).await;
     assert_eq!(count(owner, &valid(token)).await, 0, "a suspended user has no session");
@@ -49,9 +50,9 @@ async fn a_session_expires_and_is_found_by_its_digest_alone() {
     );
     assert_eq!(refused(owner, &again).await, UNIQUE);
     for (wrong, why) in [
-        ("'short', now() + interval '1 hour'", "a digest has 32 bytes"),
-        ("sha256('b'), now() - interval '1 hour'", "it ends before it begins"),
-        ("sha256('b'), now() + interval '2 years'", "no session lasts for ever"),
+        ("'short', now() + interval '1 hour'", "it is a digest in hex"),
+        ("encode(sha256('b'), 'hex'), now() - interval '1 hour'", "it ends before it begins"),
+        ("encode(sha256('b'), 'hex'), now() + interval '2 years'", "no session lasts for ever"),
     ] {
         let sql = format!("insert into app.sessions (user_id, token, expires_at) values ('{user}', {wrong})");
         assert_eq!(refused(owner, &sql).await, CHECK, "{why}");
@@ -63,8 +64,9 @@ async fn a_session_expires_and_is_found_by_its_digest_alone() {
 #[tokio::test]
 async fn a_user_has_a_role_once_and_again_after_it_was_revoked() {
     let mut platform = Platform::new().await;
-    let user = platform.users[0];
+    let (user, tenant) = (platform.users[0], platform.tenants[0]);
     let owner = &mut platform.owner;
+    run(owner, &format!("set app.tenant = '{tenant}'")).await;
     let assign = format!("insert into app.user_roles (user_id, role) values ('{user}', 'issuer')");
     run(owner, &assign).await;
     assert_eq!(refused(owner, &assign).await, UNIQUE);
@@ -131,8 +133,8 @@ async fn what_is_written_once_is_never_changed() {
                 select id, detected_at, 'waived' from app.compliance_violations;
              insert into app.asset_reports (asset_id, report_type, report_data) values ('{user}', 'cap_table', '[]');
              insert into app.regulatory_reports (report_type, jurisdiction, period, report_data) values
-                ('annual', 'CH', '[2025-01-01,2026-01-01)', '{{}}');
-             insert into app.report_violations select r.id, v.id, v.detected_at
+                ('annual', 'CH', '2025', '{{}}');
+             insert into app.report_violations (report_id, violation_id, detected_at) select r.id, v.id, v.detected_at
                 from app.regulatory_reports r, app.compliance_violations v"
         ),
     )
@@ -161,7 +163,20 @@ async fn what_is_written_once_is_never_changed() {
         1
     );
     run(owner, "update app.regulatory_reports set submitted_at = now()").await;
-    for sql in ["update app.regulatory_reports set report_data = '{\"x\": 1}'", "delete from app.regulatory_reports"] {
+    let partition: String = sqlx::query_scalar(
+        "select inhrelid::regclass::text from pg_inherits where inhparent = 'app.audit_trail'::regclass order by 1 limit 1",
+    )
+    .fetch_one(&mut *owner)
+    .await
+    .expect("the catalogue can be read");
+    assert_eq!(refused(owner, &format!("truncate {partition}")).await, FORBIDDEN, "nor a month of it");
+    run(owner, "insert into app.compliance_violations (violation_type) values ('late')").await;
+    for sql in [
+        "update app.regulatory_reports set report_data = '{\"x\": 1}'",
+        "delete from app.regulatory_reports",
+        "insert into app.report_violations (report_id, violation_id, detected_at) select r.id, v.id, v.detected_at
+            from app.regulatory_reports r, app.compliance_violations v where v.violation_type = 'late'",
+    ] {
         assert_eq!(refused(owner, sql).await, FORBIDDEN, "{sql}");
     }
 }
@@ -222,6 +237,18 @@ async fn the_trail_tells_what_changed_and_no_personal_value() {
     assert_ne!(old["email"], new["email"]);
     assert_eq!(rows[1].3, serde_json::json!({ "status": "active" }), "the changed column alone");
     assert_eq!(rows[1].4, serde_json::json!({ "status": "suspended" }));
+    run(
+        owner,
+        &format!(
+            "set timezone = 'Asia/Tokyo'; set datestyle = 'SQL';
+             insert into app.compliance_violations (violation_type, user_id, details) values ('x', '{user}', '{{\"name\": \"Secret.Name\"}}')"
+        ),
+    )
+    .await;
+    run(owner, "set timezone = 'UTC'").await;
+    let keyed = "select count(*) from app.audit_trail t, app.compliance_violations v
+        where t.entity_type = 'compliance_violations' and t.entity_id = v.id || '/' || (to_jsonb(v.detected_at) #>> '{}')";
+    assert_eq!(count(owner, keyed).await, 1, "the table's name and key, whatever the caller's settings");
     let told = "select count(*) from app.audit_trail where to_jsonb(audit_trail)::text ilike '%secret.name%'";
     assert_eq!(count(owner, told).await, 0);
     run(owner, "insert into app.system_config (key, value, type) values ('fees/mint', '25', 'number')").await;
@@ -252,8 +279,8 @@ async fn every_table_of_the_application_is_guarded() {
         "select c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
          left join app.table_guards g on g.table_name = c.relname
          where n.nspname = 'app' and c.relkind in ('r', 'p') and not c.relispartition
-            and (g.table_name is null or not c.relrowsecurity or not c.relforcerowsecurity
-                or not exists (select from pg_policy p where p.polrelid = c.oid)
+            and (g.table_name is null or not c.relrowsecurity
+                or not exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'seen')
                 or g.audited_in is not null and not exists (
                     select from pg_trigger t where t.tgrelid = c.oid and t.tgname = 'audit')
                 or g.append_only and not exists (

@@ -40,8 +40,11 @@ async fn matrix(connection: &mut sqlx::PgConnection) -> BTreeMap<String, Vec<Str
 }
 
 fn written(matrix: &BTreeMap<String, Vec<String>>) -> String {
-    let mut text = String::from("# Rights of each role: s(elect) i(nsert) u(pdate) d(elete), on at least some columns.\n");
-    let _ = writeln!(text, "{:<34} {}", "# table", ROLES.map(|role| format!("{role:<10}")).join(" ").trim_end());
+    let mut text = String::from(
+        "# Rights of each role: s(elect) i(nsert) u(pdate) d(elete), on at least some columns.\n",
+    );
+    let _ =
+        writeln!(text, "{:<34} {}", "# table", ROLES.map(|role| format!("{role:<10}")).join(" ").trim_end());
     for (table, cells) in matrix {
         let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:<10}")).collect();
         let _ = writeln!(text, "{table:<34} {}", cells.join(" ").trim_end());

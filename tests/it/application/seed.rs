@@ -45,7 +45,12 @@ async fn columns(pool: &PgPool, relation: &str) -> BTreeMap<String, String> {
 }
 
 async fn is_true(pool: &PgPool, sql: &'static str, relation: &str, name: &str) -> bool {
-    sqlx::query_scalar(sql).bind(relation).bind(name).fetch_one(pool).await.expect("the catalogue can be read")
+    sqlx::query_scalar(sql)
+        .bind(relation)
+        .bind(name)
+        .fetch_one(pool)
+        .await
+        .expect("the catalogue can be read")
 }
 
 const HAS_FOREIGN_KEY: &str = "select exists (
@@ -99,8 +104,9 @@ async fn every_difference_from_the_seed_has_its_decision() {
         tables += 1;
     }
     assert_eq!(tables, 45, "the seed has 45 tables");
-    let decided: BTreeMap<&str, &str> =
-        lines(DECISIONS).map(|line| line.split_once(" => ").expect("a difference and its decision")).collect();
+    let decided: BTreeMap<&str, &str> = lines(DECISIONS)
+        .map(|line| line.split_once(" => ").expect("a difference and its decision"))
+        .collect();
     let undecided: Vec<_> = found.iter().filter(|found| !decided.contains_key(found.as_str())).collect();
     assert!(undecided.is_empty(), "no decision names these differences from the seed: {undecided:#?}");
     let stale: Vec<_> = decided.keys().filter(|decided| !found.contains(**decided)).collect();

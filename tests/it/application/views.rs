@@ -38,7 +38,7 @@ async fn followed(seed: u64) -> Followed {
         &format!(
             "set app.tenant = '{tenant}';
              insert into app.wallet_links (user_id, chain_id, wallet)
-                select '{user}', chain_id, api.address('{wallet}') from api.assets where id = '{asset}'"
+                select '{user}', chain_id, '{wallet}' from api.assets where id = '{asset}'"
         ),
     )
     .await;
@@ -143,7 +143,8 @@ async fn a_linked_wallet_shows_its_user_to_its_tenant_alone() {
     assert_eq!(count(&mut ours, &moved).await, movements);
     assert_eq!(count(&mut theirs, &moved).await, 0);
     assert_eq!(count(&mut theirs, &of_wallet).await, movements, "the chain is everybody's");
-    let identity = format!("select count(*) from api.identities where user_id = '{user}' and '{wallet}' = any(wallets)");
+    let identity =
+        format!("select count(*) from api.identities where user_id = '{user}' and '{wallet}' = any(wallets)");
     let registered = format!("select count(*) from api.identities where '{wallet}' = any(wallets)");
     assert_eq!(count(&mut ours, &identity).await, count(&mut ours, &registered).await);
     assert_eq!(count(&mut theirs, &identity).await, 0);
@@ -151,8 +152,15 @@ async fn a_linked_wallet_shows_its_user_to_its_tenant_alone() {
     assert_eq!(count(&mut ours, &moved).await, 0, "unlinked");
 }
 
-async fn eligible(connection: &mut PgConnection, asset: Uuid, from: &str, to: &str, amount: &str) -> (String, Vec<String>) {
-    let sql = format!("select eligible, reasons from api.check_eligibility('{asset}', '{from}', '{to}', {amount})");
+async fn eligible(
+    connection: &mut PgConnection,
+    asset: Uuid,
+    from: &str,
+    to: &str,
+    amount: &str,
+) -> (String, Vec<String>) {
+    let sql =
+        format!("select eligible, reasons from api.check_eligibility('{asset}', '{from}', '{to}', {amount})");
     sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await.expect("it answers")
 }
 
@@ -163,12 +171,36 @@ async fn eligibility_is_answered_with_every_reason() {
     let stranger = "0x00000000000000000000000000000000000000ff";
     let zero = "0x0000000000000000000000000000000000000000";
     let set = |what: &str| {
-        format!("update chain.assets set paused = false where id = '{asset}';
+        format!(
+            "update chain.assets set paused = false where id = '{asset}';
             update chain.asset_holders set wallet_frozen = false, frozen = 0 where asset_id = '{asset}';
-            delete from chain.contract_links where link in ('module', 'identity_registry'); {what}")
+            delete from chain.contract_links where link in ('module', 'identity_registry'); {what}"
+        )
     };
     run(owner, &set("")).await;
-    assert_eq!(eligible(owner, asset, &wallet, stranger, "1").await, ("yes".to_owned(), vec![]), "no registry, no module");
+    let (answer, reasons) = eligible(owner, asset, &wallet, stranger, "1").await;
+    assert_eq!(
+        (answer.as_str(), reasons),
+        ("undetermined", vec!["the asset's identity registry is not known".to_owned()])
+    );
+    // Of a token without rules, what is known is all there is.
+    run(owner, &format!("update chain.assets set asset_type = 'erc20' where id = '{asset}'")).await;
+    assert_eq!(eligible(owner, asset, &wallet, stranger, "1").await, ("yes".to_owned(), vec![]));
+    for (from, to, amount, expected) in [
+        (wallet.as_str(), stranger, "null", "undetermined"),
+        (wallet.as_str(), stranger, "0.5", "no"),
+        (wallet.as_str(), stranger, "-1", "no"),
+        (zero, stranger, "0", "no"),
+    ] {
+        assert_eq!(eligible(owner, asset, from, to, amount).await.0, expected, "{from} {to} {amount}");
+    }
+    run(owner, &format!("update chain.assets set complete_from = 5 where id = '{asset}'")).await;
+    assert_eq!(
+        eligible(owner, asset, stranger, &wallet, "1").await.0,
+        "undetermined",
+        "a holder that was not read"
+    );
+    run(owner, &format!("update chain.assets set complete_from = null where id = '{asset}'")).await;
     let (answer, reasons) = eligible(owner, asset, stranger, zero, "1").await;
     assert_eq!(answer, "no");
     assert_eq!(reasons, ["the recipient is the zero address", "the sender may move 0 base units"]);
@@ -176,15 +208,23 @@ async fn eligibility_is_answered_with_every_reason() {
         update chain.asset_holders set wallet_frozen = true where asset_id = '{asset}' and holder = api.address('{wallet}')"))).await;
     let (answer, reasons) = eligible(owner, asset, &wallet, &wallet, "1").await;
     assert_eq!(answer, "no");
-    assert_eq!(reasons, ["the asset is paused", "the recipient's wallet is frozen", "the sender's wallet is frozen"]);
-    run(owner, &set(&format!("update chain.asset_holders set frozen = balance where asset_id = '{asset}'"))).await;
+    assert_eq!(
+        reasons,
+        ["the asset is paused", "the recipient's wallet is frozen", "the sender's wallet is frozen"]
+    );
+    run(owner, &set(&format!("update chain.asset_holders set frozen = balance where asset_id = '{asset}'")))
+        .await;
     assert_eq!(eligible(owner, asset, &wallet, stranger, "1").await.0, "no", "all of it is frozen");
     run(owner, &set(&format!("insert into chain.contract_links (chain_id, address, link, slot, from_block, from_log, target, from_at)
         select chain_id, target, 'module', api.address('{stranger}'), 1, 1, api.address('{stranger}'), now()
         from chain.contract_links where link = 'compliance' and to_block is null
             and address = (select contract_address from chain.assets where id = '{asset}')"))).await;
     let (answer, reasons) = eligible(owner, asset, &wallet, stranger, "1").await;
-    assert_eq!((answer.as_str(), reasons.len()), ("undetermined", 1), "a module judges by itself: {reasons:?}");
+    assert_eq!(
+        (answer.as_str(), reasons.len()),
+        ("undetermined", 1),
+        "a module judges by itself: {reasons:?}"
+    );
     let nothing = eligible(owner, Uuid::nil(), &wallet, stranger, "1").await;
     assert_eq!(nothing, ("undetermined".to_owned(), vec!["the asset is not known".to_owned()]));
 }
@@ -220,17 +260,51 @@ async fn what_became_of_a_transaction_is_told() {
         &format!(
             "set app.tenant = '{tenant}';
              insert into app.submitted_transactions (transaction_hash, chain_id, asset_id, operation_type)
-                select distinct transaction_hash, chain_id, asset_id, 'transfer' from chain.asset_events where asset_id = '{asset}';
+                select distinct api.hex(transaction_hash), chain_id, asset_id, 'transfer' from chain.asset_events where asset_id = '{asset}';
              insert into app.submitted_transactions (transaction_hash, chain_id, asset_id, operation_type)
-                select sha256('never sent'), chain_id, id, 'transfer' from chain.assets where id = '{asset}'"
+                select api.hex(sha256('never sent')), chain_id, id, 'transfer' from chain.assets where id = '{asset}'"
         ),
     )
     .await;
     let wrong = "select count(*) from api.submitted_transactions s
-        left join api.asset_events e on e.transaction_hash_bytes = s.transaction_hash_bytes and e.chain_id = s.chain_id
+        left join api.asset_events e on e.transaction_hash = s.transaction_hash and e.chain_id = s.chain_id
         where s.status <> case e.finality when 'final' then 'finalized' when 'provisional' then 'included'
             else 'pending' end";
-    assert_eq!(count(owner, "select count(*) from api.submitted_transactions where status = 'pending'").await, 1);
-    assert!(count(owner, "select count(*) from api.submitted_transactions where status = 'finalized'").await > 0);
+    assert_eq!(
+        count(owner, "select count(*) from api.submitted_transactions where status = 'pending'").await,
+        1
+    );
+    assert!(
+        count(owner, "select count(*) from api.submitted_transactions where status = 'finalized'").await > 0
+    );
     assert_eq!(count(owner, wrong).await, 0);
+}
+
+/// Two movements of one transaction are each what they are.
+#[tokio::test]
+async fn a_transfer_beside_a_mint_is_a_transfer() {
+    let Followed { mut platform, .. } = followed(77).await;
+    let owner = &mut platform.owner;
+    run(
+        owner,
+        "insert into chain.asset_events (chain_id, block_number, log_index, part, id, asset_id, block_hash, block_timestamp,
+            transaction_hash, transaction_index, address, role, event_type, event_data, topic0, topic1, topic2, data)
+         select 31337, 900, n, 0, md5('e' || n)::uuid, a.id, sha256('b'), now(), sha256('two movements'), 0, a.contract_address,
+            'trex_token', 'Transfer', '{\"value\": \"100\"}', sha256('T'),
+            decode(repeat('00', 12) || repeat(case n when 1 then '00' else '01' end, 20), 'hex'),
+            decode(repeat('00', 12) || repeat('0' || n, 20), 'hex'), ''
+         from (select * from chain.assets order by id limit 1) a, generate_series(1, 2) n;
+         insert into chain.asset_operations (chain_id, block_number, log_index, part, id, asset_id, transaction_id,
+            operation_type, parameters, executed_at, block_hash, transaction_hash)
+         select 31337, 900, 1, 0, md5('o')::uuid, id, md5('t')::uuid, 'mint', '{}', now(), sha256('b'), sha256('two movements')
+         from chain.assets order by id limit 1",
+    )
+    .await;
+    let kinds: Vec<String> = sqlx::query_scalar(
+        "select transaction_type from api.transaction_logs where block_number = 900 order by log_index",
+    )
+    .fetch_all(owner)
+    .await
+    .expect("readable");
+    assert_eq!(kinds, ["mint", "transfer"]);
 }

@@ -32,7 +32,7 @@ async fn a_schema_that_is_not_this_programs_is_refused_with_the_remedy() {
     }
 
     let old = database().await;
-    let sql = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations) returning version";
+    let sql = "delete from asset_indexer.migrations where version = (select max(version) from asset_indexer.migrations) returning version";
     let newest: i64 = sqlx::query_scalar(sql).fetch_one(&pool(&old).await).await.expect("it was migrated");
     for ended in lines(&old).await {
         ended.failed(
@@ -46,7 +46,7 @@ async fn a_schema_that_is_not_this_programs_is_refused_with_the_remedy() {
     }
 
     let newer = database().await;
-    sqlx::query("insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (99991231000001, 'later', true, '', 0)")
+    sqlx::query("insert into asset_indexer.migrations (version, description, success, checksum, execution_time) values (99991231000001, 'later', true, '', 0)")
         .execute(&pool(&newer).await)
         .await
         .expect("the superuser may");

@@ -51,7 +51,7 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
         "chain.audit_trail" | "chain.system_events" => verbs("SELECT INSERT"),
         // What was proved of blocks that a reorg took back is proved no more.
         "ops.headers" | "ops.undo" | "ops.evidence" => verbs("SELECT INSERT UPDATE DELETE"),
-        "ops.table_classes" | "public._sqlx_migrations" | "public._sqlx_migrations_app" => verbs("SELECT"),
+        "ops.table_classes" => verbs("SELECT"),
         joined if JOINED.contains(&joined) || joined.starts_with("app.") => verbs(""),
         view if view.starts_with("api.") => verbs("SELECT"),
         other => panic!("nobody decided what the writer may do with {other}"),
@@ -61,7 +61,9 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
 /// What a reader may: read what the views show.
 fn readers(table: &str) -> BTreeSet<&'static str> {
     match table {
-        "ops.table_classes" | "ops.evidence" | "ops.drift" | "public._sqlx_migrations" => verbs("SELECT"),
+        "ops.table_classes" | "ops.evidence" | "ops.drift" => verbs("SELECT"),
+        // Violations tell of persons.
+        "api.compliance_violations" => verbs(""),
         // What readers see of the application is kept in tests/rights.txt.
         table if table.starts_with("ops.") => verbs(""),
         _ => verbs("SELECT"),
@@ -154,7 +156,8 @@ async fn every_forbidden_statement_is_refused() {
     for (role, may) in [(WRITER, writers as fn(&str) -> _), (READER, readers)] {
         let options = cluster().await.connect_options(role, &database);
         let mut connection = PgConnection::connect_with(&options).await.expect("it connects");
-        for (table, column) in tables.iter().filter(|(table, _)| role == WRITER || !table.starts_with("app.")) {
+        for (table, column) in tables.iter().filter(|(table, _)| role == WRITER || !table.starts_with("app."))
+        {
             let may = may(table);
             for verb in VERBS.into_iter().filter(|verb| !may.contains(verb)) {
                 let Some(sql) = attempt(verb, table, column) else { continue };
@@ -199,7 +202,8 @@ async fn a_reader_reads_every_view_and_nothing_of_ops_nor_who_is_logged_in() {
     let superuser = pool(&database).await;
     let options = cluster().await.connect_options(READER, &database);
     let mut reader = PgConnection::connect_with(&options).await.expect("it connects");
-    for view in relations(&superuser).await.into_iter().filter(|name| name.starts_with("api.")) {
+    let is_read = |view: &String| view.starts_with("api.") && !readers(view).is_empty();
+    for view in relations(&superuser).await.into_iter().filter(is_read) {
         let sql = format!("select * from {view} limit 1");
         reader.execute(AssertSqlSafe(sql)).await.unwrap_or_else(|error| panic!("{view}: {error}"));
     }

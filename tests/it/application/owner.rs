@@ -1,0 +1,72 @@
+//! The owner need not be a superuser: an administrator makes the roles, the owner migrates, and everything works for the
+//! application; also after the tables were given to another owner.
+
+use asset_indexer::store::postgres::{migrate, migrate_application, role_sql};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use super::{count, refused, run};
+use crate::support::world::cluster;
+
+#[tokio::test]
+async fn an_owner_without_more_rights_migrates_and_the_guards_work_under_any_owner() {
+    let cluster = cluster().await;
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    let [owner, heir, app, bound] = ["owner", "heir", "app", "bound"].map(|role| format!("{role}_{name}"));
+    cluster.create_database(&name, None).await.expect("an empty database");
+    let connect = async |login: &str| {
+        PgConnection::connect_with(&cluster.connect_options(login, &name)).await.expect("a connection")
+    };
+    let mut administrator = connect("postgres").await;
+    administrator.execute(AssertSqlSafe(role_sql().to_owned())).await.expect("an administrator may");
+    run(
+        &mut administrator,
+        &format!(
+            "create role {owner} login; create role {heir} login; alter database {name} owner to {owner};
+             create role {app} login in role asset_indexer_app; create role {bound} login in role asset_indexer_app"
+        ),
+    )
+    .await;
+    let mut owning = connect(&owner).await;
+    migrate(&mut owning).await.expect("the owner migrates");
+    migrate_application(&mut owning).await.expect("the application's tables too");
+    run(
+        &mut owning,
+        &format!(
+            "insert into app.tenants (id, name) values (md5('one')::uuid, 'one'), (md5('two')::uuid, 'two');
+             insert into app.tenant_logins values ('{bound}', md5('one')::uuid);
+             insert into app.users (tenant_id, email) values (md5('two')::uuid, 'two@example.org')"
+        ),
+    )
+    .await;
+    for (after, by) in [("migrating", &owner), ("reassigning", &heir)] {
+        if after == "reassigning" {
+            run(
+                &mut administrator,
+                &format!("reassign owned by {owner} to {heir}; select app.guard_tables()"),
+            )
+            .await;
+        }
+        let mut works = connect(&bound).await;
+        run(&mut works, "select set_config('app.tenant', md5('two')::uuid::text, false)").await;
+        assert_eq!(
+            count(&mut works, "select count(*) from app.users where email like 'two@%'").await,
+            0,
+            "{after}"
+        );
+        run(&mut works, &format!("insert into app.users (email) values ('{after}@example.org')")).await;
+        let trail = format!(
+            "select count(*) from app.audit_trail where login = '{bound}' and tenant_id = md5('one')::uuid
+                and entity_type = 'users'"
+        );
+        let mut owning = connect(by).await;
+        assert_eq!(count(&mut owning, &trail).await, if after == "migrating" { 1 } else { 2 }, "{after}");
+        assert_eq!(count(&mut owning, "select app.months_ahead()::bigint").await, 12, "{after}");
+        assert_eq!(refused(&mut owning, "delete from app.audit_trail").await, "42501", "{after}");
+    }
+    let mut free = connect(&app).await;
+    assert_eq!(
+        count(&mut free, "select count(*) from app.users").await,
+        0,
+        "without a tenant nothing is seen"
+    );
+}

@@ -1,0 +1,9 @@
+-- Which users hold most of an asset? A page of users, sorted by what the chain says of them.
+-- $1 asset (uuid), $2 rows of a page (bigint), $3 rows to skip (bigint)
+select u.id, u.username, sum(h.balance_base) as balance_base, bool_and(h.verified) as verified
+from app.users u
+join app.wallet_links w on w.user_id = u.id and w.unlinked_at is null
+join api.asset_holders h on h.asset_id = $1::uuid and h.chain_id = w.chain_id and h.holder_bytes = api.address(w.wallet)
+group by u.id
+order by balance_base desc, u.id
+limit $2::bigint offset $3::bigint;
