@@ -1,12 +1,12 @@
 //! Proves indexed blocks anew and compares them with ground; changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use alloy::primitives::{Address, B256};
 
 use super::reread::compare_logs;
 use super::{Comparison, Sync, SyncError};
-use crate::block::{BlockRange, RawLog};
+use crate::block::{BlockRange, Position, RawLog};
 use crate::source::Source;
 use crate::store::{Evidence, Store};
 use crate::table::contract::Coverage;
@@ -43,9 +43,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let proved = self.prove_range(range, &self.watched().into_iter().collect()).await?;
         let watched = self.watched();
         let is_ours = |address: &Address| watched.binary_search(address).is_ok();
-        let theirs = self.since_their_starts(proved.logs).await?;
         let ours = self.store.ground_logs(range, None).await?;
-        let ours = ours.into_iter().filter(|log| is_ours(&log.address)).collect();
+        let ours: Vec<RawLog> = ours.into_iter().filter(|log| is_ours(&log.address)).collect();
+        let theirs = self.since_their_starts(proved.logs, &ours).await?;
         Ok(Audited { comparison: compare_logs(ours, theirs), evidence: proved.evidence })
     }
 
@@ -57,17 +57,25 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(checkpoint) = self.store.checkpoint().await? else { return Ok(Comparison::default()) };
         self.learn(&checkpoint).await?;
         let theirs = self.source.logs_in_range(range, &self.watched()).await?;
-        let theirs = self.since_their_starts(theirs).await?;
-        Ok(compare_logs(self.store.ground_logs(range, None).await?, theirs))
+        let ours = self.store.ground_logs(range, None).await?;
+        let theirs = self.since_their_starts(theirs, &ours).await?;
+        Ok(compare_logs(ours, theirs))
     }
 
-    /// Without what contracts logged before their first block that is read: a node lists and proves that too, and it is
-    /// not in the tables on purpose.
-    pub(super) async fn since_their_starts(&self, mut logs: Vec<RawLog>) -> Result<Vec<RawLog>, SyncError> {
+    /// Without what contracts logged before their first block that is read and that is not in `ours`: a node lists and
+    /// proves that too, and it is not in the tables on purpose. What is there stays: a reorg may have moved a deployment
+    /// below the start that was found for it.
+    pub(super) async fn since_their_starts(
+        &self,
+        mut logs: Vec<RawLog>,
+        ours: &[RawLog],
+    ) -> Result<Vec<RawLog>, SyncError> {
+        let held: HashSet<Position> = ours.iter().map(RawLog::position).collect();
         let rows: Vec<Coverage> = self.rows().await?;
         let starts: BTreeMap<Address, u64> =
             rows.into_iter().map(|row| (row.address, row.from_block)).collect();
-        logs.retain(|log| starts.get(&log.address).is_none_or(|from| log.block.number >= *from));
+        let is_read = |log: &RawLog| starts.get(&log.address).is_none_or(|from| log.block.number >= *from);
+        logs.retain(|log| is_read(log) || held.contains(&log.position()));
         Ok(logs)
     }
 }

@@ -235,7 +235,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             .await?
             .into_iter()
             .partition(|log| watched.contains(&log.address));
-        let theirs = self.since_their_starts(proved.logs.clone()).await?;
+        let theirs = self.since_their_starts(proved.logs.clone(), &ours).await?;
         let mut comparison = compare_logs(ours, theirs);
         // Where a log is proved to stand, no other contract's can.
         let missing: HashSet<Position> = comparison.missing.iter().map(RawLog::position).collect();

@@ -207,6 +207,33 @@ async fn nothing_is_repaired_by_a_node_that_lacks_the_checkpoint() {
     assert_eq!((&report["differences"], &report["repaired"]), (&0.into(), &false.into()), "{report}");
 }
 
+/// A reorg can move a deployment below the start that was found for it.
+#[tokio::test]
+async fn what_was_read_below_a_start_is_not_repaired_away() {
+    let followed = Followed::new(54, config(&Play::contracts())).await;
+    let before = dump(followed.store()).await;
+    let moved = sqlx::query("update ops.coverage set from_block = 25 where from_block < 25")
+        .execute(&followed.pool().await)
+        .await
+        .expect("the superuser may");
+    assert!(moved.rows_affected() > 0);
+    let compare = Request::Reread { from: 1, to: 30, repair: true };
+    let report = followed.execute(true, compare).await.expect("it compares");
+    assert_eq!((&report["differences"], &report["repaired"]), (&0.into(), &false.into()), "{report}");
+    let mut worker = worker(followed.chain.clone(), followed.worker.store().clone(), followed.config.clone());
+    let outcomes = converge(&mut worker).await;
+    assert!(!outcomes.iter().any(|outcome| matches!(outcome, Outcome::Repaired { .. })), "{outcomes:?}");
+    sqlx::query("update ops.coverage set from_block = 0 where from_block = 25")
+        .execute(&followed.pool().await)
+        .await
+        .expect("the superuser may");
+    let after = dump(followed.store()).await;
+    let events = |tables: &[(&'static str, Vec<asset_indexer::row::Row>)]| {
+        tables.iter().find(|(name, _)| *name == "asset_events").map(|(_, rows)| rows.len())
+    };
+    assert_eq!(events(&after), events(&before));
+}
+
 #[tokio::test]
 async fn a_contract_added_later_ends_with_the_tables_it_would_always_have_had() {
     for seed in [61, 62, 63, 64] {
