@@ -793,6 +793,17 @@ export const auditKeys = app.table("audit_keys", {
   key: text("key").notNull(),
 });
 
+export const auditSeals = app.table("audit_seals", {
+  id: bigint("id", { mode: "number" }).notNull().generatedAlwaysAsIdentity(),
+  tableName: text("table_name").notNull(),
+  firstRow: bigint("first_row", { mode: "number" }).notNull(),
+  lastRow: bigint("last_row", { mode: "number" }).notNull(),
+  rowCount: bigint("row_count", { mode: "number" }).notNull(),
+  previous: text("previous").notNull(),
+  digest: text("digest").notNull(),
+  sealedAt: timestamp("sealed_at", { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
+});
+
 export const auditTrailInApp = app.table("audit_trail", {
   id: bigint("id", { mode: "number" }).notNull().generatedAlwaysAsIdentity(),
   tenantId: uuid("tenant_id"),

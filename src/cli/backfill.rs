@@ -98,6 +98,7 @@ pub(super) async fn backfill(
     };
     drop(node);
     let database = Database::open(&config).await?;
+    database.refuse_superuser(&config).await?;
     let checkpoint = operate::checkpoint(&database.pool, chain_id).await?;
     let held = Lease::new(database.pool.clone(), chain_id, setup::holder()).current_holder().await?;
     let indexed = checkpoint.filter(|at| *at >= from);

@@ -77,6 +77,7 @@ async fn unless_stopped<T>(
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
     let stop = stop_on_signal()?;
     let Some(database) = unless_stopped(&stop, Database::open(&config)).await? else { return Ok(()) };
+    database.refuse_superuser(&config).await?;
     if let Some(url) = database.private_url() {
         tracing::info!(url, "no database URL is configured: using a private PostgreSQL");
     }

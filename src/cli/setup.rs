@@ -94,6 +94,26 @@ impl Database {
         Ok(Self { options, pool, cluster })
     }
 
+    /// Refuses to write with more rights than a writer needs: what guards the application's tables does not bind such a
+    /// role.
+    pub(super) async fn refuse_superuser(&self, config: &Config) -> Result<(), Failure> {
+        let powers =
+            "select rolname::text, rolsuper, rolbypassrls from pg_roles where rolname = current_user";
+        let asking = sqlx::query_as::<_, (String, bool, bool)>(powers).fetch_one(&self.pool).await;
+        let (role, is_super, bypasses) = asking.map_err(|error| {
+            Failure::from(crate::store::postgres::failed("asking for our rights", &error))
+        })?;
+        if config.database.allow_superuser || !(is_super || bypasses) {
+            return Ok(());
+        }
+        let what = if is_super { "a superuser" } else { "a role with BYPASSRLS" };
+        let message = format!(
+            "{role} of DATABASE_URL is {what}: connect as a login role that is a member of asset_indexer_writer and no \
+             more, or set database.allow_superuser = true"
+        );
+        Err(Failure::new(Failure::CONFIG, message))
+    }
+
     /// The private cluster's URL for people and tools, where there is one.
     pub(super) fn private_url(&self) -> Option<String> {
         self.cluster.as_ref().map(|cluster| cluster.url(DATABASE))

@@ -77,6 +77,7 @@ pub(super) const DATABASE_URL_FILE: Key = key("database", "url_file", "");
 pub(super) const DATABASE_ADMIN_URL: Key = secret("database", "admin_url", "none");
 pub(super) const DATABASE_ADMIN_URL_FILE: Key = key("database", "admin_url_file", "");
 pub(super) const ALLOW_UNVERIFIED: Key = key("database", "allow_unverified", "");
+pub(super) const ALLOW_SUPERUSER: Key = key("database", "allow_superuser", "");
 pub(super) const STATE_DIR: Key = key("database", "state_dir", "the account's state directory");
 pub(super) const PG_BIN: Key = key("database", "pg_bin", "searched for");
 pub(super) const PROOF_MODE: Key = key("proof", "mode", "");
@@ -90,7 +91,7 @@ pub(super) const LOG_FORMAT: Key = key("log", "format", "");
 pub(super) const LOG_LEVEL: Key = key("log", "level", "");
 
 /// Every key, in the order of the documentation.
-pub(super) const ALL: [Key; 38] = [
+pub(super) const ALL: [Key; 39] = [
     CHAIN_ID,
     CHAIN_NAME,
     FINALITY,
@@ -118,6 +119,7 @@ pub(super) const ALL: [Key; 38] = [
     DATABASE_ADMIN_URL,
     DATABASE_ADMIN_URL_FILE,
     ALLOW_UNVERIFIED,
+    ALLOW_SUPERUSER,
     STATE_DIR,
     PG_BIN,
     PROOF_MODE,

@@ -1,5 +1,4 @@
-//! The application's tables that are partitioned by month must not run out of months: whoever writes chains makes theirs
-//! too, where schema `app` is there.
+//! What the application's tables need now and then, where schema `app` is there: months ahead, and seals of the trails.
 
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ const AHEAD: i32 = 3;
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes what is missing, and tells how many months there are now. That it failed is told by the metric, which stays.
+/// Makes the months that are missing, tells how many there are now, and seals the trails. That months could not be made is
+/// told by the metric, which stays; what could not be sealed is sealed the next time.
 pub(super) async fn look_after(board: &Board, pool: &PgPool) {
     let looking = async {
         // By the catalogue: where there is no application, there is no right on its schema either.
@@ -30,12 +30,32 @@ pub(super) async fn look_after(board: &Board, pool: &PgPool) {
             let ahead: i32 = sqlx::query_scalar("select app.months_ahead()").fetch_one(pool).await?;
             board.partitions_ahead(ahead);
             tracing::debug!(made, ahead, "partitions of the application's monthly tables");
+            seal(pool).await?;
         }
         Ok::<(), sqlx::Error>(())
     };
     match tokio::time::timeout(PATIENCE, looking).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the application's partitions could not be looked after"),
-        Err(_) => tracing::warn!("the application's partitions could not be looked after in time"),
+        Ok(Err(error)) => tracing::warn!(%error, "the application's tables could not be looked after"),
+        Err(_) => tracing::warn!("the application's tables could not be looked after in time"),
     }
+}
+
+/// The newest seal is told in the log, out of reach of whoever may alter tables.
+async fn seal(pool: &PgPool) -> Result<(), sqlx::Error> {
+    for trail in ["audit_trail", "system_changes"] {
+        let last: Option<i64> =
+            sqlx::query_scalar("select app.trail_end($1)").bind(trail).fetch_one(pool).await?;
+        let seals: i64 = sqlx::query_scalar("select app.seal_trail($1, $2)")
+            .bind(trail)
+            .bind(last)
+            .fetch_one(pool)
+            .await?;
+        if seals > 0 {
+            let digest: Option<String> =
+                sqlx::query_scalar("select app.newest_seal($1)").bind(trail).fetch_one(pool).await?;
+            tracing::info!(trail, last, digest, "sealed");
+        }
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod guards;
 mod owner;
 mod rights;
+mod seals;
 mod seed;
 mod tenants;
 mod views;

@@ -20,12 +20,14 @@ use uuid::Uuid;
 
 use crate::support::command::{Folder, Line, played, played_and_pruned};
 use crate::support::real::{rows, rpc};
-use crate::support::world::{CHAIN_ID, assert_same, cluster, config, converge, database, dump, pool, worker};
+use crate::support::world::{
+    CHAIN_ID, PROGRAM, assert_same, cluster, config, converge, database, dump, pool, worker,
+};
 
 /// A line with the node, the database and the story's factories.
 async fn line(words: &[&str], port: u16, played: &Played, database: &str) -> Line {
     let line = Line::new(words).node(port).contract("trex_factory", played.suite.trex_factory);
-    line.contract("id_factory", played.suite.id_factory).database("postgres", database).await
+    line.contract("id_factory", played.suite.id_factory).database(PROGRAM, database).await
 }
 
 fn contracts(played: &Played) -> Vec<(Role, Address)> {
@@ -227,7 +229,7 @@ async fn a_rebuild_needs_no_node_and_gives_equal_tables() {
     let said = line(&["rebuild"], port, &played, &database).await.run().await.done();
     assert!(said.contains("derived tables were folded again from"), "{said}");
     assert_same(&tables(&database).await, &before, "rebuilt with a node that is off");
-    let said = Line::new(&["rebuild"]).database("postgres", &database).await.run().await.done();
+    let said = Line::new(&["rebuild"]).database(PROGRAM, &database).await.run().await.done();
     assert!(said.contains("derived tables were folded again from"), "{said}");
     assert_same(
         &tables(&database).await,
@@ -271,7 +273,7 @@ async fn a_node_without_old_states_is_enough_for_the_books() {
     let status = json(&line(&["status", "--json"], node.port(), &played, &database).await.run().await.done());
     assert_eq!((&status["status"], &status["checkpoint"]), (&"running".into(), &played.head.into()));
     let before = tables(&database).await;
-    Line::new(&["rebuild"]).database("postgres", &database).await.run().await.done();
+    Line::new(&["rebuild"]).database(PROGRAM, &database).await.run().await.done();
     assert_same(&tables(&database).await, &before, "rebuilt from what could be observed");
 }
 
@@ -280,7 +282,7 @@ async fn a_contract_added_to_the_configuration_is_read_from_its_start() {
     let ((node, played), database) = (played().await, database().await);
     let backfill = async || {
         let line = Line::new(&["backfill", "--from", "0"]).node(node.port());
-        line.contract("trex_factory", played.suite.trex_factory).database("postgres", &database).await
+        line.contract("trex_factory", played.suite.trex_factory).database(PROGRAM, &database).await
     };
     backfill().await.run().await.done();
     let before: Vec<Asset> = rows(&reader(&database).await).await;

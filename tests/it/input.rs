@@ -12,7 +12,7 @@ use sqlx::postgres::PgPool;
 use crate::support::command::{Folder, Line, closed_port};
 use crate::support::real::node;
 use crate::support::scripted_node::{Chain, ScriptedNode, error, range_of};
-use crate::support::world::{database, pool};
+use crate::support::world::{PROGRAM, database, pool};
 use simulation::events::account;
 
 const USAGE: i32 = 2;
@@ -37,7 +37,7 @@ async fn token(node: &Node) -> PlainToken {
 async fn backfill(node: &Node, database: &str, token: Address, range: &[&str]) -> Line {
     let line = Line::new(&["backfill"]).node(node.port()).contract("erc20", token);
     let line = range.iter().fold(line, |line, argument| line.arg(*argument));
-    line.database("postgres", database).await
+    line.database(PROGRAM, database).await
 }
 
 async fn count(pool: &PgPool, table: &'static str) -> i64 {
@@ -123,16 +123,16 @@ async fn arguments_are_checked_like_the_file() {
 #[tokio::test]
 async fn without_a_node_or_a_contract_there_is_nothing_to_follow() {
     let database = database().await;
-    let no_node = Line::new(&["run"]).database("postgres", &database).await;
+    let no_node = Line::new(&["run"]).database(PROGRAM, &database).await;
     no_node.run().await.failed(CONFIG, &["no RPC URL", "--rpc URL", "RPC_URL", "rpc.url"]);
     let node = node().await;
     for command in [&["run"][..], &["backfill", "--from", "0"]] {
-        let line = Line::new(command).node(node.port()).database("postgres", &database).await;
+        let line = Line::new(command).node(node.port()).database(PROGRAM, &database).await;
         line.run()
             .await
             .failed(CONFIG, &["no contract is configured", "[[contract]]", "--contract ROLE=ADDRESS"]);
     }
-    let line = Line::new(&["status"]).database("postgres", &database).await;
+    let line = Line::new(&["status"]).database(PROGRAM, &database).await;
     line.run().await.failed(1, &["the tables are empty", "nothing is indexed yet"]);
     assert_eq!(count(&pool(&database).await, "chain.checkpoints").await, 0);
 }
@@ -152,7 +152,7 @@ async fn a_node_of_another_chain_is_refused() {
             .node(node.port())
             .contract("erc20", token)
             .set("ASSET_INDEXER__CHAIN__ID", "1");
-        other.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+        other.database(PROGRAM, &database).await.run().await.failed(CONFIG, &said);
     }
     line.run().await.done();
 }
@@ -177,14 +177,14 @@ async fn a_database_of_another_chain_with_the_same_id_is_left_alone() {
     let found = format!("the node serves chain 31337 with genesis {}", hashes[1]);
     let said = [stored.as_str(), found.as_str(), "use another database, or another node"];
     let run = Line::new(&["run"]).node(second.port()).contract("erc20", address);
-    run.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+    run.database(PROGRAM, &database).await.run().await.failed(CONFIG, &said);
     for range in
         [&["--from", "10"][..], &["--from", "0", "--to", "9"], &["--from", "0", "--to", "9", "--repair"]]
     {
         backfill(&second, &database, address, range).await.run().await.failed(CONFIG, &said);
     }
     let rewind = Line::new(&["rewind", "--to", "4", "--reason", "a test"]).node(second.port());
-    rewind.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+    rewind.database(PROGRAM, &database).await.run().await.failed(CONFIG, &said);
     assert_eq!(count(&pool, "chain.asset_events").await, before);
     assert_eq!(count(&pool, "chain.audit_trail").await, 0);
 }
@@ -194,17 +194,17 @@ async fn a_node_that_is_not_there_is_named_by_its_host_only() {
     let (database, port) = (database().await, closed_port());
     for command in [&["run"][..], &["backfill", "--from", "0"]] {
         let line = Line::new(command).node(port).contract("erc20", account(7, 7));
-        let ended = line.database("postgres", &database).await.run().await;
+        let ended = line.database(PROGRAM, &database).await.run().await;
         ended.failed(
             UNAVAILABLE,
             &[&format!("127.0.0.1:{port} did not answer eth_chainId"), "refused", "rpc.url"],
         );
     }
     let alias = Line::new(&["run"]).node(port).contract("erc20", account(7, 7));
-    let alias = alias.set("ASSET_INDEXER__RPC__ALIAS", "our node").database("postgres", &database).await;
+    let alias = alias.set("ASSET_INDEXER__RPC__ALIAS", "our node").database(PROGRAM, &database).await;
     alias.run().await.failed(CONFIG, &["rpc.alias"]);
     let alias = Line::new(&["run"]).node(port).contract("erc20", account(7, 7));
-    let alias = alias.set("ASSET_INDEXER__RPC__ALIAS", "our-node").database("postgres", &database).await;
+    let alias = alias.set("ASSET_INDEXER__RPC__ALIAS", "our-node").database(PROGRAM, &database).await;
     alias.run().await.failed(UNAVAILABLE, &["our-node did not answer eth_chainId"]);
 }
 
@@ -224,7 +224,7 @@ async fn a_node_without_the_history_is_refused_with_the_block_it_lacks() {
     let database = database().await;
     let url = scripted.url("/canarykey?key=canary");
     let run = Line::new(&["run"]).set("RPC_URL", url).contract("erc20", contract);
-    let ended = run.database("postgres", &database).await.run().await;
+    let ended = run.database(PROGRAM, &database).await.run().await;
     ended.failed(
         CONFIG,
         &[
@@ -242,7 +242,7 @@ async fn an_address_without_code_is_refused() {
     let (node, database) = (node().await, database().await);
     let nobody = account(7, 7);
     let line = Line::new(&["run"]).node(node.port()).contract("trex_factory", nobody);
-    line.database("postgres", &database).await.run().await.failed(
+    line.database(PROGRAM, &database).await.run().await.failed(
         CONFIG,
         &[
             &format!(
@@ -271,7 +271,7 @@ async fn a_range_that_cannot_be_indexed_is_a_usage_error() {
     let on = backfill(&node, &database, token, &["--from", "6"]).await.run().await.done();
     assert!(on.contains("blocks 6 to 9 are indexed"), "{on}");
     let above = Line::new(&["run", "--contract", &format!("erc20={token}@99")]).node(node.port());
-    let above = above.database("postgres", &self::database().await).await.run().await;
+    let above = above.database(PROGRAM, &self::database().await).await.run().await;
     above.failed(CONFIG, &["start block 99 of", "is above the chain's head 9"]);
 }
 
@@ -281,7 +281,7 @@ async fn a_contract_keeps_the_role_it_is_stored_with() {
     let token = token(&node).await.address;
     backfill(&node, &database, token, &["--from", "0"]).await.run().await.done();
     let line = Line::new(&["run"]).node(node.port()).contract("trex_token", token);
-    line.database("postgres", &database).await.run().await.failed(
+    line.database(PROGRAM, &database).await.run().await.failed(
         CONFIG,
         &[
             &format!("{token} is configured as trex_token, and the tables hold it as erc20"),
@@ -298,7 +298,7 @@ async fn a_rewind_needs_a_reason_and_a_block_below() {
     let rewind = async |arguments: &[&str]| {
         let line = Line::new(&["rewind"]).node(node.port()).contract("erc20", token);
         let line = arguments.iter().fold(line, |line, argument| line.arg(*argument));
-        line.database("postgres", &database).await.run().await
+        line.database(PROGRAM, &database).await.run().await
     };
     for reason in ["", "  "] {
         rewind(&["--to", "5", "--reason", reason]).await.failed(USAGE, &["--reason is empty", "audit trail"]);

@@ -57,6 +57,7 @@ lag_seconds_max = 15 # default
 url = "postgres://db.example" # environment DATABASE_URL_FILE, read from database_url
 # admin_url: none
 allow_unverified = false # default
+allow_superuser = false # default
 # state_dir: the account's state directory
 # pg_bin: searched for
 

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use super::{CONFIG, PERMISSION, UNAVAILABLE, token};
 use crate::support::command::{Line, closed_port};
 use crate::support::real::node;
-use crate::support::world::{binaries, cluster, database, pool};
+use crate::support::world::{PROGRAM, binaries, cluster, database, pool};
 use simulation::events::account;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_schema_that_is_not_this_programs_is_refused_with_the_remedy() {
         let mut ended = Vec::new();
         for command in [&["run"][..], &["status"], &["rebuild"], &["backfill", "--from", "0"]] {
             let line = Line::new(command).node(node.port()).contract("erc20", account(7, 7));
-            ended.push(line.database("postgres", database).await.run().await);
+            ended.push(line.database(PROGRAM, database).await.run().await);
         }
         ended
     };
@@ -127,4 +127,25 @@ async fn a_database_that_is_not_there_or_wants_another_password_is_told_without_
     ended.failed(CONFIG, &["no RPC URL"]);
     owner.close().await.expect("it closes");
     cluster.stop().await.expect("it stops");
+}
+
+/// A superuser is bound by no guard of the application's tables.
+#[tokio::test]
+async fn a_superuser_does_not_write_unless_told_so() {
+    let database = database().await;
+    let node = node().await;
+    let token = token(&node).await.address;
+    let line = |allowed: bool| {
+        let line =
+            Line::new(&["backfill", "--from", "0", "--to", "0"]).node(node.port()).contract("erc20", token);
+        if allowed { line.set("ASSET_INDEXER__DATABASE__ALLOW_SUPERUSER", "true") } else { line }
+    };
+    let refused = line(false).database("postgres", &database).await.run().await;
+    refused.failed(CONFIG, &["is a superuser", "asset_indexer_writer", "database.allow_superuser"]);
+    let bypasses = format!("create role bypassing_{database} login bypassrls in role {PROGRAM}");
+    pool(&database).await.execute(AssertSqlSafe(bypasses)).await.expect("the superuser may");
+    let refused = line(false).database(&format!("bypassing_{database}"), &database).await.run().await;
+    refused.failed(CONFIG, &["is a role with BYPASSRLS"]);
+    let told = line(true).database("postgres", &database).await.run().await;
+    assert!(!format!("{told:?}").contains("is a superuser"), "{told:?}");
 }

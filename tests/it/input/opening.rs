@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use super::{CONFIG, backfill, count, token};
 use crate::support::command::{Folder, Line, played, played_and_pruned};
 use crate::support::real::node;
-use crate::support::world::{database, pool};
+use crate::support::world::{PROGRAM, database, pool};
 
 #[tokio::test]
 async fn a_start_above_the_first_event_needs_partial_and_then_opens_with_what_the_chain_says() {
@@ -21,7 +21,7 @@ async fn a_start_above_the_first_event_needs_partial_and_then_opens_with_what_th
     ];
     backfill(&node, &database, token, &["--from", "5"]).await.run().await.failed(CONFIG, &said);
     let line = Line::new(&["run", "--contract", &format!("erc20={token}@5")]).node(node.port());
-    line.database("postgres", &database).await.run().await.failed(CONFIG, &said);
+    line.database(PROGRAM, &database).await.run().await.failed(CONFIG, &said);
     let pool = pool(&database).await;
     assert_eq!(count(&pool, "chain.checkpoints").await, 0);
     backfill(&node, &database, token, &["--from", "5", "--partial"]).await.run().await.done();
@@ -63,7 +63,7 @@ async fn a_t_rex_token_opens_with_balances_and_freezes() {
     let from = act.first_block;
     let line = async |from: u64| {
         let line = Line::new(&["backfill", "--partial", "--from", &from.to_string()]).node(node.port());
-        line.contract("trex_token", bond).database("postgres", &database).await
+        line.contract("trex_token", bond).database(PROGRAM, &database).await
     };
     line(from).await.run().await.done();
     let past = sqlx::query(
@@ -101,7 +101,7 @@ async fn a_late_start_on_a_node_without_the_state_is_refused() {
     let token = played.plain.address;
     let line =
         Line::new(&["backfill", "--partial", "--from", &(played.head - 1).to_string()]).node(node.port());
-    line.contract("erc20", token).database("postgres", &database).await.run().await.failed(
+    line.contract("erc20", token).database(PROGRAM, &database).await.run().await.failed(
         CONFIG,
         &[
             &format!("start block {} of {token} needs the balances at the block before", played.head - 1),

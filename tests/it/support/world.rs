@@ -25,6 +25,8 @@ static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 const MODEL: &str = "model";
 /// The login role of stores: a writer, with a writer's rights and no more.
 pub const WRITER: &str = "test_writer";
+/// The login role of the program under test: a writer that reads too, and no more.
+pub const PROGRAM: &str = "test_program";
 /// The login role of those who read.
 pub const READER: &str = "test_reader";
 
@@ -57,7 +59,10 @@ pub async fn cluster() -> &'static Cluster {
             let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
             migrate(&mut connection).await.expect("migrations apply");
             migrate_application(&mut connection).await.expect("the application's migrations apply");
-            for (login, group) in [(WRITER, "asset_indexer_writer"), (READER, "asset_indexer_reader")] {
+            let both = "asset_indexer_writer, asset_indexer_reader";
+            for (login, group) in
+                [(WRITER, "asset_indexer_writer"), (READER, "asset_indexer_reader"), (PROGRAM, both)]
+            {
                 let sql = format!("create role {login} login in role {group}");
                 connection.execute(sqlx::AssertSqlSafe(sql)).await.expect("the superuser may");
             }

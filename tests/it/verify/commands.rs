@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use sqlx::PgPool;
 
 use crate::support::command::{Ended, Folder, Line, closed_port, database_url, played, played_and_pruned};
-use crate::support::world::{database, pool};
+use crate::support::world::{PROGRAM, database, pool};
 
 struct Indexed {
     node: Node,
@@ -24,7 +24,7 @@ impl Indexed {
     async fn line(&self, words: &[&str]) -> Line {
         let line = Line::new(words).node(self.node.port());
         let line = line.contract("trex_factory", self.played.suite.trex_factory);
-        line.contract("id_factory", self.played.suite.id_factory).database("postgres", &self.database).await
+        line.contract("id_factory", self.played.suite.id_factory).database(PROGRAM, &self.database).await
     }
 
     async fn run(&self, words: &[&str]) -> Ended {
@@ -121,10 +121,10 @@ async fn every_end_has_its_exit_code() {
     ended.failed(1, &["checks found"]);
     let (words, below) = (["verify", "--level", "receipts", "--to", "100000"], "not all indexed");
     indexed.run(&words).await.failed(2, &[below]);
-    let line = Line::new(&["verify", "--level", "chain"]).database("postgres", &indexed.database).await;
+    let line = Line::new(&["verify", "--level", "chain"]).database(PROGRAM, &indexed.database).await;
     line.run().await.failed(78, &["no RPC URL"]);
     let away = Line::new(&["verify", "--level", "chain"]).node(closed_port());
-    away.database("postgres", &indexed.database).await.run().await.failed(69, &["did not answer"]);
+    away.database(PROGRAM, &indexed.database).await.run().await.failed(69, &["did not answer"]);
     indexed.run(&["verify", "--level", "against"]).await.failed(2, &["--against"]);
 }
 
@@ -152,13 +152,13 @@ async fn digests_of_an_installation_are_a_file_that_another_compares_with() {
     let twin = database().await;
     let file = folder.path().join("digests.json").display().to_string();
     let (port, played) = (indexed.node.port(), &indexed.played);
-    let backfill = Line::new(&["backfill", "--from", "0"]).node(port).database("postgres", &twin).await;
+    let backfill = Line::new(&["backfill", "--from", "0"]).node(port).database(PROGRAM, &twin).await;
     let backfill = backfill.contract("trex_factory", played.suite.trex_factory);
     backfill.contract("id_factory", played.suite.id_factory).run().await.done();
     indexed.run(&["verify", "--digests", &file, "--step", "16"]).await.done();
     let against = async |what: &str| {
         let words = ["verify", "--level", "against", "--against", what, "--step", "16"];
-        Line::new(&words).database("postgres", &twin).await.run().await
+        Line::new(&words).database(PROGRAM, &twin).await.run().await
     };
     assert_eq!(summary(&against(&file).await.done())["found"], 0);
     let url = database_url("postgres", &indexed.database).await;
