@@ -30,12 +30,12 @@ pub const LOAD: &str = "
     values (1, sha256('g'), 100000, sha256('b'), sha256('p'), now(), 99900, sha256('f'), 'running', 0, sha256('g'), 0, sha256('g'));
     create temp table assets as select n, md5('asset' || n)::uuid as id, substr(sha256(('asset' || n)::bytea), 1, 20) as address
     from generate_series(1, 200) n;
-    create temp table holders as select n, substr(sha256(('holder' || n)::bytea), 1, 20) as address from generate_series(1, 20000) n;
+    create temp table holders as select n, substr(sha256(('holder' || n)::bytea), 1, 20) as address from generate_series(1, 60000) n;
     insert into chain.assets (chain_id, contract_address, id, asset_type, total_supply, holder_count, negative_balance,
         exceeds_uint256, unreadable_logs, created_block, created_at, name, symbol, decimals)
     select 1, address, id, 'erc3643', 200000, 200, false, false, 0, n, now(), 'asset', 'A', 0 from assets;
     create temp table held as select a.id as asset_id, a.address as asset, h.address as holder, a.n * 200 + h.n % 200 as n
-    from assets a join holders h on h.n % 100 = a.n % 100;
+    from assets a join holders h on h.n % 300 = a.n % 300;
     insert into chain.asset_holders (chain_id, asset_id, holder, balance, frozen, wallet_frozen, first_block, updated_block, updated_at)
     select 1, asset_id, holder, 1000, 0, false, 1, 1, now() from held;
     insert into chain.ownership_history (chain_id, asset_id, holder, block_number, log_index, id, balance, frozen,
@@ -75,12 +75,12 @@ pub const LOAD: &str = "
     from chain.identities i, generate_series(1, 5) t;
     insert into app.tenants (id, name) values (md5('tenant')::uuid, 'tenant');
     insert into app.users (id, tenant_id, email) select md5('u' || n)::uuid, md5('tenant')::uuid, 'u' || n || '@example.org'
-    from generate_series(1, 20000) n;
+    from generate_series(1, 60000) n;
     insert into app.wallet_links (tenant_id, user_id, chain_id, wallet)
     select md5('tenant')::uuid, md5('u' || n)::uuid, 1, api.hex(address) from holders;
     insert into app.login_history (tenant_id, user_id, login_method, success, timestamp)
-    select md5('tenant')::uuid, md5('u' || (1 + n % 20000))::uuid, 'password', true,
-        date_trunc('month', now()) + (now() - date_trunc('month', now())) * random() from generate_series(1, 20000) n;
+    select md5('tenant')::uuid, md5('u' || (1 + n % 60000))::uuid, 'password', true,
+        date_trunc('month', now()) + (now() - date_trunc('month', now())) * random() from generate_series(1, 60000) n;
     insert into app.compliance_violations (tenant_id, asset_id, violation_type)
     select md5('tenant')::uuid, id, 'max_balance' from assets, generate_series(1, 50);
     analyze";
