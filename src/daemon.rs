@@ -2,7 +2,7 @@
 
 mod errors;
 mod looks;
-mod months;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -166,7 +166,7 @@ impl<S: Source> Daemon<S> {
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
                 .looking(self.looking);
         let mut delays = Delays::new(Policy::SUPERVISOR);
-        let (mut checked, mut counted, mut made) = (false, None::<Instant>, None::<Instant>);
+        let (mut checked, mut counted, mut looked_after) = (false, None::<Instant>, None::<Instant>);
         let mut errors = Errors::new(&self.pool, self.config.chain_id);
         while !stop.is_cancelled() {
             self.board.tick();
@@ -174,9 +174,9 @@ impl<S: Source> Daemon<S> {
                 unless_given_up(stop, self.count_flags()).await;
                 counted = Some(Instant::now());
             }
-            if made.is_none_or(|at| at.elapsed() > months::EVERY) {
-                unless_given_up(stop, months::look_after(&self.board, &self.pool)).await;
-                made = Some(Instant::now());
+            if looked_after.is_none_or(|at| at.elapsed() > upkeep::EVERY) {
+                unless_given_up(stop, upkeep::look_after(&self.board, &self.pool)).await;
+                looked_after = Some(Instant::now());
             }
             let began = Instant::now();
             let once = self.once(&mut sync, &store, &mut checked, until);

@@ -16,4 +16,4 @@ end
 $$;
 drop function app.guard_tables();
 drop table app.table_guards, app.audit_keys;
-drop function app.audit();
+drop function app.audit(), app.hide(jsonb, text[], text);

@@ -12,6 +12,15 @@ insert into app.audit_keys (key)
 select string_agg(encode(sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')), 'hex'), '')
 from generate_series(1, 2);
 
+create function app.hide(p_row jsonb, p_columns text[], p_salt text) returns jsonb language sql immutable parallel safe as $$
+    select jsonb_object_agg(c.key, case
+        when c.key = any (p_columns) and jsonb_typeof(c.value) <> 'null' then to_jsonb('digest '
+            || encode(sha256(convert_to(concat_ws('/', p_salt, c.key, c.value #>> '{}'), 'UTF8')), 'hex'))
+        else c.value end)
+    from jsonb_each(p_row) c
+$$;
+comment on function app.hide is 'A row with a digest in the place of each value that is not kept.';
+
 -- Arguments: the columns of the key, those whose values are not kept, the trail, and the table, whose partition fires. What
 -- is written does not depend on how the caller has times and bytes shown.
 create function app.audit() returns trigger language plpgsql security definer
@@ -22,8 +31,7 @@ declare
     becomes jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
     row_key text;
     tenant uuid;
-    audit_key text;
-    name text;
+    salt text;
 begin
     select string_agg(coalesce(becomes, was) ->> k, '/' order by n) into row_key
     from unnest(string_to_array(tg_argv[0], ',')) with ordinality as keys(k, n);
@@ -36,15 +44,9 @@ begin
         end if;
     end if;
     if cardinality(hidden) > 0 then
-        select k.key into audit_key from app.audit_keys k;
-        foreach name in array hidden loop
-            if jsonb_typeof(was -> name) <> 'null' then
-                was := jsonb_set(was, array[name], to_jsonb('digest ' || encode(sha256(convert_to(concat_ws('/', audit_key, tg_argv[3], row_key, name, was ->> name), 'UTF8')), 'hex')));
-            end if;
-            if jsonb_typeof(becomes -> name) <> 'null' then
-                becomes := jsonb_set(becomes, array[name], to_jsonb('digest ' || encode(sha256(convert_to(concat_ws('/', audit_key, tg_argv[3], row_key, name, becomes ->> name), 'UTF8')), 'hex')));
-            end if;
-        end loop;
+        select concat_ws('/', k.key, tg_argv[3], row_key) into salt from app.audit_keys k;
+        was := app.hide(was, hidden, salt);
+        becomes := app.hide(becomes, hidden, salt);
     end if;
     if tg_argv[2] = 'configuration' then
         insert into app.system_changes (table_name, record_id, change_type, old_values, new_values)

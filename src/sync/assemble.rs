@@ -72,8 +72,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
             unread.extend(self.range_logs(since, &addresses(old)).await?);
             if top > range.to + 1 {
-                let above = self.window(range.to, top, &all).await?;
-                unread.extend(above.into_iter().filter(|log| all.contains(&log.address)));
+                unread.extend(self.window(range.to, top, &all).await?);
             }
         }
     }
@@ -119,7 +118,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 unread.extend(self.range_logs(since, &old).await?);
             }
             let old: HashSet<Address> = old.into_iter().collect();
-            unread.extend(of(&self.window(top, block.id.number, &old).await?, &old));
+            unread.extend(self.window(top, block.id.number, &old).await?);
         }
     }
 
@@ -134,7 +133,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut logs = Vec::new();
         for header in self.store.headers().await? {
             if header.id.number > finalized && header.id.number < below && !is(Mutant::WindowSkipped) {
-                logs.extend(self.block_logs(header.id, addresses).await?.0);
+                let (found, _) = self.block_logs(header.id, addresses).await?;
+                logs.extend(found.into_iter().filter(|log| addresses.contains(&log.address)));
             }
         }
         Ok(logs)

@@ -64,7 +64,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(comparison)
     }
 
-    /// The missing logs, and those of every contract that they announce, up to the checkpoint. A log of such a contract in a place that another log has is left out: one of
+    /// The missing logs, and those of every contract that they announce, up to the checkpoint. A log of such
+    /// a contract in a place that another log has is left out: one of
     /// the two is wrong, and the sweep proves which.
     pub(super) async fn assemble_additions(
         &self,

@@ -8,7 +8,7 @@ mod seed;
 mod tenants;
 mod views;
 
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use uuid::Uuid;
 
@@ -59,10 +59,6 @@ impl Platform {
 async fn connect(database: &str) -> PgConnection {
     let options = cluster().await.connect_options("postgres", database);
     PgConnection::connect_with(&options).await.expect("a connection")
-}
-
-async fn pool(database: &str) -> PgPool {
-    crate::support::world::pool(database).await
 }
 
 /// The SQLSTATE that a statement is refused with.

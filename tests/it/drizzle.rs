@@ -106,19 +106,19 @@ async fn the_schema_that_we_ship_is_the_catalogues() {
     }
 }
 
-/// Runs a program of tests/drizzle/node_modules in a copy of tests/drizzle; its output where it succeeded.
-async fn node(folder: &Path, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
-    let output = Command::new(folder.join("node_modules/.bin").join(program))
-        .args(arguments)
+/// Runs a script of the folder with Node.js; what it printed, where it succeeded.
+async fn node(folder: &Path, script: &[&str], environment: &[(&str, &str)]) -> String {
+    let output = Command::new("node")
+        .args(script)
         .current_dir(folder)
         .envs(environment.iter().copied())
         .kill_on_drop(true)
         .output()
         .await
-        .unwrap_or_else(|error| panic!("{program}: {error}: `tests/setup.sh` fetches it"));
-    let said =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+        .unwrap_or_else(|error| panic!("{script:?}: {error}: `tests/setup.sh` fetches it"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script:?}: {said}{failed}");
     said
 }
 
@@ -149,33 +149,20 @@ async fn drizzle_joins_pulls_and_pushes_beside_us() {
     let url = |who: &str| format!("postgres://{who}:{who}@127.0.0.1:{port}/assets");
     let folder = folder();
 
-    node(&folder, "tsc", &["-p", "."], &[]).await;
+    node(&folder, &["node_modules/typescript/bin/tsc", "-p", "."], &[]).await;
     let tenant: String =
         sqlx::query_scalar("select id::text from app.tenants").fetch_one(&mut owner).await.expect("one");
     let (platform, pusher) = (url("platform"), url("pusher"));
-    let runs = Command::new("node")
-        .arg("js/joins.js")
-        .current_dir(&folder)
-        .env("DATABASE_URL", &platform)
-        .env("TENANT", &tenant)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .expect("node runs");
-    let said = String::from_utf8_lossy(&runs.stdout).into_owned();
-    assert!(runs.status.success(), "{said}{}", String::from_utf8_lossy(&runs.stderr));
+    let environment = [("DATABASE_URL", platform.as_str()), ("TENANT", tenant.as_str())];
+    let said = node(&folder, &["js/joins.js"], &environment).await;
     let counts: serde_json::Value = serde_json::from_str(&said).expect("counts");
     assert_eq!(counts, serde_json::json!({ "holdings": 40_000, "moved": 40_000, "strangers": 0 }));
 
-    for (version, kit) in [("0.31.4", "drizzle-kit/bin.cjs"), ("newest", "drizzle-kit-newest/bin.cjs")] {
+    const KIT: &str = "node_modules/drizzle-kit/bin.cjs";
+    for (version, kit) in [("0.31.4", KIT), ("newest", "node_modules/drizzle-kit-newest/bin.cjs")] {
         let out = folder.join(version);
-        let kit = folder.join("node_modules").join(kit);
         let environment = [("DATABASE_URL", pusher.as_str()), ("OUT", out.to_str().expect("a path"))];
-        let pull = ["pull", "--config", "drizzle.config.ts"];
-        let output =
-            Command::new("node").arg(&kit).args(pull).envs(environment).current_dir(&folder).output().await;
-        let output = output.expect("node runs");
-        assert!(output.status.success(), "{version}: {}", String::from_utf8_lossy(&output.stderr));
+        node(&folder, &[kit, "pull", "--config", "drizzle.config.ts"], &environment).await;
         let pulled = std::fs::read_to_string(out.join("schema.ts")).expect("it pulled");
         let tables = pulled.split("export const ").filter(|table| table.contains("= app.table("));
         let mut seen = 0;
@@ -190,13 +177,8 @@ async fn drizzle_joins_pulls_and_pushes_beside_us() {
         "select count(*) from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n
         on n.oid = c.relnamespace where n.nspname in ('chain', 'ops', 'api', 'app')";
     let before: i64 = sqlx::query_scalar(AssertSqlSafe(shape)).fetch_one(&mut owner).await.expect("readable");
-    node(
-        &folder,
-        "drizzle-kit",
-        &["push", "--force", "--config", "push.config.ts"],
-        &[("DATABASE_URL", &pusher)],
-    )
-    .await;
+    let push = [KIT, "push", "--force", "--config", "push.config.ts"];
+    node(&folder, &push, &[("DATABASE_URL", &pusher)]).await;
     let after: i64 = sqlx::query_scalar(AssertSqlSafe(shape)).fetch_one(&mut owner).await.expect("readable");
     assert_eq!(before, after, "a push of one's own schema touches ours");
     let own: bool = sqlx::query_scalar("select to_regclass('public.orders') is not null")

@@ -7,7 +7,7 @@ use asset_indexer::table;
 use sqlx::PgPool;
 
 use crate::support::ddl::create_table;
-use crate::support::world::{cluster, database, pool};
+use crate::support::world::{database, empty_database, pool};
 
 /// In the order of going up: the chain's, then the application's.
 fn migrations(direction: &str) -> Vec<(String, String)> {
@@ -89,9 +89,7 @@ async fn apply(pool: &PgPool, (name, sql): &(String, String)) {
 /// Every version up, then down one by one, each step to the very catalogue that was there before; then up again.
 #[tokio::test]
 async fn every_migration_has_its_way_back_to_the_same_catalogue() {
-    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    cluster().await.create_database(&name, None).await.expect("an empty database");
-    let pool = pool(&name).await;
+    let pool = pool(&empty_database().await).await;
     let (up, down) = (migrations("up"), migrations("down"));
     assert_eq!(up.len(), down.len(), "each has its way back");
     let mut before = Vec::new();
@@ -140,9 +138,7 @@ async fn every_table_has_its_class_in_the_catalogue_as_in_the_code() {
 /// A database of the first versions counted in `public`; a table of that name which is not ours is left alone.
 #[tokio::test]
 async fn the_table_of_versions_moves_out_of_public() {
-    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    cluster().await.create_database(&name, None).await.expect("an empty database");
-    let pool = pool(&name).await;
+    let pool = pool(&empty_database().await).await;
     let mut owner = pool.acquire().await.expect("a connection");
     let first = migrate(&mut owner).await.expect("it migrates");
     let back = "alter table asset_indexer.migrations rename to _sqlx_migrations;

@@ -5,14 +5,13 @@ use asset_indexer::store::postgres::{migrate, migrate_application, role_sql};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{count, refused, run};
-use crate::support::world::cluster;
+use crate::support::world::{cluster, empty_database};
 
 #[tokio::test]
 async fn an_owner_without_more_rights_migrates_and_the_guards_work_under_any_owner() {
     let cluster = cluster().await;
-    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    let name = empty_database().await;
     let [owner, heir, app, bound] = ["owner", "heir", "app", "bound"].map(|role| format!("{role}_{name}"));
-    cluster.create_database(&name, None).await.expect("an empty database");
     let connect = async |login: &str| {
         PgConnection::connect_with(&cluster.connect_options(login, &name)).await.expect("a connection")
     };

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::PgPool;
 
-use super::pool;
-use crate::support::world::database;
+use crate::support::world::{database, pool};
 
 const SEED: &str = include_str!("../../seed/schema.txt");
 const DECISIONS: &str = include_str!("../../seed/decisions.txt");

@@ -79,6 +79,13 @@ pub async fn database() -> String {
     name
 }
 
+/// A database of its own, with nothing in it.
+pub async fn empty_database() -> String {
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    cluster().await.create_database(&name, None).await.expect("an empty database");
+    name
+}
+
 /// A pool over a database.
 pub async fn pool(database: &str) -> PgPool {
     let options = cluster().await.connect_options("postgres", database);
