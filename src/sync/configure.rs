@@ -73,7 +73,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut openings: Vec<(Address, BlockId)> = stored.iter().filter_map(opening_of).collect();
         if !new.is_empty() {
             let view = self.source.view().await?;
-            let resolved = self.resolve(&new, &view).await?;
+            let resolved = self.resolve(&new, &view, checkpoint.finalized.number).await?;
             openings.extend(
                 resolved.iter().filter_map(|resolved| {
                     resolved.opening.map(|opening| (resolved.contract.address, opening))

@@ -149,7 +149,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             return Err(StartError::NoContracts.into());
         }
         let view = self.source.view().await?;
-        let resolved = self.resolve(&self.config.contracts, &view).await?;
+        let resolved = self.resolve(&self.config.contracts, &view, view.finalized.number).await?;
         let first = resolved.iter().map(|contract| contract.start_block).min().unwrap_or(1);
         // Block 0 holds no transaction, hence no log: it is the lowest checkpoint there is.
         let below = self.header_at(first.max(1) - 1).await?;
@@ -175,19 +175,28 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// Finds and checks each contract's first block.
+    ///
+    /// A start that is found, not configured, is never above the first block that is not final: a reorg can move a
+    /// younger deployment, and the node asked may be on another branch than ours. Then more is read, never less.
     pub(super) async fn resolve(
         &self,
         contracts: &[Contract],
         view: &View,
+        finalized: u64,
     ) -> Result<Vec<Resolved>, SyncError> {
         let mut resolved = Vec::with_capacity(contracts.len());
         for contract in contracts {
-            resolved.push(self.resolve_one(contract, view).await?);
+            resolved.push(self.resolve_one(contract, view, finalized).await?);
         }
         Ok(resolved)
     }
 
-    async fn resolve_one(&self, contract: &Contract, view: &View) -> Result<Resolved, SyncError> {
+    async fn resolve_one(
+        &self,
+        contract: &Contract,
+        view: &View,
+        finalized: u64,
+    ) -> Result<Resolved, SyncError> {
         let (address, head) = (contract.address, view.head.id.number);
         let role = contract.role.name();
         if self.source.has_code(address, head).await? == Some(false) {
@@ -195,7 +204,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             return Err(StartError::NoContract { address, role, chain_id, head }.into());
         }
         let Some(start) = contract.start_block else {
-            let start_block = self.creation(address, head).await?;
+            let created = self.creation(address, head).await?;
+            let start_block = created.min(finalized.saturating_add(1).max(self.config.floor_block));
             return Ok(Resolved { contract: *contract, start_block, opening: None });
         };
         if start > head {

@@ -1,6 +1,7 @@
 //! What must hold whenever the tables have changed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use alloy::primitives::Address;
 use asset_indexer::block::BlockId;
@@ -11,7 +12,7 @@ use asset_indexer::store::{Checkpoint, Evidence, Store};
 use asset_indexer::table::contract::{Coverage, LateHistory};
 use asset_indexer::table::event::{AssetEvent, ConfiguredContract};
 
-use crate::chain::Branch;
+use crate::chain::{Block, Branch};
 use crate::provider::Tainted;
 use crate::reference::spelled;
 
@@ -33,7 +34,8 @@ pub fn masked(tainted: Tainted) -> impl Fn(&TableDef, &str) -> bool {
             || (tainted.asked_in_vain
                 && column == "+"
                 && matches!(table.name, "observations" | "transaction_inputs"))
-            || (tainted.code && (table.name, column) == ("configured_contracts", "start_block"))
+            // Found by whoever asked, when it asked: `starts` looks at it.
+            || (table.name, column) == ("configured_contracts", "start_block")
     }
 }
 
@@ -151,6 +153,25 @@ fn behind(ours: &MemoryStore) -> Vec<Address> {
 /// How many contracts the tables hold as configured.
 pub fn configured(ours: &MemoryStore) -> usize {
     rows::<ConfiguredContract>(ours).len()
+}
+
+/// Reading starts at or below each configured contract's first log, on whatever branch that is now.
+///
+/// # Errors
+/// The contract that logged before.
+pub fn starts(ours: &MemoryStore, branch: &Branch, tainted: Tainted) -> Result<(), String> {
+    if tainted.code || tainted.finality {
+        return Ok(());
+    }
+    for contract in rows::<ConfiguredContract>(ours) {
+        let logged = |block: &&Arc<Block>| block.logs.iter().any(|log| log.address == contract.address);
+        let Some(first) = branch.iter().find(logged).map(|block| block.header.id.number) else { continue };
+        if first < contract.start_block {
+            let (address, start) = (contract.address, contract.start_block);
+            return Err(format!("{address} logs at {first} and is read from {start} on"));
+        }
+    }
+    Ok(())
 }
 
 /// What of late contracts' history is still to be proved: from which block on.

@@ -459,6 +459,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
     async fn compare(&mut self, ours: &MemoryStore, picture: Picture, when: &str) -> Result<(), String> {
         let masked = check::masked(self.tainted);
         let branch = picture.branch.clone();
+        check::starts(ours, &branch, self.tainted).map_err(|reason| format!("{when}: {reason}"))?;
         let Some(theirs) = self.reference.at(picture).await? else { return Ok(()) };
         self.report.compared += 1;
         if let Some(difference) = difference(ours, theirs, &masked) {
