@@ -27,7 +27,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 chain_id,
                 address: resolved.contract.address,
                 role: resolved.contract.role.name().to_owned(),
-                start_block: resolved.start_block,
+                opening_block: resolved.opening.map(|opening| opening.number),
                 opening_hash: resolved.opening.map(|opening| opening.hash),
             }),
         );
@@ -159,6 +159,5 @@ pub(super) async fn rows_of<T: Table, D: Store>(store: &D, chain_id: u64) -> Res
 }
 
 pub(super) fn opening_of(row: &ConfiguredContract) -> Option<(Address, BlockId)> {
-    let hash = row.opening_hash?;
-    Some((row.address, BlockId { number: row.start_block.saturating_sub(1), hash }))
+    Some((row.address, BlockId { number: row.opening_block?, hash: row.opening_hash? }))
 }

@@ -220,13 +220,13 @@ pub async fn fold_ground<S: Source, D: Store>(
     headers: &[Header],
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<usize, SyncError> {
-    let behind = catching_up(&**store, config.chain_id, checkpoint).await?;
+    let read = what_is_read(&**store, config.chain_id, checkpoint).await?;
     store.begin_rebuild(cause).await?;
     let ground = Ground::new(node, store.clone(), config.chain_id);
     // Ground was proved, or not, when it was read.
     let config = Config { proving: Proving::Off, ..config.clone() };
     let mut sync = Sync::new(Arc::new(ground), store.clone(), decoder.clone(), config);
-    match sync.rebuild(checkpoint, headers, &behind, progress).await {
+    match sync.rebuild(checkpoint, headers, &read, progress).await {
         Ok(events) => {
             store.finish_rebuild(cause).await?;
             Ok(events)
@@ -238,23 +238,27 @@ pub async fn fold_ground<S: Source, D: Store>(
     }
 }
 
-/// Contracts that are catching up, with the last block read of each.
-type Behind = HashMap<Address, u64>;
+/// What has been read of each contract.
+type Read = HashMap<Address, Coverage>;
 
-/// Who is catching up now, as of a checkpoint that may be below the present one. A rebuild leaves them behind: ground
-/// holds their logs only so far.
-async fn catching_up<D: Store>(
+/// What has been read now, as of a checkpoint that may be below the present one. A rebuild begins where reading began,
+/// and leaves behind who is catching up: ground holds their logs only so far.
+async fn what_is_read<D: Store>(
     store: &D,
     chain_id: u64,
     checkpoint: &Checkpoint,
-) -> Result<Behind, SyncError> {
+) -> Result<Read, SyncError> {
     let rows: Vec<Coverage> = rows_of(store, chain_id).await?;
     let at = checkpoint.block.id.number;
-    Ok(rows.into_iter().filter_map(|row| Some((row.address, row.through_block?.min(at)))).collect())
+    let clipped = |row: Coverage| {
+        let through_block = row.through_block.map(|through| through.min(at));
+        (row.address, Coverage { through_block, ..row })
+    };
+    Ok(rows.into_iter().map(clipped).collect())
 }
 
 /// Contracts that are behind stay so.
-fn stay_behind(changes: &mut Changes, behind: &Behind) {
+fn stay_behind(changes: &mut Changes, read: &Read) {
     for (table, rows) in &mut changes.upserts {
         if *table != Coverage::DEF {
             continue;
@@ -262,7 +266,7 @@ fn stay_behind(changes: &mut Changes, behind: &Behind) {
         let Some(place) = Coverage::DEF.column("through_block") else { continue };
         for row in rows {
             let address = Coverage::from_row(row.clone()).map(|row| row.address);
-            if let Some(through) = address.and_then(|address| behind.get(&address)) {
+            if let Some(through) = address.and_then(|address| read.get(&address)?.through_block) {
                 row[place] = through.to_value();
             }
         }
@@ -287,10 +291,10 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
         &mut self,
         checkpoint: &Checkpoint,
         headers: &[Header],
-        behind: &Behind,
+        read: &Read,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<usize, SyncError> {
-        let mut first = self.rebuild_contracts(checkpoint, behind).await?;
+        let mut first = self.rebuild_contracts(checkpoint, read).await?;
         self.learn(checkpoint).await?;
         let at = checkpoint.block.id.number;
         let final_top = at.min(checkpoint.finalized.number);
@@ -303,7 +307,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             self.adapt_range(range, assembled.entries.len());
             events += assembled.entries.len();
             let mut changes = self.fold(&assembled).await?;
-            stay_behind(&mut changes, behind);
+            stay_behind(&mut changes, read);
             self.write_rebuilt(checkpoint, None, changes).await?;
             self.adopt(checkpoint.block.id, &assembled);
             progress(to);
@@ -320,7 +324,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
                 .await?;
             events += assembled.entries.len();
             let mut changes = self.fold(&assembled).await?;
-            stay_behind(&mut changes, behind);
+            stay_behind(&mut changes, read);
             self.write_rebuilt(checkpoint, Some(header.id.number), changes).await?;
             self.adopt(checkpoint.block.id, &assembled);
             progress(header.id.number);
@@ -346,13 +350,17 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
     }
 
     /// The configured contracts as ground holds them; returns the first block to read.
-    async fn rebuild_contracts(
-        &mut self,
-        checkpoint: &Checkpoint,
-        behind: &Behind,
-    ) -> Result<u64, SyncError> {
+    async fn rebuild_contracts(&mut self, checkpoint: &Checkpoint, read: &Read) -> Result<u64, SyncError> {
         let configured: Vec<ConfiguredContract> = self.rows().await?;
-        let first = configured.iter().map(|row| row.start_block).min().unwrap_or(0);
+        let coverage = |row: &ConfiguredContract| {
+            read.get(&row.address).cloned().unwrap_or_else(|| Coverage {
+                chain_id: row.chain_id,
+                address: row.address,
+                from_block: row.opening_block.map_or(0, |opening| opening.saturating_add(1)),
+                through_block: None,
+            })
+        };
+        let first = configured.iter().map(|row| coverage(row).from_block).min().unwrap_or(0);
         let openings = configured.iter().filter_map(super::configure::opening_of).collect::<Vec<_>>();
         self.settings = Some(self.settings_of(openings.into_iter()));
         let mut changes = Changes::default();
@@ -361,16 +369,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             false,
             configured.iter().map(|row| ContractRow::configured(row.chain_id, row.address, row.role.clone())),
         );
-        push_rows(
-            &mut changes,
-            false,
-            configured.iter().map(|row| Coverage {
-                chain_id: row.chain_id,
-                address: row.address,
-                from_block: row.start_block,
-                through_block: behind.get(&row.address).copied(),
-            }),
-        );
+        push_rows(&mut changes, false, configured.iter().map(coverage));
         self.write_rebuilt(checkpoint, None, changes).await?;
         self.configured = true;
         self.known = None;

@@ -114,8 +114,8 @@ table! {
     }
     columns {
         role: String = "What it is to the register.",
-        start_block: u64 = "First block whose logs are read.",
-        opening_hash: Option<B256> = "Set where indexing starts after the first event on purpose: hash of the block before start_block, at which opening balances are observed.",
+        opening_hash: Option<B256> = "Hash of opening_block.",
+        opening_block: Option<u64> = "Set where indexing starts after the first event on purpose: the block before the first one read, at which opening balances are observed.",
     }
 }
 

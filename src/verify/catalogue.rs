@@ -27,7 +27,7 @@ pub(super) async fn checks(snapshot: &mut Snapshot) -> Result<Vec<Check>, StoreE
 
 /// Columns that hold the height of a block that was read.
 fn heights(table: &'static TableDef) -> Vec<&'static str> {
-    let of_config = |column: &str| column == "start_block" || column == "complete_from";
+    let of_config = |column: &str| column == "opening_block" || column == "complete_from";
     let columns = table.columns.iter().filter(|column| column.column_type == ColumnType::Int);
     columns
         .map(|column| column.name)

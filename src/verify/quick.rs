@@ -191,14 +191,14 @@ const RULES: [Rule; 14] = [
                  full join (select * from ops.coverage where chain_id = $1) v on v.address = c.address
                  where c.address is null or v.address is null
                  union all
-                 select 'configured_contracts', jsonb_build_object('address', api.hex(f.address))::text, f.start_block,
-                     concat_ws(' ', f.role, f.start_block), concat_ws(' ', c.role, v.from_block),
+                 select 'configured_contracts', jsonb_build_object('address', api.hex(f.address))::text, f.opening_block + 1,
+                     concat_ws(' ', f.role, f.opening_block + 1), concat_ws(' ', c.role, v.from_block),
                      'role and first block are not those that the contract is followed with'
                  from chain.configured_contracts f
                  left join chain.contracts c on c.chain_id = f.chain_id and c.address = f.address
                  left join ops.coverage v on v.chain_id = f.chain_id and v.address = f.address
                  where f.chain_id = $1 and (c.role is distinct from f.role
-                     or c.announced_by is null and v.from_block is distinct from f.start_block)",
+                     or c.announced_by is null and v.from_block <> f.opening_block + 1)",
     },
     Rule {
         name: "no_drift_stands",

@@ -214,9 +214,8 @@ pub async fn inputs<S: Source>(node: &S, snapshot: &mut Snapshot) -> Result<Chec
     let configured: Vec<ConfiguredContract> =
         read_page(&mut snapshot.connection, snapshot.chain_id, None, 100_000).await.map_err(wrong)?;
     for row in configured {
-        let Some(opening) = row.opening_hash else { continue };
+        let (Some(number), Some(opening)) = (row.opening_block, row.opening_hash) else { continue };
         check.examined += 1;
-        let number = row.start_block.saturating_sub(1);
         let theirs = node.header(number).await?.map(|header| header.id.hash);
         if theirs != Some(opening) {
             let key = format!("{{\"address\": \"{:#x}\"}}", row.address);

@@ -34,8 +34,6 @@ pub fn masked(tainted: Tainted) -> impl Fn(&TableDef, &str) -> bool {
             || (tainted.asked_in_vain
                 && column == "+"
                 && matches!(table.name, "observations" | "transaction_inputs"))
-            // Found by whoever asked, when it asked: `starts` looks at it.
-            || (table.name, column) == ("configured_contracts", "start_block")
     }
 }
 
@@ -163,11 +161,13 @@ pub fn starts(ours: &MemoryStore, branch: &Branch, tainted: Tainted) -> Result<(
     if tainted.code || tainted.finality {
         return Ok(());
     }
-    for contract in rows::<ConfiguredContract>(ours) {
+    let configured: Vec<Address> =
+        rows::<ConfiguredContract>(ours).into_iter().map(|row| row.address).collect();
+    for contract in rows::<Coverage>(ours).into_iter().filter(|row| configured.contains(&row.address)) {
         let logged = |block: &&Arc<Block>| block.logs.iter().any(|log| log.address == contract.address);
         let Some(first) = branch.iter().find(logged).map(|block| block.header.id.number) else { continue };
-        if first < contract.start_block {
-            let (address, start) = (contract.address, contract.start_block);
+        if first < contract.from_block {
+            let (address, start) = (contract.address, contract.from_block);
             return Err(format!("{address} logs at {first} and is read from {start} on"));
         }
     }
