@@ -1,4 +1,4 @@
-set local lock_timeout = '3s';
+set local lock_timeout = '500ms';
 create temporary table kept on commit drop as select * from chain.configured_contracts;
 drop table chain.configured_contracts;
 create table chain.configured_contracts (

@@ -1,7 +1,7 @@
 -- Where reading starts is the daemon's business (ops.coverage says it): it depends on when it was asked. Ground holds what
 -- the configuration decides about the rows, the block of the opening balances, so that two registers of one chain agree.
 -- The table has a row for each line of the configuration: it is made anew, with its columns in their order.
-set local lock_timeout = '3s';
+set local lock_timeout = '500ms';
 create temporary table kept on commit drop as select * from chain.configured_contracts;
 drop table chain.configured_contracts;
 create table chain.configured_contracts (

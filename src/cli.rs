@@ -2,6 +2,7 @@
 
 mod backfill;
 mod decode;
+mod migrate;
 mod operate;
 mod providers;
 mod redact;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Overrides;
+use crate::store::postgres::Part;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 something was found (differences, a failed check); 2 usage; 69 the node or the database was not \
@@ -146,6 +148,15 @@ enum Command {
         /// Leave the application's tables (schema `app`) out: the platform has its own.
         #[arg(long)]
         without_app: bool,
+        /// The way back: take every version above this one down, newest first; 0 for all. Stop the daemon first.
+        #[arg(long, value_name = "VERSION", conflicts_with_all = ["print_roles", "without_app"])]
+        down_to: Option<i64>,
+        /// With --down-to: the versions of the application's tables instead of the chain's. They go first.
+        #[arg(long, requires = "down_to")]
+        application: bool,
+        /// With --down-to: the tables and columns that may be lost with their rows, each by its name.
+        #[arg(long, requires = "down_to", value_name = "NAME,...", value_delimiter = ',')]
+        accept_loss: Vec<String>,
     },
     /// Check the configuration and print what is in effect, and where from; secrets are not shown.
     CheckConfig,
@@ -272,7 +283,11 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,
         Command::Resume { reason } => operate::resume(config, reason).await,
-        Command::Migrate { without_app, .. } => setup::migrate(&config, !without_app).await,
+        Command::Migrate { down_to: Some(target), application, accept_loss, .. } => {
+            let part = if *application { Part::Application } else { Part::Chain };
+            migrate::down(&config, part, *target, accept_loss).await
+        }
+        Command::Migrate { without_app, .. } => migrate::up(&config, !without_app).await,
         Command::CheckConfig => {
             print!("{}", config.effective());
             Ok(())

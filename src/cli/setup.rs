@@ -18,7 +18,7 @@ use crate::providers::Providers;
 use crate::retry::Policy;
 use crate::rpc::Rpc;
 use crate::source::Source;
-use crate::store::postgres::{Migrated, check_schema, migrate as bring_up, migrate_application};
+use crate::store::postgres::{check_schema, migrate as bring_up, migrate_application};
 use crate::sync;
 
 /// The database of a private cluster.
@@ -131,7 +131,7 @@ impl Database {
     }
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
     let connecting = tokio::time::timeout(DATABASE_PATIENCE, PgConnection::connect_with(options)).await;
     let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, "it takes no connections");
     connecting.unwrap_or_else(|_| Err(silent().into())).map_err(|error| {
@@ -179,30 +179,6 @@ async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
     .await
     .map_err(|error| Failure::from(crate::store::postgres::failed("making the login role", &error)))?;
     Ok(cluster)
-}
-
-/// Brings the configured database's schema up to date, as its owner, and the application's tables, where they are wanted.
-pub(super) async fn migrate(config: &Config, with_application: bool) -> Result<(), Failure> {
-    let url = config.database.admin_url.as_ref().or(config.database.url.as_ref());
-    let Some(url) = url else {
-        let database = Database::open(config).await?;
-        println!("the private PostgreSQL is up to date");
-        database.close().await;
-        return Ok(());
-    };
-    let mut connection = connect(&url.connect_options()).await?;
-    tell("the schema", &bring_up(&mut connection).await?);
-    if with_application {
-        tell("the application's schema", &migrate_application(&mut connection).await?);
-    }
-    Ok(())
-}
-
-fn tell(what: &str, migrated: &Migrated) {
-    match migrated.applied.len() {
-        0 => println!("{what} is at version {}: nothing to do", migrated.version),
-        count => println!("{what} is at version {}: {count} migrations applied", migrated.version),
-    }
 }
 
 /// The nodes as commands use them.

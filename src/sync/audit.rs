@@ -10,6 +10,7 @@ use crate::block::{BlockRange, Position, RawLog};
 use crate::source::Source;
 use crate::store::{Evidence, Store};
 use crate::table::contract::Coverage;
+use crate::table::event::ConfiguredContract;
 
 /// What proving a range anew brought to light.
 #[derive(Debug, Default)]
@@ -65,6 +66,9 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// Without what contracts logged before their first block that is read and that is not in `ours`: a node lists and
     /// proves that too, and it is not in the tables on purpose. What is there stays: a reorg may have moved a deployment
     /// below the start that was found for it.
+    ///
+    /// Where reading starts at a deployment that a node told us of, nothing is left out on purpose: an earlier log shows
+    /// that the node was wrong.
     pub(super) async fn since_their_starts(
         &self,
         mut logs: Vec<RawLog>,
@@ -72,8 +76,15 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Vec<RawLog>, SyncError> {
         let held: HashSet<Position> = ours.iter().map(RawLog::position).collect();
         let rows: Vec<Coverage> = self.rows().await?;
-        let starts: BTreeMap<Address, u64> =
+        let mut starts: BTreeMap<Address, u64> =
             rows.into_iter().map(|row| (row.address, row.from_block)).collect();
+        for contract in self.rows::<ConfiguredContract>().await? {
+            if let Some(start) =
+                starts.get_mut(&contract.address).filter(|_| contract.opening_block.is_none())
+            {
+                *start = (*start).min(self.config.floor_block);
+            }
+        }
         let is_read = |log: &RawLog| starts.get(&log.address).is_none_or(|from| log.block.number >= *from);
         logs.retain(|log| is_read(log) || held.contains(&log.position()));
         Ok(logs)

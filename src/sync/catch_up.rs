@@ -105,6 +105,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             let assembly = Assembly::with(std::mem::take(&mut found));
             let mut assembled =
                 self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly).await?;
+            if !assembled.found.is_empty() {
+                self.refuse_moved(&[checkpoint.block]).await?;
+            }
             self.fold_entries(fold, &assembled.entries).await?;
             events += assembled.entries.len();
             found = assembled.found.clone();

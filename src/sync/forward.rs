@@ -144,6 +144,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let watched: HashSet<Address> = self.watched().into_iter().collect();
         let (assembled, evidence) = self.assemble_proved(block, view.finalized, watched).await?;
+        if !assembled.found.is_empty() {
+            // Their older history was listed by number, and what was called final may have moved all the same.
+            self.refuse_moved(&[block]).await?;
+        }
         let events = assembled.entries.len();
         let mut changes = self.fold(&assembled).await?;
         self.note_late_history(&mut changes, &assembled, checkpoint).await?;

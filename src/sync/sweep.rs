@@ -15,7 +15,7 @@ use crate::mutant::{Mutant, is};
 use crate::proof::{self, Method, Watched};
 use crate::source::Source;
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
-use crate::table::contract::LateHistory;
+use crate::table::contract::{Coverage, LateHistory};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Changes;
 
@@ -273,9 +273,11 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.source.alias()
         );
         tracing::error!(reason, "repairing");
+        let mut changes = Changes::default();
+        push_rows(&mut changes, false, self.read_earlier(&comparison.missing).await?);
         let found =
             self.assemble_additions(checkpoint, range.from, comparison.missing, &comparison.remove).await?;
-        let mut changes = Changes::default();
+        self.refuse_moved(&[checkpoint.block]).await?;
         // Also where everything is proved before its commit: of what is above finality, or in a place that is taken, some
         // was left out.
         push_rows(&mut changes, false, self.late_history(starts_of(&found), checkpoint).await?);
@@ -288,6 +290,17 @@ impl<S: Source, D: Store> Sync<S, D> {
         let headers = self.store.headers().await?;
         self.refold(&cause, checkpoint, &headers, &mut |_| {}).await?;
         Ok(Some(Outcome::Repaired { range, added, removed }))
+    }
+
+    /// Contracts of which a log was proved below the first block read: reading starts there.
+    async fn read_earlier(&self, missing: &[RawLog]) -> Result<Vec<Coverage>, SyncError> {
+        let rows: Vec<Coverage> = self.rows().await?;
+        let lowered = |row: Coverage| {
+            let logs = missing.iter().filter(|log| log.address == row.address).map(|log| log.block.number);
+            let from_block = logs.min().filter(|first| *first < row.from_block)?;
+            Some(Coverage { from_block, ..row })
+        };
+        Ok(rows.into_iter().filter_map(lowered).collect())
     }
 
     /// What of these contracts' history lies in blocks that were proved without them: rows to be proved later.

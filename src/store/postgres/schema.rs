@@ -1,26 +1,38 @@
 //! Migrations, and the check that a database has the schema this program was built for.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use sqlx::Row as _;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::failed;
+use crate::retry::{Delays, Limit, Policy};
 use crate::store::StoreError;
 
 /// Forward migrations, each with its way back, embedded in the binary.
-static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| counted_in(sqlx::migrate!("./migrations"), APPLIED));
+pub(super) static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| counted_in(sqlx::migrate!("./migrations"), APPLIED));
 /// The application's tables, in schema `app`, and the views that join them with the chain's: for platforms that have no
 /// tables of their own. They count their versions by themselves.
-static APPLICATION: LazyLock<Migrator> =
+pub(super) static APPLICATION: LazyLock<Migrator> =
     LazyLock::new(|| counted_in(sqlx::migrate!("./migrations/app"), APPLIED_TO_APPLICATION));
 /// Not in `public`, where a platform's own tools would offer to rename or drop them.
 const SCHEMA: &str = "asset_indexer";
-const APPLIED: &str = "asset_indexer.migrations";
-const APPLIED_TO_APPLICATION: &str = "asset_indexer.app_migrations";
+pub(super) const APPLIED: &str = "asset_indexer.migrations";
+pub(super) const APPLIED_TO_APPLICATION: &str = "asset_indexer.app_migrations";
 /// Where the first versions of this program counted.
 const APPLIED_BEFORE: &str = "public._sqlx_migrations";
+
+/// How long a migration waits for a lock: readers and writers that come after it wait as long.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+/// How often it is tried when a table is in use.
+const LOCK_RETRIES: Policy = Policy {
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(5),
+    limit: Limit::Deadline(Duration::from_secs(120)),
+};
 
 fn counted_in(mut migrations: Migrator, table: &'static str) -> Migrator {
     migrations.create_schema(SCHEMA);
@@ -123,17 +135,58 @@ async fn bring_up(
 ) -> Result<Migrated, StoreError> {
     let before = versions(connection, table).await?;
     refuse_newer(&before, migrations)?;
-    migrations.run(&mut *connection).await.map_err(|error| match refused("migrating", error) {
+    wait_little_for_locks(connection).await?;
+    let mut delays = Delays::new(LOCK_RETRIES);
+    while let Err(error) = migrations.run(&mut *connection).await {
+        let error = refused("migrating", error);
+        match delays.next(None) {
+            Some(delay) if is_lock_timeout(&error) => {
+                tracing::warn!(seconds = delay.as_secs_f32(), "a table is in use; tried again");
+                tokio::time::sleep(delay).await;
+            }
+            _ => return Err(with_remedy(error)),
+        }
+    }
+    let after = versions(connection, table).await?;
+    let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
+    Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
+}
+
+/// A statement that waits for a table's lock makes everybody after it wait too, readers included: it gives up soon, its
+/// migration is taken back whole, and tried again.
+pub(super) async fn wait_little_for_locks(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let sql = format!("set lock_timeout = {}", LOCK_PATIENCE.as_millis());
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .map_err(|e| failed("setting the time to wait for locks", &e))?;
+    Ok(())
+}
+
+fn is_lock_timeout(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable { reason, .. } if reason.contains("SQLSTATE 55P03"))
+}
+
+pub(super) fn with_remedy(error: StoreError) -> StoreError {
+    let is_in_use = is_lock_timeout(&error);
+    match error {
         StoreError::Refused { during, reason } if reason.contains("SQLSTATE 42501") => {
             let remedy = "the role needs the right to create schemas, tables and roles: connect as owner, or run \
                           `asset-indexer migrate --print-roles` for the statements an administrator can run";
             StoreError::Refused { during, reason: format!("{reason}; {remedy}") }
         }
+        StoreError::Refused { during, reason } if reason.contains("SQLSTATE 2BP01") => {
+            let remedy = "something else stands on it: the application's tables go first (--application --down-to 0), and \
+                          so do views of your own";
+            StoreError::Refused { during, reason: format!("{reason}; {remedy}") }
+        }
+        StoreError::Unavailable { during, reason } if is_in_use => {
+            let remedy = "another session has held a table that is to be changed: end long transactions \
+                          (pg_stat_activity shows them) and run it again; nothing was changed by halves";
+            StoreError::Unavailable { during, reason: format!("{reason}; {remedy}") }
+        }
         error => error,
-    })?;
-    let after = versions(connection, table).await?;
-    let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
-    Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
+    }
 }
 
 /// Checks, without changing anything, that the schema is this program's.
@@ -167,14 +220,17 @@ fn refuse_newer(found: &[i64], migrations: &Migrator) -> Result<(), StoreError> 
     }
 }
 
-fn refused(during: &'static str, error: MigrateError) -> StoreError {
+pub(super) fn refused(during: &'static str, error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(during, &error),
         error => StoreError::Refused { during, reason: error.to_string() },
     }
 }
 
-async fn versions(connection: &mut PgConnection, table: &'static str) -> Result<Vec<i64>, StoreError> {
+pub(super) async fn versions(
+    connection: &mut PgConnection,
+    table: &'static str,
+) -> Result<Vec<i64>, StoreError> {
     if !exists(connection, table).await? {
         return Ok(Vec::new());
     }

@@ -394,7 +394,12 @@ impl Source for Provider {
         if number > picture.head().id.number {
             return Err(SourceError::BlockGone { number, hash: None });
         }
-        Ok(Some(picture.has_code(address, number)))
+        let told = picture.has_code(address, number);
+        // Of a branch that is not the chain's: what is read from a start that was found so may lack logs.
+        if told != self.chain.picture().has_code(address, number) {
+            self.taint(|tainted| (tainted.logs, tainted.code) = (true, true));
+        }
+        Ok(Some(told))
     }
 
     async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {

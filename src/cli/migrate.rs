@@ -1,0 +1,69 @@
+//! `migrate`: the schema up to this program's version, and down again.
+
+use sqlx::postgres::PgConnection;
+
+use super::Failure;
+use super::setup::{Database, connect};
+use crate::config::Config;
+use crate::store::postgres::{Migrated, Part, SteppedDown, migrate, migrate_application, step_down};
+
+/// A connection as the schema's owner; none where the database is private.
+async fn as_owner(config: &Config) -> Result<Option<PgConnection>, Failure> {
+    match config.database.admin_url.as_ref().or(config.database.url.as_ref()) {
+        Some(url) => Ok(Some(connect(&url.connect_options()).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Brings the configured database's schema up to date, as its owner, and the application's tables, where they are wanted.
+pub(super) async fn up(config: &Config, with_application: bool) -> Result<(), Failure> {
+    let Some(mut connection) = as_owner(config).await? else {
+        let database = Database::open(config).await?;
+        println!("the private PostgreSQL is up to date");
+        database.close().await;
+        return Ok(());
+    };
+    tell("the schema", &migrate(&mut connection).await?);
+    if with_application {
+        tell("the application's schema", &migrate_application(&mut connection).await?);
+    }
+    Ok(())
+}
+
+fn tell(what: &str, migrated: &Migrated) {
+    match migrated.applied.len() {
+        0 => println!("{what} is at version {}: nothing to do", migrated.version),
+        count => println!("{what} is at version {}: {count} migrations applied", migrated.version),
+    }
+}
+
+/// Takes versions of the configured database back, as its owner; refused where rows would be lost that nobody named.
+pub(super) async fn down(
+    config: &Config,
+    part: Part,
+    target: i64,
+    accepted: &[String],
+) -> Result<(), Failure> {
+    let Some(mut connection) = as_owner(config).await? else {
+        let message =
+            "a private PostgreSQL is brought up at each start: give ADMIN_DATABASE_URL or DATABASE_URL";
+        return Err(Failure::new(Failure::CONFIG, message));
+    };
+    match step_down(&mut connection, part, target, accepted).await? {
+        SteppedDown::Done(versions) if versions.is_empty() => println!("nothing to take down"),
+        SteppedDown::Done(versions) => {
+            for version in versions {
+                println!("version {version} was taken down");
+            }
+        }
+        SteppedDown::WouldLose(things) => {
+            let things = things.join(",");
+            let message = format!(
+                "these hold rows and would be gone: {things}; nothing was changed. Make a backup, and accept the loss by \
+                 name: --accept-loss {things}"
+            );
+            return Err(Failure::new(Failure::FINDINGS, message));
+        }
+    }
+    Ok(())
+}
