@@ -2,6 +2,7 @@
 
 mod errors;
 mod looks;
+mod security;
 mod upkeep;
 
 use std::sync::Arc;
@@ -177,6 +178,10 @@ impl<S: Source> Daemon<S> {
             if looked_after.is_none_or(|at| at.elapsed() > upkeep::EVERY) {
                 unless_given_up(stop, upkeep::look_after(&self.board, &self.pool)).await;
                 looked_after = Some(Instant::now());
+            }
+            if secured.is_none_or(|at| at.elapsed() > security::EVERY) {
+                unless_given_up(stop, security::look(&self.board, &self.pool)).await;
+                secured = Some(Instant::now());
             }
             let began = Instant::now();
             let once = self.once(&mut sync, &store, &mut checked, until);

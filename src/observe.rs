@@ -295,6 +295,11 @@ impl Board {
         gauge!(PARTITIONS_AHEAD, "chain" => self.chain.clone()).set(f64::from(months));
     }
 
+    /// Findings of security within the last hour: failed logins, rights beyond those approved, and the like.
+    pub fn security_findings(&self, kind: String, count: i64) {
+        gauge!(SECURITY_FINDINGS, "chain" => self.chain.clone(), "kind" => kind).set(count as f64);
+    }
+
     /// The present status.
     pub fn status(&self) -> Status {
         self.inner().status.clone()

@@ -47,6 +47,7 @@ names! {
     SUSPECT_ASSETS = "asset_indexer_suspect_assets" gauge Count "Assets whose contract answers otherwise than the tables say.";
     RECONCILIATIONS = "asset_indexer_reconciliations_total" counter Count "Looks at the contracts, by what came of them.";
     PARTITIONS_AHEAD = "asset_indexer_partitions_ahead" gauge Count "Months after this one that every monthly table of the application has a partition for.";
+    SECURITY_FINDINGS = "asset_indexer_security_findings" gauge Count "Findings of the last hour in the application's logs and rights, by kind.";
     HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
     ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
     LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";

@@ -4,6 +4,7 @@ mod guards;
 mod owner;
 mod rights;
 mod seals;
+mod security;
 mod seed;
 mod tenants;
 mod views;
