@@ -2,6 +2,7 @@
 
 mod backfill;
 mod decode;
+mod maintain;
 mod operate;
 mod providers;
 mod redact;
@@ -147,6 +148,11 @@ enum Command {
         #[arg(long)]
         without_app: bool,
     },
+    /// Archive, delete and put back by the retention policies (as the owner: ADMIN_DATABASE_URL); by default a dry run.
+    ///
+    /// What ops.retention_policies says is old enough goes into files or is deleted; what a legal hold (ops.legal_holds)
+    /// stands on is kept. May be killed at any point and run again, and runs beside a worker.
+    Maintain(maintain::Arguments),
     /// Check the configuration and print what is in effect, and where from; secrets are not shown.
     CheckConfig,
 }
@@ -189,6 +195,7 @@ impl From<crate::store::StoreError> for Failure {
             }
             E::Refused { .. } | E::OtherChain { .. } | E::OtherSchema { .. } => Self::CONFIG,
             E::NotTheWriter => Self::TEMPORARY,
+            E::Archived { .. } => Self::HALTED,
             E::Corrupt { .. } => 70,
         };
         match &error {
@@ -273,6 +280,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,
         Command::Resume { reason } => operate::resume(config, reason).await,
         Command::Migrate { without_app, .. } => setup::migrate(&config, !without_app).await,
+        Command::Maintain(arguments) => maintain::maintain(&config, arguments).await,
         Command::CheckConfig => {
             print!("{}", config.effective());
             Ok(())

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
 use tokio::sync::Mutex;
 
-use super::{bulk, checkpoint, failed, int, read_checkpoint, rows};
+use super::{archived, bulk, checkpoint, failed, int, read_checkpoint, rows};
 use crate::block::{BlockRange, Header, RawLog};
 use crate::row::{Class, Column, Row, Table, TableDef};
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError, is_refolded};
@@ -264,7 +264,9 @@ impl Store for ShadowStore {
     }
 
     async fn begin_rebuild(&self, _: &Cause) -> Result<(), StoreError> {
-        Ok(())
+        let mut connection = self.connection.lock().await;
+        let whole = archived::refuse_without_ground(&mut connection, self.chain_id).await;
+        whole.map_err(|error| failed("looking whether ground is whole", &error))
     }
 
     async fn kept(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
