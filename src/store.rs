@@ -202,7 +202,9 @@ pub enum StoreError {
         remedy: &'static str,
     },
     /// What would be read or written is in files.
-    #[error("{what} archived and not in the tables: {partitions}; put back first what `maintain` put away: asset-indexer maintain --attach DIR")]
+    #[error(
+        "{what} archived and not in the tables: {partitions}; put back first what `maintain` put away: asset-indexer maintain --attach DIR"
+    )]
     Archived {
         /// The blocks, and that they are.
         what: String,

@@ -68,7 +68,9 @@ async fn work(connection: &mut sqlx::postgres::PgConnection, arguments: &Argumen
     destroy(connection, arguments).await?;
     let silent = rows::silent_subjects(connection).await?;
     if silent > 0 {
-        println!("{silent} users have been without activity for as long as their data is kept: each is erased by name");
+        println!(
+            "{silent} users have been without activity for as long as their data is kept: each is erased by name"
+        );
     }
     if !arguments.apply {
         println!("nothing was changed: --apply does it");
@@ -128,7 +130,10 @@ async fn delete(
     Ok(())
 }
 
-async fn destroy(connection: &mut sqlx::postgres::PgConnection, arguments: &Arguments) -> Result<(), Failure> {
+async fn destroy(
+    connection: &mut sqlx::postgres::PgConnection,
+    arguments: &Arguments,
+) -> Result<(), Failure> {
     for one in maintain::expired(connection).await? {
         if !one.kept.is_empty() {
             keeps(&one.file, &one.kept);

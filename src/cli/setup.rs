@@ -222,7 +222,8 @@ pub(super) async fn owner(config: &Config) -> Result<Owner, Failure> {
         None => {
             let database = Database::open(config).await?;
             let cluster = database.cluster.as_ref();
-            let options = cluster.map(|cluster| cluster.connect_options(crate::embedded::SUPERUSER, DATABASE));
+            let options =
+                cluster.map(|cluster| cluster.connect_options(crate::embedded::SUPERUSER, DATABASE));
             (options.unwrap_or_else(|| database.options.clone()), Some(database))
         }
     };

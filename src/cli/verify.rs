@@ -171,8 +171,7 @@ fn asset(arguments: &Arguments, chain_id: u64) -> Option<Uuid> {
 async fn range(arguments: &Arguments, snapshot: &mut Snapshot) -> Result<BlockRange, Failure> {
     let at = snapshot.at().number;
     let archived = archived_blocks(&mut snapshot.connection, snapshot.chain_id).await;
-    let archived =
-        archived.map_err(|error| Failure::from(failed("looking for archived blocks", &error)))?;
+    let archived = archived.map_err(|error| Failure::from(failed("looking for archived blocks", &error)))?;
     // What is in files is compared with nothing: unless asked otherwise, what is read begins above it.
     let first = archived.iter().map(|one| one.to + 1).max().unwrap_or(1).min(at);
     let (from, to) = (arguments.from.unwrap_or(first).max(1), arguments.to.unwrap_or(at));

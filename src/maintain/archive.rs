@@ -50,11 +50,7 @@ pub async fn archive(
     ended.map(|()| kept)
 }
 
-async fn work(
-    connection: &mut PgConnection,
-    due: &Due,
-    folder: &Path,
-) -> Result<Vec<String>, MaintainError> {
+async fn work(connection: &mut PgConnection, due: &Due, folder: &Path) -> Result<Vec<String>, MaintainError> {
     let unit = &due.unit;
     run(connection, "setting a timeout", format!("set local lock_timeout = '{LOCK_PATIENCE}'")).await?;
     for partition in &unit.partitions {
@@ -154,15 +150,13 @@ async fn unreadable_logs(
 }
 
 fn misread(path: &Path, partition: &Partition, wrote: &Content, read: &Content) -> MaintainError {
-    let what = format!("{} rows ({}) were written, {} ({}) read", wrote.rows, wrote.sha256, read.rows, read.sha256);
+    let what =
+        format!("{} rows ({}) were written, {} ({}) read", wrote.rows, wrote.sha256, read.rows, read.sha256);
     MaintainError::Unreadable { path: path.to_owned(), what, partition: partition.qualified() }
 }
 
 /// The version of the migrations that the table's schema is at; 0 where nothing tells.
-async fn schema_version(
-    connection: &mut PgConnection,
-    partition: &Partition,
-) -> Result<i64, MaintainError> {
+async fn schema_version(connection: &mut PgConnection, partition: &Partition) -> Result<i64, MaintainError> {
     let during = "reading the schema's version";
     let table = match partition.schema() {
         "app" => "asset_indexer.app_migrations",

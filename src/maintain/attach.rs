@@ -58,7 +58,9 @@ pub async fn attach(connection: &mut PgConnection, folder: &Path) -> Result<Vec<
     let mut units: Vec<Vec<&Record>> = Vec::new();
     for record in away.iter().filter(|record| is_here(record)) {
         match units.last_mut() {
-            Some(unit) if record.chain_id.is_some() && unit[0].bounds() == record.bounds() => unit.push(record),
+            Some(unit) if record.chain_id.is_some() && unit[0].bounds() == record.bounds() => {
+                unit.push(record)
+            }
             _ => units.push(vec![record]),
         }
     }
@@ -66,7 +68,8 @@ pub async fn attach(connection: &mut PgConnection, folder: &Path) -> Result<Vec<
         return Err(MaintainError::NothingToAttach { folder: folder.to_owned() });
     }
     let here: Vec<Option<Bounds>> = units.iter().map(|unit| unit[0].bounds()).collect();
-    let apart = |record: &&Record| record.chain_id.is_some() && !is_here(record) && here.contains(&record.bounds());
+    let apart =
+        |record: &&Record| record.chain_id.is_some() && !is_here(record) && here.contains(&record.bounds());
     if let Some(missing) = away.iter().find(apart) {
         let (file, folder) = (missing.file_name.clone(), folder.to_owned());
         return Err(MaintainError::Incomplete { file, folder });
@@ -125,12 +128,16 @@ async fn fill(connection: &mut PgConnection, record: &Record, folder: &Path) -> 
     let during = "putting a partition back";
     let Some(bounds) = record.bounds() else { return Ok(()) };
     let partition = record.partition();
-    let (parent, name, path) = (partition.parent(&bounds), partition.qualified(), folder.join(&record.file_name));
+    let (parent, name, path) =
+        (partition.parent(&bounds), partition.qualified(), folder.join(&record.file_name));
     // What does not hold now is not made to hold by what comes back.
     let broken = seals::broken(connection, &partition).await?;
     // Filled beside the table and attached then, which keeps nobody from reading or writing the others. An identity is
     // the parent's; its defaults, checks, keys and indexes are taken over, its foreign keys and triggers come with it.
-    let like = format!("create table {name} (like {} including all excluding identity excluding comments)", record.table_name);
+    let like = format!(
+        "create table {name} (like {} including all excluding identity excluding comments)",
+        record.table_name
+    );
     run(connection, during, like).await?;
     copy::into_table(connection, &path, &name, &record.columns).await?;
     let content = copy::out(connection, &partition, &record.columns, &mut std::io::sink(), &path).await?;
@@ -138,7 +145,8 @@ async fn fill(connection: &mut PgConnection, record: &Record, folder: &Path) -> 
         let what = format!("{} rows with SHA-256 {} came out of it", content.rows, content.sha256);
         return Err(MaintainError::Altered { path, what });
     }
-    run(connection, during, format!("alter table {parent} attach partition {name} {}", bounds.for_values())).await?;
+    run(connection, during, format!("alter table {parent} attach partition {name} {}", bounds.for_values()))
+        .await?;
     if partition.schema() == "app" {
         // As app.ensure_months makes it: triggers of statements are not cloned to partitions.
         let guard = format!(

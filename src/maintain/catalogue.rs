@@ -31,7 +31,9 @@ pub enum Bounds {
 impl std::fmt::Display for Bounds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Blocks { chain_id, from, to } => write!(f, "blocks {from} to {} of chain {chain_id}", to - 1),
+            Self::Blocks { chain_id, from, to } => {
+                write!(f, "blocks {from} to {} of chain {chain_id}", to - 1)
+            }
             Self::Month { from, .. } => write!(f, "{}", from.format("%B %Y")),
         }
     }

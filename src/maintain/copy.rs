@@ -90,8 +90,11 @@ pub(super) async fn out(
 ) -> Result<Content, MaintainError> {
     let reading = wrong("reading a partition's rows");
     let order = quoted(&key(connection, partition).await?);
-    let sql =
-        format!("copy (select {} from {} order by {order}) to stdout", quoted(columns), partition.qualified());
+    let sql = format!(
+        "copy (select {} from {} order by {order}) to stdout",
+        quoted(columns),
+        partition.qualified()
+    );
     let mut tally = Tally::default();
     let mut stream = connection.copy_out_raw(&sql).await.map_err(&reading)?;
     while let Some(chunk) = stream.try_next().await.map_err(&reading)? {

@@ -34,19 +34,14 @@ pub async fn due(connection: &mut PgConnection) -> Result<Vec<Due>, MaintainErro
 }
 
 /// Whether a unit is old enough, and what keeps it.
-pub(super) async fn judge(
-    connection: &mut PgConnection,
-    unit: Unit,
-) -> Result<Option<Due>, MaintainError> {
+pub(super) async fn judge(connection: &mut PgConnection, unit: Unit) -> Result<Option<Due>, MaintainError> {
     let Some(cutoff) = unit.cutoff else { return Ok(None) };
     let (lasts, mut kept) = match unit.bounds {
         Bounds::Month { from, to } => ((Some(from), to), Vec::new()),
-        Bounds::Blocks { chain_id, from, to } => {
-            match blocks(connection, chain_id, from, to).await? {
-                Some(found) => found,
-                None => return Ok(None),
-            }
-        }
+        Bounds::Blocks { chain_id, from, to } => match blocks(connection, chain_id, from, to).await? {
+            Some(found) => found,
+            None => return Ok(None),
+        },
     };
     if lasts.1 >= cutoff {
         return Ok(None);
@@ -61,7 +56,9 @@ pub(super) async fn judge(
         kept.extend(holds::on_partition(connection, partition, &unit.bounds, lasts).await?);
         kept.extend(referred_to(connection, partition).await?);
     }
-    kept.dedup();
+    // One hold may stand on several tables of a unit.
+    let mut seen = std::collections::BTreeSet::new();
+    kept.retain(|reason| seen.insert(reason.clone()));
     Ok(Some(Due { unit, rows, kept, until: lasts.1 }))
 }
 
@@ -100,7 +97,10 @@ async fn blocks(
     let Some((first, last, is_final, is_verified, behind, late, journalled)) = found else { return Ok(None) };
     let reasons = [
         (!is_final, "its last block is not final"),
-        (!is_verified, "its blocks are not all proved complete: wait for the sweep, or see `asset-indexer status`"),
+        (
+            !is_verified,
+            "its blocks are not all proved complete: wait for the sweep, or see `asset-indexer status`",
+        ),
         (behind, "a contract is still catching up through its blocks"),
         (late, "the history of a contract that was found late is not proved yet"),
         (journalled, "a reorg could still take rows of it back"),
@@ -129,8 +129,10 @@ async fn referred_to(
     .map_err(wrong("reading the foreign keys"))?;
     let mut kept = Vec::new();
     for (table, same) in keys {
-        let sql =
-            format!("select count(*) from {table} r where exists (select from {} t where {same})", partition.qualified());
+        let sql = format!(
+            "select count(*) from {table} r where exists (select from {} t where {same})",
+            partition.qualified()
+        );
         let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
             .fetch_one(&mut *connection)
             .await

@@ -13,8 +13,7 @@ const NAMES: &str = "
         union all select encode(a.contract_address::bytea, 'hex') from chain.assets a where a.id = h.asset_id
         union all select h.user_id::text{wallets}) n (name)
     where n.name is not null)";
-const WALLETS: &str =
-    " union all select lower(replace(w.wallet, '0x', '')) from app.wallet_links w where w.user_id = h.user_id";
+const WALLETS: &str = " union all select lower(replace(w.wallet, '0x', '')) from app.wallet_links w where w.user_id = h.user_id";
 
 /// SQL for what the hold `h` is named by.
 pub(super) async fn names(connection: &mut PgConnection) -> Result<String, MaintainError> {

@@ -74,7 +74,9 @@ pub(super) async fn objection(
     );
     let unsealed: i64 = copy::scalar(connection, during, unsealed).await?;
     if unsealed > 0 {
-        return Ok(Some(format!("{unsealed} rows are not sealed yet: a running worker, or the next run, seals them")));
+        return Ok(Some(format!(
+            "{unsealed} rows are not sealed yet: a running worker, or the next run, seals them"
+        )));
     }
     let broken: Option<(i64, String)> = sqlx::query_as(
         "select b.seal_id, b.reason from app.broken_seals() b where b.seal_id = any ($1) limit 1",

@@ -30,7 +30,8 @@ impl std::error::Error for InTheWay {}
 
 impl InTheWay {
     pub(super) fn error(&self) -> StoreError {
-        let (from, to) = self.0.iter().fold((u64::MAX, 0), |(from, to), one| (from.min(one.from), to.max(one.to)));
+        let (from, to) =
+            self.0.iter().fold((u64::MAX, 0), |(from, to), one| (from.min(one.from), to.max(one.to)));
         let some = if self.0.len() > 1 { "are, some of them," } else { "are" };
         StoreError::Archived { what: format!("blocks {from} to {to} {some}"), partitions: names(&self.0) }
     }
