@@ -153,11 +153,14 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<(), MaintainError>
     if let Some((role, table)) = foreign {
         return Err(MaintainError::NotTheOwner { role, table });
     }
-    let alone: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtext('asset_indexer maintain'))")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(wrong(during))?;
-    if alone { Ok(()) } else { Err(MaintainError::Busy) }
+    // A session that was just ended holds its lock for a moment longer.
+    run(connection, during, format!("set lock_timeout = '{LOCK_PATIENCE}'")).await?;
+    match connection.execute("select pg_advisory_lock(hashtext('asset_indexer maintain'))").await {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
+            Err(MaintainError::Busy)
+        }
+        locked => locked.map(drop).map_err(wrong(during)),
+    }
 }
 
 /// Tells the system's events what was done, in the transaction that did it.

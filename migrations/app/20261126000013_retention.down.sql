@@ -7,11 +7,8 @@ begin
     end if;
 end
 $$;
-revoke select on ops.retention_policies, ops.legal_holds, ops.archived_partitions from asset_indexer_auditor, asset_indexer_compliance;
-revoke insert (scope, table_name, from_time, to_time, chain_id, from_block, to_block, asset_id, user_id, reason, placed_by)
-    on ops.legal_holds from asset_indexer_compliance;
-revoke update (released_at, released_by) on ops.legal_holds from asset_indexer_compliance;
-revoke usage on schema ops from asset_indexer_auditor, asset_indexer_compliance;
+revoke select on ops.retention_policies, ops.archived_partitions from asset_indexer_auditor;
+revoke usage on schema ops from asset_indexer_auditor;
 delete from ops.table_classes where table_name = 'app.seal_remainders';
 delete from app.table_guards where table_name = 'seal_remainders';
 create or replace function app.broken_seals() returns table (seal_id bigint, table_name text, first_row bigint, last_row bigint, reason text)

@@ -27,8 +27,8 @@ insert into ops.retention_policies (table_name, seed_tables, unit, archive_after
     ('app.user_actions', '{user_actions}', 'months', '3 years', '7 years', 'end of the month', 'user audit: three years online, seven in all'),
     ('app.login_history', '{login_history}', 'months', '3 years', '7 years', 'end of the month', 'security audit: three years online, seven in all'),
     ('app.access_logs', '{access_logs}', 'months', '3 years', '7 years', 'end of the month', 'security audit: three years online, seven in all'),
-    ('app.compliance_logs', '{compliance_logs}', 'months', '10 years', '10 years', 'end of the month', 'compliance audit: ten years'),
-    ('app.audit_trail', '{audit_trail}', 'months', '10 years', '10 years', 'end of the month', 'audit data: ten years online'),
+    ('app.compliance_logs', '{compliance_logs}', 'months', '10 years', null, 'end of the month', 'compliance audit: ten years online, then its archive'),
+    ('app.audit_trail', '{audit_trail}', 'months', '10 years', null, 'end of the month', 'audit data: ten years online, then its archive'),
     ('app.system_config', '{system_config}', 'kept', null, null, 'none: the current state', 'system data is not archived'),
     ('app.feature_flags', '{feature_flags}', 'kept', null, null, 'none: the current state', 'system data is not archived'),
     ('app.integration_config', '{integration_config}', 'kept', null, null, 'none: the current state', 'system data is not archived');
@@ -79,9 +79,6 @@ insert into app.table_guards (table_name, kind, append_only, audited_in) values 
 select app.guard_tables();
 insert into ops.table_classes (table_name, class) values ('app.seal_remainders', 'application');
 grant select on app.seal_remainders to asset_indexer_auditor;
--- Who audits sees what is kept, held and gone; an officer places holds and releases them.
-grant usage on schema ops to asset_indexer_auditor, asset_indexer_compliance;
-grant select on ops.retention_policies, ops.legal_holds, ops.archived_partitions to asset_indexer_auditor, asset_indexer_compliance;
-grant insert (scope, table_name, from_time, to_time, chain_id, from_block, to_block, asset_id, user_id, reason, placed_by)
-    on ops.legal_holds to asset_indexer_compliance;
-grant update (released_at, released_by) on ops.legal_holds to asset_indexer_compliance;
+-- Who audits sees what is kept for how long, and what went. Holds are the owner's: they name people, and have no tenant.
+grant usage on schema ops to asset_indexer_auditor;
+grant select on ops.retention_policies, ops.archived_partitions to asset_indexer_auditor;

@@ -59,13 +59,15 @@ async fn work(connection: &mut sqlx::postgres::PgConnection, arguments: &Argumen
         let message = format!("{goes} partitions are due to be archived: say where to, with --to DIR");
         return Err(Failure::new(2, message));
     }
+    // Listed before anything is archived: what a run writes it does not destroy.
+    let expired = maintain::expired(connection).await?;
     for due in &due {
         archive(connection, arguments, due).await?;
     }
     for rows in rows::due(connection).await? {
         delete(connection, arguments, &rows).await?;
     }
-    destroy(connection, arguments).await?;
+    destroy(connection, arguments, expired).await?;
     let silent = rows::silent_subjects(connection).await?;
     if silent > 0 {
         println!(
@@ -133,8 +135,9 @@ async fn delete(
 async fn destroy(
     connection: &mut sqlx::postgres::PgConnection,
     arguments: &Arguments,
+    expired: Vec<maintain::Expired>,
 ) -> Result<(), Failure> {
-    for one in maintain::expired(connection).await? {
+    for one in expired {
         if !one.kept.is_empty() {
             keeps(&one.file, &one.kept);
             continue;

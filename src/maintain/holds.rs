@@ -43,7 +43,9 @@ pub(super) async fn on_partition(
         "select h.id, h.scope, h.reason, h.placed_by from ops.legal_holds h
          where h.released_at is null and (h.table_name is null or h.table_name = $1) and case h.scope
              when 'table' then true
-             when 'period' then h.from_time <= $3 and h.to_time > coalesce($2, '-infinity')
+             -- A month ends before its end; a block's time is its own.
+             when 'period' then (h.from_time < $3 or h.from_time = $3 and $4 is not null)
+                 and h.to_time > coalesce($2, '-infinity')
              when 'blocks' then h.chain_id = $4 and h.from_block < $6 and h.to_block >= $5
              else exists (select from {} t where lower(t::text) like any ({names})) end
          order by h.id",

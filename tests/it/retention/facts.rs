@@ -42,10 +42,14 @@ impl Register {
         let mut play = Play::new(seed);
         let chain = Arc::new(Play::chain(6));
         chain.pace(-20 * 12 * MONTH);
-        let mut blocks = play.blocks(80).into_iter();
+        let mut blocks = play.blocks(72).into_iter();
         chain.mine(blocks.next().unwrap_or_default());
         chain.pace(MONTH);
-        blocks.for_each(|block| drop(chain.mine(block)));
+        // What is found above finality may bring events of old blocks, which a reorg could still take back: the last
+        // blocks are empty.
+        for block in blocks.chain(std::iter::repeat_n(Vec::new(), 8)) {
+            chain.mine(block);
+        }
         let database = database().await;
         let pool = pool(&database).await;
         narrow_partitions(&pool).await;
@@ -216,11 +220,15 @@ async fn the_digest_in_a_manifest_is_the_registers() {
 #[tokio::test]
 async fn blocks_that_a_hold_stands_on_or_that_are_not_proved_stay() {
     let register = Register::new(44, &Play::contracts()).await;
-    let asset: uuid::Uuid = scalar(
-        &register.pool,
-        "select asset_id from chain.asset_events where block_number between 10 and 19 and asset_id is not null limit 1",
+    // The asset that came last, of those that are old.
+    let (asset, first): (uuid::Uuid, i64) = sqlx::query_as(
+        "select asset_id, min(block_number) from chain.asset_events where asset_id is not null group by asset_id
+         having min(block_number) between 10 and 29 order by 2 limit 1",
     )
-    .await;
+    .fetch_one(&register.pool)
+    .await
+    .expect("an asset came in the first years");
+    let first = u64::try_from(first).expect("a height") / WIDTH * WIDTH;
     run(
         &register.pool,
         &format!(
@@ -238,19 +246,12 @@ async fn blocks_that_a_hold_stands_on_or_that_are_not_proved_stay() {
         said.lines().any(|line| line.starts_with(&unit) && line.contains(why))
     };
     assert!(kept(30, "(blocks; postgres): letter"), "{said}");
-    assert!(kept(10, "(asset; postgres): court"), "{said}");
+    assert!(kept(first, "(asset; postgres): court"), "{said}");
     assert!(kept(50, "not all proved complete"), "{said}");
     assert!(said.contains("archived chain.asset_events_31337_from0"), "{said}");
-    assert_eq!(register.count(&format!("{EVENTS} where block_number between 30 and 39")).await > 0, true);
-    assert_clean(
-        &register
-            .checks()
-            .await
-            .into_iter()
-            .filter(|c| !c.name.contains("evidence") && !c.name.contains("proved"))
-            .collect::<Vec<_>>(),
-        "archived in part",
-    );
+    assert!(register.count(&format!("{EVENTS} where block_number between 30 and 39")).await > 0);
+    run(&register.pool, &format!("update chain.checkpoints set verified_number = {verified}")).await;
+    assert_clean(&register.checks().await, "archived in part");
 }
 
 /// A contract that is added to the configuration afterwards has events in blocks that are in files.

@@ -329,6 +329,8 @@ async fn an_archive_is_destroyed_when_its_time_is_over_unless_a_hold_stands() {
     house.run("update ops.retention_policies set delete_after = now() - timestamptz '2019-01-01' where table_name = 'app.user_actions'").await;
     let hold = house.hold("scope, user_id", "'subject', gen_random_uuid()").await;
     let said = house.apply().await;
+    assert!(said.contains("archived app.user_actions_2018_01") && !said.contains("destroyed"), "not in one run: {said}");
+    let said = house.apply().await;
     let kept = format!("keeps app.user_actions_2018_01.copy.gz: legal hold {hold}");
     assert!(said.contains(&kept), "what is in a file may name anybody: {said}");
     house.release(hold).await;
