@@ -147,7 +147,11 @@ async fn destroy(
                 if maintain::destroy(connection, &one, folder).await? {
                     println!("destroyed {}", one.file);
                 } else {
-                    println!("{} is due to be destroyed and not in {}", one.file, folder.display());
+                    println!(
+                        "{} is due to be destroyed, and not in {} or held since",
+                        one.file,
+                        folder.display()
+                    );
                 }
             }
             _ => println!("would destroy {}", one.file),

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::copy::{self, Content};
 use super::manifest::{self, Manifest};
-use super::{Bounds, Due, LOCK_PATIENCE, MaintainError, Partition, due, run, seals, tell, wrong};
+use super::{Bounds, Due, LOCK_PATIENCE, MaintainError, Partition, due, holds, run, seals, tell, wrong};
+use crate::store::StoreError;
 
 /// How often a lock on a whole table is tried.
 const LOCK_TRIES: u32 = 10;
@@ -46,8 +47,17 @@ pub async fn archive(
         _ => "rollback",
     };
     let ended = run(connection, "ending an archive", end).await;
-    let kept = done?;
-    ended.map(|()| kept)
+    match done {
+        Err(MaintainError::Store(StoreError::Unavailable { during, reason })) if is_locked(&reason) => ended
+            .map(|()| {
+                vec![format!("somebody is at work on it ({during}): it is tried again at the next run")]
+            }),
+        done => done.and_then(|kept| ended.map(|()| kept)),
+    }
+}
+
+fn is_locked(reason: &str) -> bool {
+    LOCKED.iter().any(|code| reason.contains(&format!("SQLSTATE {code}")))
 }
 
 async fn work(connection: &mut PgConnection, due: &Due, folder: &Path) -> Result<Vec<String>, MaintainError> {
@@ -58,18 +68,19 @@ async fn work(connection: &mut PgConnection, due: &Due, folder: &Path) -> Result
         let lock = format!("lock table {} in share mode", partition.qualified());
         run(connection, "locking a partition", lock).await?;
     }
-    // Judged again under the lock: a hold may have been placed since.
-    match due::judge(connection, unit.clone()).await? {
-        Some(again) if again.kept.is_empty() => {}
-        Some(again) => return Ok(again.kept),
-        None => return Ok(vec!["it is not old enough any more".to_owned()]),
-    }
     let mut archived = Vec::new();
     for partition in &unit.partitions {
         match put_into_file(connection, partition, &unit.bounds, folder).await? {
             Ok(one) => archived.push(one),
             Err(objection) => return Ok(vec![objection]),
         }
+    }
+    // Judged again: a hold may have been placed since. None can be from here on.
+    run(connection, "locking the legal holds", holds::LOCK).await?;
+    match due::judge(connection, unit.clone()).await? {
+        Some(again) if again.kept.is_empty() => {}
+        Some(again) => return Ok(again.kept),
+        None => return Ok(vec!["it is not old enough any more".to_owned()]),
     }
     for one in &archived {
         detach(connection, &one.partition, &unit.bounds).await?;

@@ -42,8 +42,8 @@ pub async fn expired(connection: &mut PgConnection) -> Result<Vec<Expired>, Main
     Ok(expired)
 }
 
-/// Destroys an archive: its file in this folder and the manifest. False where the file is not in the folder; it stays
-/// on the list then. The record stays for good, and says when.
+/// Destroys an archive: its file in this folder and the manifest. False where the file is not in the folder, or a hold
+/// was placed since; it stays on the list then. The record stays for good, and says when.
 ///
 /// # Errors
 /// The file system's and the database's.
@@ -56,6 +56,12 @@ pub async fn destroy(
     if !path.exists() {
         return Ok(false);
     }
+    let during = "writing down what was destroyed";
+    run(connection, during, format!("begin; {}", holds::LOCK)).await?;
+    if !holds::on_file(connection, &one.table, &one.partition).await?.is_empty() {
+        run(connection, during, "rollback").await?;
+        return Ok(false);
+    }
     // First the file: killed between the two, the next run finds the record and no file, and says so.
     for path in [path, manifest::place(folder, &one.file)] {
         match std::fs::remove_file(&path) {
@@ -65,8 +71,6 @@ pub async fn destroy(
             _ => {}
         }
     }
-    let during = "writing down what was destroyed";
-    run(connection, during, "begin").await?;
     sqlx::query(
         "update ops.archived_partitions set destroyed_at = clock_timestamp() where table_name = $1 and partition = $2",
     )

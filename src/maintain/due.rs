@@ -73,19 +73,26 @@ async fn blocks(
     from: i64,
     to: i64,
 ) -> Result<Option<(Lasts, Vec<String>)>, MaintainError> {
-    let found: Option<(Option<DateTime<Utc>>, DateTime<Utc>, bool, bool, bool, bool, bool)> = sqlx::query_as(
+    type Found = (Option<DateTime<Utc>>, DateTime<Utc>, Vec<String>);
+    let found: Option<Found> = sqlx::query_as(
         "select
              (select e.block_timestamp from chain.asset_events e
               where e.chain_id = $1 and e.block_number >= $2 and e.block_number < $3 order by e.block_number limit 1),
              coalesce((select e.block_timestamp from chain.asset_events e
               where e.chain_id = $1 and e.block_number >= $3 order by e.block_number limit 1), k.block_timestamp),
-             k.finalized_number >= $3 - 1, k.verified_number >= $3 - 1,
-             exists (select from ops.coverage c where c.chain_id = $1 and c.through_block < $3),
-             exists (select from ops.late_history l where l.chain_id = $1 and l.next_block <= l.through_block
-                 and l.next_block < $3),
-             exists (select from ops.undo u where u.chain_id = $1
-                 and u.table_name in ('asset_events', 'asset_transactions', 'asset_operations')
-                 and (u.key ->> 'block_number')::bigint >= $2 and (u.key ->> 'block_number')::bigint < $3)
+             array_remove(array[
+                 case when k.finalized_number < $3 - 1 then 'its last block is not final' end,
+                 case when k.verified_number < $3 - 1
+                     then 'its blocks are not all proved complete: wait for the sweep, or see `asset-indexer status`' end,
+                 case when exists (select from ops.coverage c where c.chain_id = $1 and c.through_block < $3)
+                     then 'a contract is still catching up through its blocks' end,
+                 case when exists (select from ops.late_history l where l.chain_id = $1
+                     and l.next_block <= l.through_block and l.next_block < $3)
+                     then 'the history of a contract that was found late is not proved yet' end,
+                 case when exists (select from ops.undo u where u.chain_id = $1
+                     and u.table_name in ('asset_events', 'asset_transactions', 'asset_operations')
+                     and (u.key ->> 'block_number')::bigint >= $2 and (u.key ->> 'block_number')::bigint < $3)
+                     then 'a reorg could still take rows of it back' end], null)
          from chain.checkpoints k where k.chain_id = $1 and k.block_number >= $3",
     )
     .bind(chain_id)
@@ -94,19 +101,7 @@ async fn blocks(
     .fetch_optional(connection)
     .await
     .map_err(wrong("reading how far a stretch of blocks is settled"))?;
-    let Some((first, last, is_final, is_verified, behind, late, journalled)) = found else { return Ok(None) };
-    let reasons = [
-        (!is_final, "its last block is not final"),
-        (
-            !is_verified,
-            "its blocks are not all proved complete: wait for the sweep, or see `asset-indexer status`",
-        ),
-        (behind, "a contract is still catching up through its blocks"),
-        (late, "the history of a contract that was found late is not proved yet"),
-        (journalled, "a reorg could still take rows of it back"),
-    ];
-    let kept = reasons.iter().filter(|(keeps, _)| *keeps).map(|(_, reason)| (*reason).to_owned()).collect();
-    Ok(Some(((first, last), kept)))
+    Ok(found.map(|(first, last, kept)| ((first, last), kept)))
 }
 
 /// Foreign keys into a partition's rows: it cannot go while rows refer to it.

@@ -15,6 +15,9 @@ const NAMES: &str = "
     where n.name is not null)";
 const WALLETS: &str = " union all select lower(replace(w.wallet, '0x', '')) from app.wallet_links w where w.user_id = h.user_id";
 
+/// Keeps holds from being placed or released until the transaction ends.
+pub(super) const LOCK: &str = "lock table ops.legal_holds in share mode";
+
 /// SQL for what the hold `h` is named by.
 pub(super) async fn names(connection: &mut PgConnection) -> Result<String, MaintainError> {
     // Without the application nobody knows whose a wallet is.

@@ -82,7 +82,7 @@ pub async fn due(connection: &mut PgConnection) -> Result<Vec<Rows>, MaintainErr
 pub async fn delete(connection: &mut PgConnection, rows: &Rows) -> Result<u64, MaintainError> {
     let rule = rule(&rows.table)?;
     let table = &rows.table;
-    // The holds are read again with each batch: one that is placed meanwhile counts at once.
+    // The holds are read again with each batch, during which none is placed: one that comes meanwhile counts at once.
     let sql = format!(
         "delete from {table} t where t.ctid = any (array(
              select t.ctid from {table} t where {} and not ({}) and not exists (
@@ -92,12 +92,15 @@ pub async fn delete(connection: &mut PgConnection, rows: &Rows) -> Result<u64, M
         held(rule, &holds::names(connection).await?),
     );
     let mut deleted = 0;
+    let during = "deleting rows whose time is over";
     loop {
+        run(connection, during, format!("begin; {}", holds::LOCK)).await?;
         let batch = sqlx::query(AssertSqlSafe(sql.clone()))
             .execute(&mut *connection)
             .await
-            .map_err(wrong("deleting rows whose time is over"))?
+            .map_err(wrong(during))?
             .rows_affected();
+        run(connection, during, "commit").await?;
         deleted += batch;
         if batch == 0 {
             break;

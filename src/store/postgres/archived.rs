@@ -41,6 +41,11 @@ fn names(all: &[ArchivedBlocks]) -> String {
     all.iter().map(|one| one.partition.as_str()).collect::<Vec<_>>().join(", ")
 }
 
+/// Keeps partitions from going while a transaction reads them, if it is the first that it does: a partition that is
+/// dropped is missing in older snapshots too.
+pub(crate) const KEEP_PARTITIONS: &str =
+    "lock table chain.asset_events, chain.asset_transactions, chain.asset_operations in access share mode";
+
 /// The stretches of events that are in files alone, in order.
 ///
 /// # Errors

@@ -38,6 +38,7 @@ use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 use checkpoint::hash;
 
+pub(crate) use archived::KEEP_PARTITIONS;
 pub use archived::{ArchivedBlocks, archived_blocks};
 pub use checkpoint::read_checkpoint;
 pub use evidence::all as read_evidence;

@@ -51,6 +51,8 @@ impl PostgresStore {
                     .execute(&mut *connection)
                     .await?;
             }
+            // Again, now that our locks keep partitions from going.
+            archived::refuse_without_ground(connection, self.chain_id).await?;
             inner.rebuilding = true;
             Ok(())
         })

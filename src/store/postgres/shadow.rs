@@ -59,6 +59,7 @@ impl ShadowStore {
             .log_statements(tracing::log::LevelFilter::Off);
         let mut connection = PgConnection::connect_with(&options).await.map_err(wrong)?;
         connection.execute("begin transaction isolation level repeatable read").await.map_err(wrong)?;
+        connection.execute(archived::KEEP_PARTITIONS).await.map_err(wrong)?;
         // The node may take its time between two statements; nobody waits for this transaction.
         connection.execute("set local idle_in_transaction_session_timeout = 0").await.map_err(wrong)?;
         for table in table::ALL.into_iter().filter(|table| is_shadowed(table)) {

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use asset_indexer::store::postgres::{migrate, migrate_application, role_sql};
 use serde_json::Value as Json;
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::{House, scalar};
+use super::{House, run, scalar};
+use crate::support::command::{Folder, Line, database_url};
 use crate::support::process::until;
+use crate::support::world::{cluster, empty_database, pool};
 
 const BROKEN: &str = "select count(*) from app.broken_seals()";
 const AWAY: &str = "select count(*) from ops.archived_partitions where attached_at is null";
@@ -329,7 +332,10 @@ async fn an_archive_is_destroyed_when_its_time_is_over_unless_a_hold_stands() {
     house.run("update ops.retention_policies set delete_after = now() - timestamptz '2019-01-01' where table_name = 'app.user_actions'").await;
     let hold = house.hold("scope, user_id", "'subject', gen_random_uuid()").await;
     let said = house.apply().await;
-    assert!(said.contains("archived app.user_actions_2018_01") && !said.contains("destroyed"), "not in one run: {said}");
+    assert!(
+        said.contains("archived app.user_actions_2018_01") && !said.contains("destroyed"),
+        "not in one run: {said}"
+    );
     let said = house.apply().await;
     let kept = format!("keeps app.user_actions_2018_01.copy.gz: legal hold {hold}");
     assert!(said.contains(&kept), "what is in a file may name anybody: {said}");
@@ -350,4 +356,61 @@ async fn an_archive_is_destroyed_when_its_time_is_over_unless_a_hold_stands() {
     );
     let said = house.attach().await.done();
     assert!(said.contains("2019_11") && !said.contains("2018_01"), "{said}");
+}
+
+#[tokio::test]
+async fn a_reader_is_waited_for() {
+    let house = House::new().await;
+    house.month("user_actions", "2019-01").await;
+    let mut reader = house.pool.acquire().await.expect("a connection");
+    reader.execute("begin; lock table app.user_actions in access share mode").await.expect("it may");
+    let folder = house.folder.path().display().to_string();
+    let mut child = house.line(&["--apply", "--to", &folder]).await.start();
+    let waits = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+        where c.relname = 'user_actions' and l.mode = 'AccessExclusiveLock' and not l.granted";
+    until("it waits to detach", async || (house.count(waits).await > 0).then_some(())).await;
+    // It lets everybody pass who came meanwhile, and tries again.
+    until("it gives way", async || (house.count(waits).await == 0).then_some(())).await;
+    assert_eq!(house.count("select count(*) from app.user_actions").await, 0);
+    reader.execute("rollback").await.expect("it ends");
+    assert!(child.wait().await.expect("it ends").success());
+    assert_eq!(house.count(AWAY).await, 1);
+}
+
+/// The owner need not be a superuser.
+#[tokio::test]
+async fn an_owner_without_more_rights_maintains() {
+    let name = empty_database().await;
+    let owner = format!("keeper_{name}");
+    let administrator = pool(&name).await;
+    run(&administrator, role_sql()).await;
+    run(&administrator, &format!("create role {owner} login; alter database {name} owner to {owner}")).await;
+    let options = cluster().await.connect_options(&owner, &name);
+    let mut owning = PgConnection::connect_with(&options).await.expect("a connection");
+    migrate(&mut owning).await.expect("the owner migrates");
+    migrate_application(&mut owning).await.expect("the application's tables too");
+    let sql = "insert into app.tenants (name) values ('one');
+        insert into app.users (tenant_id, email) select id, 'one@example.org' from app.tenants;
+        insert into app.sessions (tenant_id, user_id, token, created_at, expires_at)
+        select tenant_id, id, repeat('a', 64), '2020-01-01', '2020-01-02' from app.users;
+        create table app.audit_trail_2010_01 partition of app.audit_trail for values from ('2010-01-01 00:00:00+00') to ('2010-02-01 00:00:00+00');
+        insert into app.audit_trail (entity_type, entity_id, action, timestamp) values ('users', 'x', 'insert', '2010-01-15')";
+    owning.execute(sql).await.expect("the owner may");
+    owning.close().await.expect("it ends");
+    let folder = Folder::new();
+    let line = |words: [&'static str; 2]| {
+        let line = Line::new(&["maintain"]).arg(words[0]);
+        if words[1].is_empty() { line } else { line.arg(words[1]) }.arg(folder.path().display().to_string())
+    };
+    let url = database_url(&owner, &name).await;
+    let said = line(["--apply", "--to"]).set("ADMIN_DATABASE_URL", &url).run().await.done();
+    assert!(said.contains("archived app.audit_trail_2010_01 (January 2010): 1 rows"), "{said}");
+    assert!(said.contains("deleted 1 rows of app.sessions"), "{said}");
+    let said = line(["--attach", ""]).set("ADMIN_DATABASE_URL", &url).run().await.done();
+    assert!(said.contains("put back app.audit_trail_2010_01"), "{said}");
+    assert_eq!(scalar::<i64>(&administrator, BROKEN).await, 0);
+    assert_eq!(
+        scalar::<i64>(&administrator, "select count(*) from app.audit_trail where entity_id = 'x'").await,
+        1
+    );
 }
