@@ -2,6 +2,7 @@
 
 mod backfill;
 mod decode;
+mod maintain;
 mod migrate;
 mod operate;
 mod providers;
@@ -158,6 +159,11 @@ enum Command {
         #[arg(long, requires = "down_to", value_name = "NAME,...", value_delimiter = ',')]
         accept_loss: Vec<String>,
     },
+    /// Archive, delete and put back by the retention policies (as the owner: ADMIN_DATABASE_URL); by default a dry run.
+    ///
+    /// What ops.retention_policies says is old enough goes into files or is deleted; what a legal hold (ops.legal_holds)
+    /// stands on is kept. May be killed at any point and run again, and runs beside a worker.
+    Maintain(maintain::Arguments),
     /// Check the configuration and print what is in effect, and where from; secrets are not shown.
     CheckConfig,
 }
@@ -200,6 +206,7 @@ impl From<crate::store::StoreError> for Failure {
             }
             E::Refused { .. } | E::OtherChain { .. } | E::OtherSchema { .. } => Self::CONFIG,
             E::NotTheWriter => Self::TEMPORARY,
+            E::Archived { .. } => Self::HALTED,
             E::Corrupt { .. } => 70,
         };
         match &error {
@@ -288,6 +295,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
             migrate::down(&config, part, *target, accept_loss).await
         }
         Command::Migrate { without_app, .. } => migrate::up(&config, !without_app).await,
+        Command::Maintain(arguments) => maintain::maintain(&config, arguments).await,
         Command::CheckConfig => {
             print!("{}", config.effective());
             Ok(())

@@ -167,7 +167,8 @@ impl<S: Source> Daemon<S> {
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
                 .looking(self.looking);
         let mut delays = Delays::new(Policy::SUPERVISOR);
-        let (mut checked, mut counted, mut looked_after) = (false, None::<Instant>, None::<Instant>);
+        let (mut checked, mut counted, mut looked_after, mut secured) =
+            (false, None::<Instant>, None::<Instant>, None::<Instant>);
         let mut errors = Errors::new(&self.pool, self.config.chain_id);
         while !stop.is_cancelled() {
             self.board.tick();

@@ -129,6 +129,7 @@ impl<S: Source> Executor<S> {
         if range.to > at {
             return Err(ExecuteError::NotIndexed { from: range.from, to: range.to, checkpoint: at });
         }
+        self.store.refuse_archived(range).await?;
         self.refuse_catching_up().await?;
         let mut sync =
             Sync::new(self.node().await?, self.store.clone(), self.decoder.clone(), self.config.clone());

@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod execute;
 pub mod fact;
 pub mod id;
+pub mod maintain;
 pub mod mutant;
 pub mod observe;
 pub mod pace;

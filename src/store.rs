@@ -201,6 +201,16 @@ pub enum StoreError {
         /// What to do.
         remedy: &'static str,
     },
+    /// What would be read or written is in files.
+    #[error(
+        "{what} archived and not in the tables: {partitions}; put back first what `maintain` put away: asset-indexer maintain --attach DIR"
+    )]
+    Archived {
+        /// The blocks, and that they are.
+        what: String,
+        /// The partitions, by name.
+        partitions: String,
+    },
     /// A stored row does not fit its table's declaration.
     #[error("a row of {table} does not fit its declaration: {reason}")]
     Corrupt {

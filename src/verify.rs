@@ -24,7 +24,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
 
 use crate::block::BlockId;
 use crate::row::TableDef;
-use crate::store::postgres::{failed, read_checkpoint};
+use crate::store::postgres::{KEEP_PARTITIONS, failed, read_checkpoint};
 use crate::store::{Checkpoint, StoreError};
 
 /// Findings of one check that are listed; the rest is counted.
@@ -193,6 +193,7 @@ impl Snapshot {
             .execute("begin transaction isolation level repeatable read, read only")
             .await
             .map_err(wrong)?;
+        connection.execute(KEEP_PARTITIONS).await.map_err(wrong)?;
         // The node may take its time between two statements; nobody waits for this transaction.
         connection.execute("set local idle_in_transaction_session_timeout = 0").await.map_err(wrong)?;
         let checkpoint = read_checkpoint(&mut connection, chain_id).await.map_err(wrong)?;

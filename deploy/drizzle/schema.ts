@@ -979,6 +979,15 @@ export const roles = app.table("roles", {
   createdAt: timestamp("created_at", { withTimezone: true }).notNull().default(sql`now()`),
 });
 
+export const sealRemainders = app.table("seal_remainders", {
+  id: bigint("id", { mode: "number" }).notNull().generatedAlwaysAsIdentity(),
+  sealId: bigint("seal_id", { mode: "number" }).notNull(),
+  partition: text("partition").notNull(),
+  rowCount: bigint("row_count", { mode: "number" }).notNull(),
+  digest: text("digest").notNull(),
+  recordedAt: timestamp("recorded_at", { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
+});
+
 export const sessions = app.table("sessions", {
   id: uuid("id").notNull().default(sql`gen_random_uuid()`),
   tenantId: uuid("tenant_id").notNull().default(sql`app.current_tenant()`),

@@ -181,6 +181,41 @@ async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
     Ok(cluster)
 }
 
+/// The owner's connection, and the private cluster behind it if there is one.
+pub(super) struct Owner {
+    pub(super) connection: PgConnection,
+    database: Option<Database>,
+}
+
+impl Owner {
+    /// Ends the connection, and the private cluster.
+    pub(super) async fn close(self) {
+        drop(tokio::time::timeout(DATABASE_PATIENCE, self.connection.close()).await);
+        if let Some(database) = self.database {
+            database.close().await;
+        }
+    }
+}
+
+/// Connects as the owner of the tables: ADMIN_DATABASE_URL, else DATABASE_URL, else the private cluster's superuser.
+pub(super) async fn owner(config: &Config) -> Result<Owner, Failure> {
+    let url = config.database.admin_url.as_ref().or(config.database.url.as_ref());
+    let (options, database) = match url {
+        Some(url) => (url.connect_options(), None),
+        None => {
+            let database = Database::open(config).await?;
+            let cluster = database.cluster.as_ref();
+            let options =
+                cluster.map(|cluster| cluster.connect_options(crate::embedded::SUPERUSER, DATABASE));
+            (options.unwrap_or_else(|| database.options.clone()), Some(database))
+        }
+    };
+    let options = options.application_name("asset-indexer maintain");
+    let mut connection = connect(&options).await?;
+    check_schema(&mut connection).await?;
+    Ok(Owner { connection, database })
+}
+
 /// The nodes as commands use them.
 pub(super) type Node = Providers<Rpc>;
 

@@ -17,7 +17,7 @@ use crate::block::BlockRange;
 use crate::config::{Config, DatabaseUrl};
 use crate::rpc::Rpc;
 use crate::source::Source;
-use crate::store::postgres::PostgresStore;
+use crate::store::postgres::{PostgresStore, archived_blocks, failed};
 use crate::sync::{self, Sync};
 use crate::verify::contracts::Wallets;
 use crate::verify::digest::{Digests, STEP};
@@ -140,7 +140,8 @@ async fn run(
 ) -> Result<(), Failure> {
     let chain_id = setup::chain_without_node(config, &database.pool).await?;
     let snapshot = Snapshot::open(&database.options, chain_id).await?;
-    let Some(snapshot) = snapshot else { return Err(crate::execute::ExecuteError::Empty.into()) };
+    let Some(mut snapshot) = snapshot else { return Err(crate::execute::ExecuteError::Empty.into()) };
+    let range = range(arguments, &mut snapshot).await?;
     let needs_node = arguments.bisect || arguments.asks(Level::Chain) || arguments.asks(Level::Receipts);
     let node = match (needs_node, &config.rpc) {
         (true, _) => Some(setup::node(config).await?.0),
@@ -155,7 +156,7 @@ async fn run(
         node,
         told: Told::new(arguments.json),
         checks: Vec::new(),
-        range: range(arguments, &snapshot)?,
+        range,
         asset: asset(arguments, chain_id),
         snapshot,
     };
@@ -167,9 +168,20 @@ fn asset(arguments: &Arguments, chain_id: u64) -> Option<Uuid> {
     arguments.asset.map(|token| crate::id::asset_id(chain_id, token))
 }
 
-fn range(arguments: &Arguments, snapshot: &Snapshot) -> Result<BlockRange, Failure> {
+async fn range(arguments: &Arguments, snapshot: &mut Snapshot) -> Result<BlockRange, Failure> {
     let at = snapshot.at().number;
-    let (from, to) = (arguments.from.unwrap_or(1).max(1), arguments.to.unwrap_or(at));
+    let archived = archived_blocks(&mut snapshot.connection, snapshot.chain_id).await;
+    let archived = archived.map_err(|error| Failure::from(failed("looking for archived blocks", &error)))?;
+    // What is in files is compared with nothing: unless asked otherwise, what is read begins above it.
+    let first = archived.iter().map(|one| one.to + 1).max().unwrap_or(1).min(at);
+    let (from, to) = (arguments.from.unwrap_or(first).max(1), arguments.to.unwrap_or(at));
+    if let Some(one) = archived.iter().find(|one| one.from <= to && one.to >= from) {
+        let message = format!(
+            "blocks {} to {} are archived ({}): ask from {first} on, or put them back with `maintain --attach DIR`",
+            one.from, one.to, one.partition
+        );
+        return Err(Failure::new(2, message));
+    }
     if to > at || from > to {
         let message = format!("blocks {from} to {to} are not all indexed: the checkpoint is {at}");
         return Err(Failure::new(2, message));

@@ -60,6 +60,7 @@ impl SyncError {
             SyncError::Store(StoreError::NotTheWriter) => "not_the_writer",
             SyncError::Store(StoreError::OtherChain { .. }) => "other_chain",
             SyncError::Store(StoreError::OtherSchema { .. }) => "other_schema",
+            SyncError::Store(StoreError::Archived { .. }) => "archived",
             SyncError::Store(StoreError::Corrupt { .. }) => "database_corrupt",
             SyncError::Start(_) => "configuration",
             SyncError::Unprovable { .. } => "unprovable",
@@ -87,6 +88,7 @@ impl SyncError {
                 | StoreError::NotTheWriter
                 | StoreError::OtherChain { .. }
                 | StoreError::OtherSchema { .. }
+                | StoreError::Archived { .. }
                 | StoreError::Corrupt { .. },
             )
             | SyncError::Start(_) => Remedy::Stop,

@@ -38,6 +38,9 @@ pub async fn deep<S: Source>(
             folded.find(Finding::of(folded.name, format!("a table cannot be derived: {error}")));
             return Ok(vec![folded]);
         }
+        Err(SyncError::Store(error @ StoreError::Archived { .. })) => {
+            return Ok(vec![folded.unfinished(error.to_string())]);
+        }
         Err(SyncError::Store(error @ StoreError::Corrupt { .. })) => {
             folded.find(Finding::of(folded.name, error.to_string()));
             return Ok(vec![folded]);

@@ -97,8 +97,15 @@ const RULES: [Rule; 14] = [
                      coalesce(u.logs, 0)::text, 'unreadable_logs is not the number of unreadable events'
                  from chain.assets a
                  left join (
-                     select e.asset_id, count(*) as logs from chain.asset_events e
-                     where e.chain_id = $1 and e.unreadable is not null group by 1) u on u.asset_id = a.id
+                     select x.asset_id, sum(x.logs) as logs from (
+                         select e.asset_id, count(*) as logs from chain.asset_events e
+                         where e.chain_id = $1 and e.unreadable is not null group by 1
+                         union all
+                         -- Events in files are counted where they were put away.
+                         select c.key::uuid, c.value::bigint
+                         from ops.archived_partitions p cross join lateral jsonb_each_text(p.unreadable) c
+                         where p.chain_id = $1 and p.attached_at is null) x (asset_id, logs)
+                     group by 1) u on u.asset_id = a.id
                  where a.chain_id = $1 and a.unreadable_logs <> coalesce(u.logs, 0)",
     },
     Rule {
@@ -222,6 +229,10 @@ const RULES: [Rule; 14] = [
                      select from chain.asset_events e where e.chain_id = i.chain_id
                          and e.block_number = i.block_number and e.transaction_index = i.transaction_index
                          and e.transaction_hash = i.transaction_hash)
+                     and not exists (
+                         select from ops.archived_partitions p where p.table_name = 'chain.asset_events'
+                             and p.chain_id = i.chain_id and p.attached_at is null
+                             and i.block_number >= p.from_block and i.block_number < p.to_block)
                  union all
                  select 'observations', jsonb_build_object('block_number', o.block_number, 'target', api.hex(o.target),
                          'input', api.hex(o.input))::text,

@@ -57,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "table",
         ],
     ),
+    ("maintain", &["store"]),
     ("execute", &["block", "decode", "source", "store", "sync"]),
     ("observe", &["fact", "providers", "rpc", "table"]),
     ("daemon", &["decode", "execute", "observe", "retry", "source", "store", "sync"]),
@@ -72,6 +73,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "execute",
             "fact",
             "id",
+            "maintain",
             "observe",
             "providers",
             "retry",
@@ -87,8 +89,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Words that only some modules may contain.
 const WORDS: &[(&str, &[&str])] = &[
-    ("sqlx::", &["store", "embedded", "config", "cli", "daemon", "verify"]),
-    ("tokio::", &["rpc", "providers", "store", "embedded", "observe", "daemon", "cli"]),
+    ("sqlx::", &["store", "embedded", "config", "cli", "daemon", "maintain", "verify"]),
+    ("tokio::", &["rpc", "providers", "store", "embedded", "observe", "daemon", "cli", "maintain"]),
     ("SystemTime::now", &["observe", "cli", "rpc", "embedded"]),
     ("std::env", &["config", "embedded", "cli"]),
 ];

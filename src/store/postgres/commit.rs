@@ -6,7 +6,7 @@ use alloy::primitives::B256;
 use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
-use super::{Inner, PARTITION_BLOCKS, PostgresStore, bulk, evidence, int, lease, rows};
+use super::{Inner, PARTITION_BLOCKS, PostgresStore, archived, bulk, evidence, int, lease, rows};
 use crate::block::{BlockId, Header};
 use crate::row::{Field, Row, TableDef};
 use crate::store::{Commit, Section};
@@ -97,9 +97,12 @@ impl PostgresStore {
             return Ok(());
         }
         let Some(place) = table.column("block_number") else { return Ok(()) };
-        let slots: HashSet<u64> = rows
-            .iter()
-            .filter_map(|row| u64::from_value(row[place].clone()))
+        let blocks = || rows.iter().filter_map(|row| u64::from_value(row[place].clone()));
+        if inner.archived.is_none() {
+            inner.archived = Some(archived::archived_blocks(connection, self.chain_id).await?);
+        }
+        archived::refuse_blocks(inner.archived.as_deref().unwrap_or_default(), blocks())?;
+        let slots: HashSet<u64> = blocks()
             .map(|number| number / PARTITION_BLOCKS)
             .filter(|slot| !inner.partitions.contains(slot))
             .collect();

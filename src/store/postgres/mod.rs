@@ -7,6 +7,7 @@
 //! The lease first: its row stays locked until the end, so that a takeover waits for us and then sees our new expiry.
 //! Then the checkpoint by compare-and-set, then rows, undo, pruning, and the lease again.
 
+mod archived;
 mod bulk;
 mod checkpoint;
 mod commit;
@@ -38,6 +39,8 @@ use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 use checkpoint::hash;
 
+pub(crate) use archived::KEEP_PARTITIONS;
+pub use archived::{ArchivedBlocks, archived_blocks};
 pub use checkpoint::read_checkpoint;
 pub use evidence::all as read_evidence;
 pub use lease::Lease;
@@ -72,6 +75,8 @@ struct Inner {
     /// With the number of the server's process behind it.
     connection: Option<(PgConnection, i32)>,
     partitions: HashSet<u64>,
+    /// Blocks whose facts are in files, as they were when the connection was made.
+    archived: Option<Vec<ArchivedBlocks>>,
     staged: HashSet<&'static str>,
     /// Inside a rebuild: one transaction around all, ground and checkpoint stay as they are.
     rebuilding: bool,
@@ -93,6 +98,19 @@ impl PostgresStore {
         self.chain_id
     }
 
+    /// Refuses a range of which blocks are in files: what is read of them cannot be compared with anything.
+    ///
+    /// # Errors
+    /// [`StoreError::Archived`], the database's.
+    pub async fn refuse_archived(&self, range: BlockRange) -> Result<(), StoreError> {
+        self.with("looking for archived blocks", async |connection, _| {
+            let archived = archived::archived_blocks(connection, self.chain_id).await?;
+            let hit = archived.into_iter().filter(|one| one.from <= range.to && one.to >= range.from);
+            archived::refuse(hit.collect())
+        })
+        .await
+    }
+
     /// Runs one piece of work on the connection; whatever fails, is cancelled or is not answered takes the connection
     /// with it.
     async fn with<T>(
@@ -111,6 +129,7 @@ impl PostgresStore {
                 // What the lost connection made may have been rolled back with it.
                 inner.staged.clear();
                 inner.partitions.clear();
+                inner.archived = None;
                 silence::connect(&self.options).await.map_err(|e| failed("connecting", &e))?
             }
         };
@@ -330,11 +349,21 @@ pub fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
             let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
                 || ["25P03", "25006"].contains(&code.as_str());
             let reason = format!("{} (SQLSTATE {code})", database.message());
-            if passes {
+            if code == "23514" && database.message().starts_with("no partition of relation") {
+                // Archived since this connection looked: partitions are made ahead of all other rows.
+                let what = format!("while {during}: blocks are ({})", database.message());
+                StoreError::Archived { what, partitions: "see ops.archived_partitions".to_owned() }
+            } else if passes {
                 StoreError::Unavailable { during, reason }
             } else {
                 StoreError::Refused { during, reason }
             }
+        }
+        sqlx::Error::Configuration(inner) if inner.is::<archived::InTheWay>() => {
+            inner.downcast_ref::<archived::InTheWay>().map_or_else(
+                || StoreError::Refused { during, reason: reason.clone() },
+                archived::InTheWay::error,
+            )
         }
         sqlx::Error::Configuration(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             StoreError::Refused { during, reason }

@@ -6,7 +6,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::{PostgresStore, bulk, evidence, int, rollback, rows};
+use super::{PostgresStore, archived, bulk, evidence, int, rollback, rows};
 use crate::block::Position;
 use crate::row::{Class, Table, TableDef};
 use crate::store::{Cause, Rollback, StoreError, is_kept, is_refolded};
@@ -18,6 +18,7 @@ impl PostgresStore {
         self.with("beginning a rebuild", async |connection, inner| {
             // Checked here and held at the end: a lock for so long would hide the signs of life from everybody.
             self.hold_lease(connection).await?;
+            archived::refuse_without_ground(connection, self.chain_id).await?;
             connection.execute("begin").await?;
             // A rebuild may think longer between two statements than a commit; paused, it too must let go.
             connection.execute("set local idle_in_transaction_session_timeout = '20s'").await?;
@@ -50,6 +51,8 @@ impl PostgresStore {
                     .execute(&mut *connection)
                     .await?;
             }
+            // Again, now that our locks keep partitions from going.
+            archived::refuse_without_ground(connection, self.chain_id).await?;
             inner.rebuilding = true;
             Ok(())
         })

@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
 use tokio::sync::Mutex;
 
-use super::{bulk, checkpoint, failed, int, read_checkpoint, rows};
+use super::{archived, bulk, checkpoint, failed, int, read_checkpoint, rows};
 use crate::block::{BlockRange, Header, RawLog};
 use crate::row::{Class, Column, Row, Table, TableDef};
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError, is_refolded};
@@ -59,6 +59,7 @@ impl ShadowStore {
             .log_statements(tracing::log::LevelFilter::Off);
         let mut connection = PgConnection::connect_with(&options).await.map_err(wrong)?;
         connection.execute("begin transaction isolation level repeatable read").await.map_err(wrong)?;
+        connection.execute(archived::KEEP_PARTITIONS).await.map_err(wrong)?;
         // The node may take its time between two statements; nobody waits for this transaction.
         connection.execute("set local idle_in_transaction_session_timeout = 0").await.map_err(wrong)?;
         for table in table::ALL.into_iter().filter(|table| is_shadowed(table)) {
@@ -264,7 +265,9 @@ impl Store for ShadowStore {
     }
 
     async fn begin_rebuild(&self, _: &Cause) -> Result<(), StoreError> {
-        Ok(())
+        let mut connection = self.connection.lock().await;
+        let whole = archived::refuse_without_ground(&mut connection, self.chain_id).await;
+        whole.map_err(|error| failed("looking whether ground is whole", &error))
     }
 
     async fn kept(&self, load: &Load) -> Result<Vec<Row>, StoreError> {

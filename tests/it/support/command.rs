@@ -90,6 +90,11 @@ impl Line {
         self
     }
 
+    /// Starts it, for a test that ends it: it is killed with its handle at the latest.
+    pub fn start(&self) -> tokio::process::Child {
+        self.command().spawn().expect("the program starts")
+    }
+
     /// Runs it to its end.
     pub async fn run(self) -> Ended {
         let child = self.command().spawn().expect("the program starts");

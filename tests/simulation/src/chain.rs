@@ -123,6 +123,8 @@ struct State {
     stalled: bool,
     /// Times repeat and go back.
     ragged: bool,
+    /// Seconds between blocks, where a play says so.
+    pace: Option<i64>,
     forks: u64,
     /// A branch was replaced, at any time.
     reorganized: bool,
@@ -211,6 +213,11 @@ impl SimChain {
     /// From now on block times repeat and go back now and then.
     pub fn ragged_clock(&self) {
         self.state().ragged = true;
+    }
+
+    /// From now on a block comes so many seconds after the one before it, or before that one's time.
+    pub fn pace(&self, seconds: i64) {
+        self.state().pace = Some(seconds);
     }
 
     /// The transactions of the newest blocks, oldest first: to put them into another fork.
@@ -369,6 +376,9 @@ impl State {
 
     fn time(&self, parent: Option<&Block>, number: u64) -> u64 {
         let Some(parent) = parent else { return 1_700_000_000 };
+        if let Some(seconds) = self.pace {
+            return parent.header.timestamp.saturating_add_signed(seconds);
+        }
         let step = match (number + 5 * self.forks) % 7 {
             0 if self.ragged => 0,
             3 if self.ragged => return parent.header.timestamp - 5,
