@@ -389,6 +389,10 @@ declare
     secrets text[];
     stored jsonb := '{}';
     left_out jsonb := '[]';
+    encrypted constant jsonb := (
+        select coalesce(jsonb_agg(c.relname || '.' || a.attname order by c.relname, a.attname), '[]')
+        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+        where c.relnamespace = 'app'::regnamespace and col_description(c.oid, a.attnum) ~ '^personal: .*[(]ciphertext[)]');
 begin
     if tenant is null then
         raise exception 'there is no user %', p_subject using errcode = 'no_data_found', hint = 'look the id up in app.users';
@@ -407,7 +411,7 @@ begin
         jsonb_build_object('by', app.actor(), 'login', session_user, 'rows',
             (select sum(jsonb_array_length(s.value)) from jsonb_each(stored) s)));
     return jsonb_build_object('format', 'asset-indexer subject 1', 'subject', p_subject, 'tenant', tenant, 'stored', stored,
-        'chain', app.export_chain(p_subject), 'left_out', jsonb_build_object('secrets', left_out,
+        'encrypted', encrypted, 'chain', app.export_chain(p_subject), 'left_out', jsonb_build_object('secrets', left_out,
             'records_of_exports', 'access_logs keeps who exported and when'));
 end
 $$;

@@ -181,6 +181,33 @@ async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
     Ok(cluster)
 }
 
+/// A connection as the schema's owner: ADMIN_DATABASE_URL, else the database's URL, else the private cluster's superuser.
+pub(super) struct Owner {
+    pub(super) connection: PgConnection,
+    private: Option<Database>,
+}
+
+impl Owner {
+    pub(super) async fn connect(config: &Config) -> Result<Self, Failure> {
+        if let Some(url) = config.database.admin_url.as_ref().or(config.database.url.as_ref()) {
+            let mut connection = connect(&url.connect_options()).await?;
+            check_schema(&mut connection).await?;
+            return Ok(Self { connection, private: None });
+        }
+        let private = Database::open(config).await?;
+        let options = private.options.clone().username(crate::embedded::SUPERUSER);
+        Ok(Self { connection: connect(&options).await?, private: Some(private) })
+    }
+
+    /// Ends the private cluster, if there is one.
+    pub(super) async fn close(self) {
+        drop(tokio::time::timeout(DATABASE_PATIENCE, self.connection.close()).await);
+        if let Some(private) = self.private {
+            private.close().await;
+        }
+    }
+}
+
 /// Brings the configured database's schema up to date, as its owner, and the application's tables, where they are wanted.
 pub(super) async fn migrate(config: &Config, with_application: bool) -> Result<(), Failure> {
     let url = config.database.admin_url.as_ref().or(config.database.url.as_ref());
