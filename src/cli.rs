@@ -179,6 +179,10 @@ enum Command {
         /// Do it.
         #[arg(long)]
         apply: bool,
+        /// Afterwards, look through every text of the application's tables for the person's e-mail, names, addresses and
+        /// wallets, and tell where they stand still: in reports, in what others wrote. Takes its time.
+        #[arg(long, requires = "apply")]
+        search: bool,
     },
     /// Check the configuration and print what is in effect, and where from; secrets are not shown.
     CheckConfig,
@@ -309,7 +313,10 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Export { subject, out, key_file } => {
             privacy::export(&config, *subject, out.as_deref(), key_file.as_deref()).await
         }
-        Command::Erase { subject, ticket, apply } => privacy::erase(&config, *subject, ticket, *apply).await,
+        Command::Erase { subject, ticket, apply, search } => {
+            let order = privacy::Order { subject: *subject, ticket, apply: *apply, search: *search };
+            privacy::erase(&config, &order).await
+        }
         Command::CheckConfig => {
             print!("{}", config.effective());
             Ok(())

@@ -4,7 +4,7 @@ do $$
 begin
     if exists (select from app.erasures) then
         raise exception 'people were erased: this step back would forget it, and show what is restricted'
-            using hint = 'keep app.erasures and app.restrictions elsewhere and empty them first, if that is really meant';
+            using hint = 'if that is really meant: copy app.erasures and app.restrictions elsewhere, disable their triggers refuse_change, and empty them';
     end if;
 end
 $$;
@@ -36,7 +36,8 @@ begin
 end
 $$;
 drop function app.erase_subject(uuid, text, boolean);
-drop function app.erase_rows(app.users, app.subject_tables, text, bigint, timestamptz);
+drop function app.erase_rows(app.users, app.subject_tables, text, bigint, timestamptz, text[]);
+drop function app.traces_of(text[]), app.values_of(uuid), app.names_any(text, text[]);
 drop function app.export_subject(uuid), app.export_chain(uuid), app.is_held(uuid), app.hold_on(uuid), app.restricted_reports(),
     app.restricted_violations(), app.restricted_subjects(text), app.sees_restricted(), app.minimise_erased(), app.refuse_erased(),
     app.is_erased(uuid), app.keep_destroyed(), app.keep_erased();
@@ -52,6 +53,8 @@ $$;
 comment on function app.refuse_change is 'Holds a table append-only, whoever asks.';
 comment on column app.access_logs.details is 'Why, under which ticket.';
 comment on column app.compliance_logs.details is 'The reasons.';
+comment on column app.user_actions.resource is 'To what.';
+comment on column app.login_history.failure_reason is 'Why not.';
 comment on column app.asset_reports.report_data is 'What it said.';
 comment on column app.regulatory_reports.report_data is 'What it says.';
 comment on column app.audit_trail.actor is 'Who acted.';

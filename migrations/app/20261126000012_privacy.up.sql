@@ -27,7 +27,7 @@ comment on table app.subject_tables is 'Every table that speaks of a person: how
 comment on column app.subject_tables.table_name is 'Name in schema app.';
 comment on column app.subject_tables.found_by is 'SQL condition on a row; $1 is the person. It is run with the owner''s rights, who alone writes here.';
 comment on column app.subject_tables.on_erasure is 'clear: columns are overwritten; restrict: law retains the rows, and few see them; delete; keep: they hold a pseudonym alone.';
-comment on column app.subject_tables.cleared is 'Of clear: the list after SET.';
+comment on column app.subject_tables.cleared is 'Of clear: the list after SET; $2 is what app.values_of found, as an array.';
 comment on column app.subject_tables.time_column is 'Of restrict: from when the years count.';
 comment on column app.subject_tables.keep_years is 'Of restrict: for how long law retains a row.';
 comment on column app.subject_tables.why is 'The reason.';
@@ -47,8 +47,10 @@ insert into app.subject_tables (table_name, found_by, on_erasure, cleared, time_
     ('role_permissions', 'granted_by = $1', 'keep', null, null, null, 'who granted is kept under the pseudonym'),
     ('submitted_transactions', 'user_id = $1 or user_id is null and exists (select from app.wallet_links w where w.user_id = $1 and w.tenant_id = r.tenant_id
         and w.chain_id = r.chain_id and w.wallet = r.sender)', 'clear', 'user_id = null, sender = null, nonce = null', null, null, 'the transaction is public, whose wish it was is not'),
-    ('user_actions', 'user_id = $1', 'clear', 'details = ''{}'', ip_address = null, user_agent = null', null, null, 'what was done is kept under the pseudonym'),
-    ('login_history', 'user_id = $1', 'clear', 'ip_address = null, user_agent = null', null, null, 'that there were logins is kept under the pseudonym'),
+    ('user_actions', 'user_id = $1', 'clear', 'details = ''{}'', ip_address = null, user_agent = null, resource = case when app.names_any(resource, $2) then ''erased'' else resource end',
+        null, null, 'what was done is kept under the pseudonym'),
+    ('login_history', 'user_id = $1', 'clear', 'ip_address = null, user_agent = null, failure_reason = case when app.names_any(failure_reason, $2) then ''erased'' else failure_reason end',
+        null, null, 'that there were logins is kept under the pseudonym'),
     ('access_logs', 'user_id = $1 or resource = ''user '' || $1 and action not in (''export'', ''erase'')', 'restrict', null, 'timestamp', 7, 'security log: seven years'),
     ('compliance_logs', 'user_id = $1', 'restrict', null, 'timestamp', 10, 'checks by anti-money-laundering law: ten years'),
     ('compliance_violations', 'user_id = $1', 'restrict', null, 'detected_at', 10, 'breaches: ten years, unchanged'),
@@ -277,6 +279,63 @@ create function app.is_held(p_subject uuid) returns boolean language sql stable 
 set search_path = pg_catalog, pg_temp as $$ select app.hold_on(p_subject) is not null $$;
 comment on function app.is_held is 'Whether a legal hold forbids erasing a person.';
 
+-- What the application knows the person by, to find it where nobody expects it.
+create function app.names_any(p_text text, p_values text[]) returns boolean language sql immutable parallel safe as $$
+    select exists (select from unnest(p_values) v where position(lower(v) in lower(p_text)) > 0)
+$$;
+comment on function app.names_any is 'Whether a text holds one of some values, whatever the case.';
+
+create function app.values_of(p_subject uuid) returns text[] language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    place record;
+    found text[];
+    known text[] := '{}';
+begin
+    -- Free text is searched, not searched for; browsers and languages are many people's.
+    for place in
+        select s.table_name, s.found_by, a.attname, a.atttypid = 'inet'::regtype as is_address
+        from app.subject_tables s
+        join pg_attribute a on a.attrelid = ('app.' || quote_ident(s.table_name))::regclass and a.attnum > 0 and not a.attisdropped
+        where s.on_erasure in ('clear', 'delete') and a.atttypid in ('text'::regtype, 'inet'::regtype)
+            and a.attname not in ('resource', 'failure_reason', 'language', 'user_agent')
+            and col_description(a.attrelid, a.attnum) ~ '^personal: ' and col_description(a.attrelid, a.attnum) !~ '[(]ciphertext[)]'
+    loop
+        execute format(case when place.is_address then 'select array_agg(host(r.%I)) from app.%I r where %s'
+            else 'select array_agg(r.%I) from app.%I r where %s' end, place.attname, place.table_name, place.found_by)
+            into found using p_subject;
+        known := known || found;
+    end loop;
+    return array(select distinct v from unnest(known) v where length(v) >= 5 order by v);
+end
+$$;
+comment on function app.values_of is 'E-mail, names, addresses and wallets by which a person is known here in clear; none shorter than five characters. For the owner alone.';
+
+create function app.traces_of(p_values text[]) returns table (table_name text, column_name text, row_count bigint)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    place record;
+begin
+    for place in
+        select c.relname, a.attname, a.atttypid = 'inet'::regtype as is_address
+        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relnamespace = 'app'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+            and a.atttypid in ('text'::regtype, 'jsonb'::regtype, 'inet'::regtype)
+        order by c.relname, a.attname
+    loop
+        execute format(case when place.is_address then 'select count(*) from app.%I r where host(r.%I) = any ($1)'
+            else 'select count(*) from app.%I r where app.names_any(r.%I::text, $1)' end, place.relname, place.attname)
+            into row_count using p_values;
+        table_name := place.relname;
+        column_name := place.attname;
+        if row_count > 0 then
+            return next;
+        end if;
+    end loop;
+end
+$$;
+comment on function app.traces_of is 'Where any of some values stands in the application''s tables. Reads every text of them, which takes its time. For the owner alone.';
+
 -- Erasure -------------------------------------------------------------------------------------------------------------
 create function app.erase_subject(p_subject uuid, p_ticket text, p_apply boolean)
 returns table (table_name text, row_count bigint, on_erasure text, cleared text, why text, until timestamptz) language plpgsql volatile security definer
@@ -286,6 +345,7 @@ declare
     place app.subject_tables;
     found text;
     hold text;
+    known text[];
     told jsonb := '{}';
 begin
     -- Writers of this person's rows wait.
@@ -303,6 +363,7 @@ begin
     end if;
     if p_apply then
         insert into app.erasures (user_id, tenant_id, ticket) values (p_subject, person.tenant_id, p_ticket);
+        known := app.values_of(p_subject);
     end if;
     for place in select t.* from app.subject_tables t
         order by array_position(array['clear', 'restrict', 'delete', 'keep'], t.on_erasure), t.table_name loop
@@ -310,7 +371,7 @@ begin
         execute 'select count(*) ' || found into row_count using p_subject;
         table_name := place.table_name;
         on_erasure := place.on_erasure;
-        cleared := place.cleared;
+        cleared := (select string_agg(m.parts[1], ', ') from regexp_matches(place.cleared, '(\w+) = ', 'g') m (parts));
         why := place.why;
         until := null;
         if place.on_erasure = 'restrict' then
@@ -318,7 +379,7 @@ begin
                 into until using p_subject, place.keep_years;
         end if;
         if p_apply then
-            perform app.erase_rows(person, place, found, row_count, until);
+            perform app.erase_rows(person, place, found, row_count, until, known);
         end if;
         told := told || jsonb_build_object(place.table_name, row_count);
         return next;
@@ -332,8 +393,8 @@ end
 $$;
 comment on function app.erase_subject is 'Erases a person, or tells what that would do: a row a table. Nothing where it was done before: app.erasures says when. For the owner alone.';
 
-create function app.erase_rows(p_person app.users, p_place app.subject_tables, p_found text, p_rows bigint, p_until timestamptz)
-returns void language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
+create function app.erase_rows(p_person app.users, p_place app.subject_tables, p_found text, p_rows bigint,
+    p_until timestamptz, p_known text[]) returns void language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 begin
     if p_place.on_erasure = 'restrict' then
         insert into app.restrictions (user_id, tenant_id, table_name, restricted_until)
@@ -341,11 +402,11 @@ begin
     elsif p_place.on_erasure = 'delete' then
         execute 'delete ' || p_found using p_person.id;
     elsif p_place.on_erasure = 'clear' then
-        execute format('update app.%I r set %s where %s', p_place.table_name, p_place.cleared, p_place.found_by) using p_person.id;
+        execute format('update app.%I r set %s where %s', p_place.table_name, p_place.cleared, p_place.found_by) using p_person.id, p_known;
         -- Logs are not audited row by row: that they were cleared stands in the trail by table.
         if p_rows > 0 and exists (select from app.table_guards g where g.table_name = p_place.table_name and g.audited_in is null) then
             insert into app.audit_trail (tenant_id, entity_type, entity_id, action, new_state) values (p_person.tenant_id,
-                p_place.table_name, p_person.id::text, 'update', jsonb_build_object('erased', p_place.cleared, 'rows', p_rows));
+                p_place.table_name, p_person.id::text, 'update', jsonb_build_object('erased', p_rows));
         end if;
     end if;
 end
@@ -420,6 +481,8 @@ comment on function app.export_subject is 'Everything that is stored of a person
 -- The record of processing -----------------------------------------------------------------------------------------------
 comment on column app.access_logs.details is 'personal: why, under which ticket.';
 comment on column app.compliance_logs.details is 'personal: the reasons.';
+comment on column app.user_actions.resource is 'personal: to what.';
+comment on column app.login_history.failure_reason is 'personal: why not.';
 comment on column app.asset_reports.report_data is 'personal: what it said; it may name holders.';
 comment on column app.regulatory_reports.report_data is 'personal: what it says; it may name people.';
 comment on column app.audit_trail.actor is 'personal: who acted; an id, no name.';
@@ -502,7 +565,8 @@ insert into ops.table_classes (table_name, class) values
 revoke execute on function app.keep_erased(), app.keep_destroyed(), app.is_erased(uuid), app.refuse_erased(), app.minimise_erased(),
     app.sees_restricted(), app.restricted_subjects(text), app.restricted_violations(), app.restricted_reports(),
     app.hold_on(uuid), app.is_held(uuid), app.erase_subject(uuid, text, boolean),
-    app.erase_rows(app.users, app.subject_tables, text, bigint, timestamptz), app.export_chain(uuid), app.export_subject(uuid) from public;
+    app.erase_rows(app.users, app.subject_tables, text, bigint, timestamptz, text[]), app.names_any(text, text[]),
+    app.values_of(uuid), app.traces_of(text[]), app.export_chain(uuid), app.export_subject(uuid) from public;
 grant execute on function app.sees_restricted(), app.restricted_subjects(text), app.restricted_violations(), app.restricted_reports()
     to asset_indexer_app, asset_indexer_reader, asset_indexer_compliance, asset_indexer_auditor, asset_indexer_support;
 grant execute on function app.is_held(uuid) to asset_indexer_compliance, asset_indexer_auditor;

@@ -143,7 +143,7 @@ struct Part {
 impl Part {
     fn what(&self) -> String {
         let what = match (self.on_erasure.as_str(), &self.cleared, self.until) {
-            ("clear", Some(list), _) => format!("overwritten: {list}"),
+            ("clear", Some(columns), _) => format!("overwritten: {columns}"),
             ("restrict", _, Some(until)) => format!("restricted until {}", until.format("%Y-%m-%d")),
             ("delete", ..) => "deleted".to_owned(),
             _ => "kept".to_owned(),
@@ -152,13 +152,26 @@ impl Part {
     }
 }
 
+/// What an erasure is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order<'a> {
+    /// The person.
+    pub(super) subject: Uuid,
+    /// The request's reference.
+    pub(super) ticket: &'a str,
+    /// Whether to do it, or to show it.
+    pub(super) apply: bool,
+    /// Whether to look for the person's values everywhere, afterwards.
+    pub(super) search: bool,
+}
+
 /// `erase`.
-pub(super) async fn erase(config: &Config, subject: Uuid, ticket: &str, apply: bool) -> Result<(), Failure> {
-    check_ticket(ticket)?;
+pub(super) async fn erase(config: &Config, order: &Order<'_>) -> Result<(), Failure> {
+    check_ticket(order.ticket)?;
     let mut owner = setup::Owner::connect(config).await?;
-    let erased = erase_by(&mut owner.connection, subject, ticket, apply).await;
+    let erased = erase_by(&mut owner.connection, order).await;
     owner.close().await;
-    erased
+    erased.map_err(|error| refusal("erasing", &error))
 }
 
 /// A reference, so that no name comes into a record that outlives the erasure.
@@ -173,32 +186,32 @@ fn check_ticket(ticket: &str) -> Result<(), Failure> {
     Err(Failure::new(2, message))
 }
 
-async fn erase_by(
-    connection: &mut PgConnection,
-    subject: Uuid,
-    ticket: &str,
-    apply: bool,
-) -> Result<(), Failure> {
-    let refused = |error| refusal("erasing", &error);
-    let hold: Option<String> = sqlx::query_scalar("select app.hold_on($1)")
-        .bind(subject)
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(refused)?;
+async fn erase_by(connection: &mut PgConnection, order: &Order<'_>) -> Result<(), sqlx::Error> {
+    let Order { subject, ticket, apply, search } = *order;
+    let hold: Option<String> =
+        sqlx::query_scalar("select app.hold_on($1)").bind(subject).fetch_one(&mut *connection).await?;
+    // Known before they are gone; nowhere else than in this process, and not told.
+    let values: Vec<String> = match search {
+        true => {
+            sqlx::query_scalar("select unnest(app.values_of($1))")
+                .bind(subject)
+                .fetch_all(&mut *connection)
+                .await?
+        }
+        false => Vec::new(),
+    };
     let parts: Vec<Part> = sqlx::query_as("select * from app.erase_subject($1, $2, $3)")
         .bind(subject)
         .bind(ticket)
         .bind(apply)
         .fetch_all(&mut *connection)
-        .await
-        .map_err(refused)?;
+        .await?;
     if parts.is_empty() {
         let (under, at): (String, DateTime<Utc>) =
             sqlx::query_as("select ticket, finished_at from app.erasures where user_id = $1")
                 .bind(subject)
                 .fetch_one(&mut *connection)
-                .await
-                .map_err(refused)?;
+                .await?;
         let at = at.format("%Y-%m-%d %H:%M:%S UTC");
         println!("user {subject} was erased on {at} under ticket {under}: nothing is left to do");
         return Ok(());
@@ -207,16 +220,38 @@ async fn erase_by(
         println!("{:<24}{:>8}  {}", part.table_name, part.row_count, part.what());
     }
     match (apply, hold) {
-        (true, _) => println!(
-            "user {subject} is erased under ticket {ticket}. Keep this ticket outside of the database: whoever restores \
-             an older backup erases again"
-        ),
+        (true, _) => {
+            // The log outlives a restore of an older backup.
+            tracing::info!(%subject, ticket, "erased");
+            println!(
+                "user {subject} is erased under ticket {ticket}. Keep this ticket outside of the database: whoever \
+                 restores an older backup erases again"
+            );
+        }
         (false, None) => println!("nothing was changed: --apply erases user {subject}"),
         (false, Some(hold)) => {
             println!(
                 "nothing was changed, and --apply would be refused: user {subject} is under legal hold {hold}"
             );
         }
+    }
+    if search {
+        tell_traces(connection, &values).await?;
+    }
+    Ok(())
+}
+
+/// Where values of the person stand still.
+async fn tell_traces(connection: &mut PgConnection, values: &[String]) -> Result<(), sqlx::Error> {
+    let traces: Vec<(String, String, i64)> =
+        sqlx::query_as("select * from app.traces_of($1)").bind(values).fetch_all(connection).await?;
+    if traces.is_empty() {
+        println!("no text of the application's tables holds a value that the person was known by");
+    }
+    for (table, column, rows) in traces {
+        println!(
+            "app.{table}.{column} holds such values still, in {rows} rows: whoever wrote them must judge"
+        );
     }
     Ok(())
 }

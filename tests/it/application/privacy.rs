@@ -131,9 +131,11 @@ impl Subject {
              insert into app.submitted_transactions (transaction_hash, chain_id, operation_type, sender)
                 values ('0x{}', {chain_id}, 'transfer', '{wallet}');
              insert into app.user_actions (user_id, action_type, resource, details, ip_address, user_agent)
-                values ('{user}', 'read', 'report', '{{\"x\": \"{entered}\"}}', '{ip}', '{agent}');
+                values ('{user}', 'read', 'the mail to {email}', '{{\"x\": \"{entered}\"}}', '{ip}', '{agent}');
              insert into app.login_history (user_id, login_method, success, ip_address, user_agent)
                 values ('{user}', 'passkey', true, '{other_ip}', '{agent}');
+             insert into app.login_history (user_id, login_method, success, failure_reason)
+                values ('{user}', 'password', false, 'no password for {name}');
              insert into app.access_logs (user_id, resource, action, result) values ('{user}', 'report', 'read', 'allowed');
              insert into app.compliance_logs (user_id, compliance_check, result) values ('{user}', 'kyc', 'passed');
              select set_config('app.actor', 'user {user}', false);

@@ -85,9 +85,23 @@ async fn an_erasure_is_shown_then_done_then_told_as_done() {
     let named =
         line(&["erase", "--subject", &user, "--ticket", "for Alice", "--apply"], &platform).await.run().await;
     named.failed(2, &["--ticket", "no name"]);
-    let done = line(&apply, &platform).await.run().await.done();
+    let email = person.held(&[Held::Plain])[0].to_uppercase();
+    let report = format!(
+        "insert into app.asset_reports (tenant_id, asset_id, report_type, report_data)
+         values ('{}', gen_random_uuid(), 'cap_table', '{{\"largest\": \"{email}\"}}')",
+        person.tenant
+    );
+    run(&mut platform.owner, &report).await;
+    let searching = [apply.as_slice(), &["--search"]].concat();
+    let done = line(&searching, &platform).await.run().await.done();
+    let places: Vec<_> = done.lines().filter(|line| line.contains("holds such values still")).collect();
+    assert_eq!(places.len(), 1, "{places:?}");
+    assert!(
+        places[0].starts_with("app.asset_reports.report_data ") && places[0].contains("1 rows"),
+        "{places:?}"
+    );
     assert!(done.contains("is erased under ticket DSR-2026/17"), "{done}");
-    for told in [&shown, &done] {
+    for told in [&shown, &done.to_lowercase()] {
         for (text, _) in &person.values {
             assert!(!told.contains(text.as_str()), "a personal value is told: {text}");
         }

@@ -15,10 +15,8 @@ use uuid::Uuid;
 
 use super::connect;
 use super::{Held, Platform, Subject, contents, count, erase, people, run, traces};
-use crate::support::command::database_url;
-use crate::support::world::{
-    CHAIN_ID, binaries, cluster, config, converge, empty_database, postgres_store, worker,
-};
+use crate::support::command::{Folder, database_url};
+use crate::support::world::{CHAIN_ID, binaries, config, converge, empty_database, postgres_store, worker};
 
 /// A platform whose database follows a chain.
 struct Followed {
@@ -108,41 +106,33 @@ async fn exported(owner: &mut PgConnection, user: Uuid) -> Json {
     export.fetch_one(owner).await.expect("an export")
 }
 
-/// What is stored of a person, without what others' erasures write.
-async fn untouched(owner: &mut PgConnection, subject: &Subject) -> Json {
-    exported(owner, subject.user).await
-}
-
 /// Programs that can dump the server under test, where the machine has any.
 fn dump_tools() -> Option<std::path::PathBuf> {
     let beside = binaries().bin_dir;
     beside.join("pg_dump").exists().then_some(beside)
 }
 
-/// A copy of a database by way of a dump.
-async fn restored(database: &str) -> Option<String> {
+/// A dump of a database, where the machine can make one.
+async fn dumped(database: &str) -> Option<Folder> {
     let tools = dump_tools()?;
-    let copy = empty_database().await;
-    let folder = crate::support::command::Folder::new();
+    let folder = Folder::new();
     let file = folder.path().join("dump");
-    let url = async |name: &str| database_url("postgres", name).await;
-    let dumped = Command::new(tools.join("pg_dump"))
-        .arg("-Fc")
-        .arg("-f")
-        .arg(&file)
-        .arg(url(database).await)
-        .status()
-        .expect("it runs");
-    assert!(dumped.success());
-    let restored = Command::new(tools.join("pg_restore"))
-        .arg("--exit-on-error")
-        .arg("-d")
-        .arg(url(&copy).await)
-        .arg(&file)
-        .status()
-        .expect("it runs");
-    assert!(restored.success());
-    Some(copy)
+    let url = database_url("postgres", database).await;
+    let dumped = Command::new(tools.join("pg_dump")).arg("-Fc").arg("-f").arg(file).arg(url).status();
+    assert!(dumped.expect("it runs").success());
+    Some(folder)
+}
+
+/// A new database from a dump.
+async fn restored(dump: &Folder) -> PgConnection {
+    let tools = dump_tools().expect("they made the dump");
+    let copy = empty_database().await;
+    let url = database_url("postgres", &copy).await;
+    let file = dump.path().join("dump");
+    let restored =
+        Command::new(tools.join("pg_restore")).arg("--exit-on-error").arg("-d").arg(url).arg(file).status();
+    assert!(restored.expect("it runs").success());
+    connect(&copy).await
 }
 
 #[tokio::test]
@@ -176,8 +166,10 @@ async fn nothing_is_left_of_an_erased_person_nor_comes_back_and_others_are_untou
             assert!(!told.contains(text.as_str()), "another's value is exported: {text}");
         }
     }
-    let others = [untouched(owner, &neighbour).await, untouched(owner, &foreigner).await];
+    let others = [exported(owner, neighbour.user).await, exported(owner, foreigner.user).await];
 
+    let older = dumped(&followed.platform.database).await;
+    let owner = &mut followed.platform.owner;
     let unchanged = contents(owner).await;
     assert!(erase(owner, &person, false).await > 20);
     assert_eq!(contents(owner).await, unchanged, "a dry run changes nothing");
@@ -186,8 +178,8 @@ async fn nothing_is_left_of_an_erased_person_nor_comes_back_and_others_are_untou
     assert_gone(owner, &person, "erased").await;
     seal(owner).await;
     assert_gone(owner, &person, "erased and sealed").await;
-    assert_eq!(untouched(owner, &neighbour).await, others[0], "another of the tenant");
-    assert_eq!(untouched(owner, &foreigner).await, others[1], "another tenant's");
+    assert_eq!(exported(owner, neighbour.user).await, others[0], "another of the tenant");
+    assert_eq!(exported(owner, foreigner.user).await, others[1], "another tenant's");
     let after = exported(owner, person.user).await;
     for text in person.held(&ALL) {
         assert!(!after.to_string().contains(&text), "the export still has {text}");
@@ -202,17 +194,16 @@ async fn nothing_is_left_of_an_erased_person_nor_comes_back_and_others_are_untou
     assert_gone(&mut followed.platform.owner, &person, "rebuilt").await;
     followed.execute(Request::Rewind { to: 20, reason: "a test".to_owned() }).await;
     assert_gone(&mut followed.platform.owner, &person, "rewound and followed again").await;
-    if let Some(copy) = restored(&followed.platform.database).await {
-        let mut copied = connect(&copy).await;
-        assert_gone(&mut copied, &person, "dumped and restored").await;
-        assert!(
-            !traces(&mut copied, &["app"], &neighbour.held(&STORED)).await.is_empty(),
-            "the others are there"
-        );
-        assert_eq!(erase(&mut copied, &person, true).await, 0, "erased there, too");
-    } else {
-        // The server's programs without its tools: the other versions of the matrix have them.
-        assert!(cluster().await.connect_options("postgres", "postgres").get_socket().is_some());
-        eprintln!("no pg_dump beside the server: the restore was not tried");
-    }
+    let (Some(older), Some(newer)) = (older, dumped(&followed.platform.database).await) else {
+        eprintln!("no pg_dump beside the server: no restore was tried");
+        return;
+    };
+    let mut copy = restored(&newer).await;
+    assert_gone(&mut copy, &person, "dumped and restored").await;
+    assert!(!traces(&mut copy, &["app"], &neighbour.held(&STORED)).await.is_empty(), "the others are there");
+    assert_eq!(erase(&mut copy, &person, true).await, 0, "erased there, too");
+    let mut copy = restored(&older).await;
+    assert!(!traces(&mut copy, &["app"], &person.held(&[Held::Plain])).await.is_empty(), "an older backup");
+    assert!(erase(&mut copy, &person, true).await > 20);
+    assert_gone(&mut copy, &person, "restored from an older backup and erased again").await;
 }
