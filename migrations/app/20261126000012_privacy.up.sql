@@ -235,7 +235,8 @@ declare
     restricted record;
 begin
     for restricted in
-        values ('access_logs', 'user_id is null or user_id not in (select app.restricted_subjects(''access_logs''))'),
+        values ('access_logs', '(user_id is null or user_id not in (select app.restricted_subjects(''access_logs'')))
+                and (action in (''export'', ''erase'') or resource not in (select ''user '' || s from app.restricted_subjects(''access_logs'') s))'),
             ('compliance_logs', 'user_id is null or user_id not in (select app.restricted_subjects(''compliance_logs''))'),
             ('compliance_violations', 'user_id is null or user_id not in (select app.restricted_subjects(''compliance_violations''))'),
             ('violation_resolutions', 'violation_id not in (select app.restricted_violations())'),

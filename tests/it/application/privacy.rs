@@ -137,6 +137,7 @@ impl Subject {
              insert into app.login_history (user_id, login_method, success, failure_reason)
                 values ('{user}', 'password', false, 'no password for {name}');
              insert into app.access_logs (user_id, resource, action, result) values ('{user}', 'report', 'read', 'allowed');
+             insert into app.access_logs (resource, action, result) values ('user {user}', 'read', 'allowed');
              insert into app.compliance_logs (user_id, compliance_check, result) values ('{user}', 'kyc', 'passed');
              select set_config('app.actor', 'user {user}', false);
              insert into app.roles (role) values ('{mark}');
