@@ -5,6 +5,7 @@ mod decode;
 mod maintain;
 mod migrate;
 mod operate;
+mod privacy;
 mod providers;
 mod redact;
 mod run;
@@ -164,6 +165,42 @@ enum Command {
     /// What ops.retention_policies says is old enough goes into files or is deleted; what a legal hold (ops.legal_holds)
     /// stands on is kept. May be killed at any point and run again, and runs beside a worker.
     Maintain(maintain::Arguments),
+    /// Write everything that is stored of a person, and what the chain says of their wallets, as JSON.
+    ///
+    /// As the application's owner: ADMIN_DATABASE_URL. The same state gives the same bytes. Secrets are left out, by name.
+    /// Recorded in app.access_logs.
+    Export {
+        /// The person: app.users.id.
+        #[arg(long, value_name = "UUID")]
+        subject: uuid::Uuid,
+        /// A new file for it, which only its owner can read; by default standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// The keys that wrap the persons' keys, a line each: NAME and 32 bytes in base64. Without it, what is encrypted
+        /// is named as encrypted.
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Erase a person: show what that does and to how many rows, or do it with --apply.
+    ///
+    /// As the application's owner: ADMIN_DATABASE_URL. The user becomes a placeholder; profile, settings, sessions,
+    /// accounts, verifications and wallet links are deleted, the person's key destroyed, logs cleared; what law retains is
+    /// restricted to compliance and auditors. Refused under a legal hold. Recorded in app.erasures and app.access_logs.
+    Erase {
+        /// The person: app.users.id.
+        #[arg(long, value_name = "UUID")]
+        subject: uuid::Uuid,
+        /// The request's reference, kept for ever: no name, no address.
+        #[arg(long)]
+        ticket: String,
+        /// Do it.
+        #[arg(long)]
+        apply: bool,
+        /// Afterwards, look through every text of the application's tables for the person's e-mail, names, addresses and
+        /// wallets, and tell where they stand still: in reports, in what others wrote. Takes its time.
+        #[arg(long, requires = "apply")]
+        search: bool,
+    },
     /// Check the configuration and print what is in effect, and where from; secrets are not shown.
     CheckConfig,
 }
@@ -296,6 +333,13 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         }
         Command::Migrate { without_app, .. } => migrate::up(&config, !without_app).await,
         Command::Maintain(arguments) => maintain::maintain(&config, arguments).await,
+        Command::Export { subject, out, key_file } => {
+            privacy::export(&config, *subject, out.as_deref(), key_file.as_deref()).await
+        }
+        Command::Erase { subject, ticket, apply, search } => {
+            let order = privacy::Order { subject: *subject, ticket, apply: *apply, search: *search };
+            privacy::erase(&config, &order).await
+        }
         Command::CheckConfig => {
             print!("{}", config.effective());
             Ok(())

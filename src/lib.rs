@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod block;
+pub mod cipher;
 #[expect(clippy::print_stdout, reason = "what a command answers goes to standard output")]
 pub mod cli;
 pub mod config;

@@ -867,6 +867,17 @@ export const complianceViolationsInApp = app.table("compliance_violations", {
   detectedBy: text("detected_by").notNull().default(sql`app.actor()`),
 });
 
+export const erasures = app.table("erasures", {
+  userId: uuid("user_id").notNull(),
+  tenantId: uuid("tenant_id").notNull(),
+  ticket: text("ticket").notNull(),
+  erasedBy: text("erased_by").notNull().default(sql`app.actor()`),
+  startedAt: timestamp("started_at", { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
+  finishedAt: timestamp("finished_at", { withTimezone: true }),
+  counts: jsonb("counts").notNull().default(sql`'{}'::jsonb`),
+  transactionId: bigint("transaction_id", { mode: "number" }).notNull().default(sql`((pg_current_xact_id())::text)::bigint`),
+});
+
 export const featureFlags = app.table("feature_flags", {
   feature: text("feature").notNull(),
   enabled: boolean("enabled").notNull().default(sql`false`),
@@ -934,6 +945,17 @@ export const permissions = app.table("permissions", {
   conditions: jsonb("conditions").notNull().default(sql`'{}'::jsonb`),
 });
 
+export const processingRecord = app.table("processing_record", {
+  schemaName: text("schema_name"),
+  tableName: text("table_name"),
+  columnName: text("column_name"),
+  kind: text("kind"),
+  purpose: text("purpose"),
+  basis: text("basis"),
+  kept: text("kept"),
+  onErasure: text("on_erasure"),
+});
+
 export const providerProfiles = app.table("provider_profiles", {
   id: uuid("id").notNull().default(sql`gen_random_uuid()`),
   tenantId: uuid("tenant_id").notNull().default(sql`app.current_tenant()`),
@@ -963,6 +985,13 @@ export const reportViolations = app.table("report_violations", {
   violationId: uuid("violation_id").notNull(),
   detectedAt: timestamp("detected_at", { withTimezone: true }).notNull(),
   tenantId: uuid("tenant_id").notNull().default(sql`app.current_tenant()`),
+});
+
+export const restrictions = app.table("restrictions", {
+  userId: uuid("user_id").notNull(),
+  tenantId: uuid("tenant_id").notNull(),
+  tableName: text("table_name").notNull(),
+  restrictedUntil: timestamp("restricted_until", { withTimezone: true }).notNull(),
 });
 
 export const rolePermissions = app.table("role_permissions", {
@@ -1006,6 +1035,16 @@ export const subjectKeys = app.table("subject_keys", {
   createdAt: timestamp("created_at", { withTimezone: true }).notNull().default(sql`now()`),
   rotatedAt: timestamp("rotated_at", { withTimezone: true }),
   destroyedAt: timestamp("destroyed_at", { withTimezone: true }),
+});
+
+export const subjectTables = app.table("subject_tables", {
+  tableName: text("table_name").notNull(),
+  foundBy: text("found_by").notNull(),
+  onErasure: text("on_erasure").notNull(),
+  cleared: text("cleared"),
+  timeColumn: text("time_column"),
+  keepYears: integer("keep_years"),
+  why: text("why").notNull(),
 });
 
 export const submittedTransactionsInApp = app.table("submitted_transactions", {

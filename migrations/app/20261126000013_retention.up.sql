@@ -76,7 +76,7 @@ $$;
 comment on function app.broken_seals is 'Seals that do not hold: a row was changed, taken out or put in, or a seal was; of an archived month the rows that stay count. Reads the whole trails.';
 
 insert into app.table_guards (table_name, kind, append_only, audited_in) values ('seal_remainders', 'platform', true, null);
-select app.guard_tables();
+select app.guard_table('seal_remainders');
 insert into ops.table_classes (table_name, class) values ('app.seal_remainders', 'application');
 grant select on app.seal_remainders to asset_indexer_auditor;
 -- Who audits sees what is kept for how long, and what went. Holds are the owner's: they name people, and have no tenant.

@@ -210,7 +210,7 @@ pub(super) async fn owner(config: &Config) -> Result<Owner, Failure> {
             (options.unwrap_or_else(|| database.options.clone()), Some(database))
         }
     };
-    let options = options.application_name("asset-indexer maintain");
+    let options = options.application_name("asset-indexer");
     let mut connection = connect(&options).await?;
     check_schema(&mut connection).await?;
     Ok(Owner { connection, database })

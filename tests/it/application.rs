@@ -2,6 +2,7 @@
 
 mod guards;
 mod owner;
+mod privacy;
 mod rights;
 mod seals;
 mod security;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("amount", &[]),
     ("block", &[]),
+    ("cipher", &[]),
     ("id", &[]),
     ("mutant", &[]),
     ("pace", &[]),
@@ -66,6 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "block",
+            "cipher",
             "config",
             "daemon",
             "decode",
