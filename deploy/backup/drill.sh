@@ -18,7 +18,7 @@ findings=()
 
 die() { echo "drill: $1" >&2; exit 1; }
 finding() { findings+=("$1"); echo "  FAILED  $1"; }
-say() { echo "  $1"; }
+say() { printf '%5d s  %s\n' $((SECONDS - begun_at)) "$1"; }
 milliseconds() { echo $((${EPOCHREALTIME/./} / 1000)); }
 seconds() { printf '%d.%d s' $(($1 / 1000)) $(($1 % 1000 / 100)); } # milliseconds
 
@@ -44,6 +44,7 @@ if [[ $(id -u) == 0 ]]; then
     chmod 0711 "$folder"
     install -d -o postgres -m 0711 "$folder"/{machine,elsewhere}
 fi
+((${#folder} <= 70)) || die "$folder is too long a path for a socket: set TMPDIR to a shorter one"
 cd "$folder"
 # shellcheck source=deploy/backup/drill/machine.sh
 source "$here/drill/machine.sh"
@@ -57,11 +58,24 @@ clean_up() {
     trap - EXIT
     touch "$folder/quiet"
     if [[ -n $server ]]; then kill -INT "$server" 2> /dev/null || true; fi
-    for process in $daemon $undamaged; do kill -CONT "$process" 2> /dev/null || true; kill -TERM "$process" 2> /dev/null || true; done
+    for process in $daemon $undamaged; do
+        kill -CONT "$process" 2> /dev/null || true
+        kill -TERM "$process" 2> /dev/null || true
+    done
     # The end of its input ends the chain, and its node.
     if [[ -n ${chain_pid:-} ]]; then exec {CHAIN[1]}>&- || true; fi
+    for process in $server $daemon $undamaged ${chain_pid:-}; do end_within 20 "$process"; done
     wait
+    kill_shippers
     if [[ ${KEEP:-0} == 1 ]]; then echo "kept: $folder"; else rm -rf "$folder"; fi
+}
+
+end_within() { # seconds, a process that was asked to end
+    local end=$((SECONDS + $1))
+    while kill -0 "$2" 2> /dev/null; do
+        if ((SECONDS > end)); then kill -KILL "$2" 2> /dev/null || true; fi
+        sleep 0.05
+    done
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP

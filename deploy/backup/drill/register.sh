@@ -68,8 +68,9 @@ await_head() {
     done
 }
 
-# Whether the register's tables are those of the undamaged one: every ground, history and state table, by digest.
-is_equal() { of_register verify --level against --against "$undamaged_url" --json > "$folder/verify.json" 2>&1; }
+# Whether the register's tables are those of the undamaged one, every ground, history and state table, by digest; and
+# whether the trails' seals hold.
+is_equal() { of_register verify --level against,audit --against "$undamaged_url" --json > "$folder/verify.json" 2>&1; }
 
 assert_equal() { # what was done
     await_head
