@@ -75,6 +75,13 @@ within() { # scenario, seconds of recovery and of loss that the seed allows at m
     ((lost_time <= $3 * 1000)) || finding "$1: $(seconds "$lost_time") were lost, more than the seed's $3 s"
 }
 
+# After each recovery a backup. It also wakes PostgreSQL's checkpointer, which after a recovery may sleep for checkpoint_timeout
+# (5 minutes) before it heeds archive_timeout.
+resume() { # kind of backup
+    start_application
+    backrest --repo=1 --type="$1" backup
+}
+
 begin() {
     start_chain
     start_undamaged
@@ -123,8 +130,7 @@ corruption() {
     ((lost_commits == 0 && lost_blocks <= 0)) || finding "corruption: $lost_commits commits and $lost_blocks blocks lost, of a log that is whole"
     row corruption "$machine/near" '2-4 hours' '< 1 hour'
     within corruption $((4 * 3600)) 3600
-    start_application
-    backrest --repo=1 --type=incr backup
+    resume incr
 }
 
 # The server is killed in the midst of commits, and its data are gone; all that it believes to be archived must come back.
@@ -148,8 +154,7 @@ lost_primary() {
     lose_primary 12
     row 'lost primary' "$machine/near" '1-2 hours' '< 15 minutes'
     within 'lost primary' $((2 * 3600)) 900
-    start_application
-    backrest --repo=1 --type=incr backup
+    resume incr
 }
 
 human_error() {
@@ -172,7 +177,7 @@ human_error() {
     [[ $(application_digest) == "$rows_before" ]] || finding "human error: the application's tables are not as they were before it"
     row 'human error' "$machine/near" '30 min-2 hours' 'variable'
     within 'human error' $((2 * 3600)) 3600
-    start_application
+    resume incr
 }
 
 empty_machine() {
@@ -194,8 +199,7 @@ empty_machine() {
     grep -q 'reorg: rolled back' "$folder/daemon.log" || finding "empty machine: the daemon did not take back what the chain had replaced"
     row 'empty machine' "$elsewhere/repository" '4-8 hours' '< 1 hour'
     within 'empty machine' $((8 * 3600)) 3600
-    backrest --repo=1 --type=full backup
-    start_application
+    resume full
 }
 
 # Chain tables need no backup: ground gives the derived ones again, and the chain gives ground.
