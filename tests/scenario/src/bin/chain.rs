@@ -26,12 +26,7 @@ async fn main() -> Result<()> {
     let mut story = Play::begin(&node)?;
     story.play_next(&node).await?;
     let suite = story.suite()?;
-    tell(&format!(
-        "{} trex_factory={} id_factory={}",
-        node.url(),
-        suite.trex_factory,
-        suite.id_factory
-    ))?;
+    tell(&format!("{} trex_factory={} id_factory={}", node.url(), suite.trex_factory, suite.id_factory))?;
     let mut lines = BufReader::new(stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         obey(&node, &mut story, &line).await?;
