@@ -146,6 +146,20 @@ check "policy: probes, ports, restricted pods, secrets, images, resources, netwo
 check "policy: every broken copy of the manifests is found out" \
     "$python" "$deploy/check/manifests_test.py" "$work"/rendered/kubernetes-overlays-production{,-migrate,-backfill}.yaml
 
+# --- backups -------------------------------------------------------------------------------------------------------------
+
+backup() {
+    "$python" "$deploy/check/backup.py" "$1" "$deploy/backup" "$work"/rendered/backup-cloudnative-pg-{cluster,recovery}.yaml
+}
+
+check "backups: the schedule of the seed's design, references, secrets, fields" backup check
+check "backups: every broken copy of the configurations is found out" backup test
+if command -v systemd-analyze > /dev/null; then
+    timers=("$deploy"/backup/pgbackrest/systemd/*.timer)
+    check "backups: systemd reads the times of the timers" systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "${timers[0]}")" \
+        "$(sed -n 's/^OnCalendar=//p' "${timers[1]}")"
+fi
+
 # --- Prometheus and Grafana ----------------------------------------------------------------------------------------------
 
 observability() { "$python" "$deploy/check/observability.py" "$@"; }
@@ -183,7 +197,10 @@ check "compose: Prometheus configuration" compose_prometheus
 
 scripts_parse() {
     local script
-    for script in "$deploy"/check.sh "$deploy"/compose/*.sh; do bash -n "$script" && [[ -x $script ]] || return 1; done
+    for script in "$deploy"/backup/drill/*.sh; do bash -n "$script" || return 1; done
+    for script in "$deploy"/check.sh "$deploy"/compose/*.sh "$deploy"/backup/drill.sh; do
+        bash -n "$script" && [[ -x $script ]] || return 1
+    done
 }
 
 secrets_are_written_once() {
@@ -218,6 +235,8 @@ fi
 unchecked+=(
     "the image: it is not built, and its base images are not pulled"
     "PodMonitor against the Prometheus Operator's own schema, which is not in kubernetes-validate: only the fields we use"
+    "the backup manifests against CloudNativePG's and its plugin's own schemas, and any backup or recovery by them: only the fields we use"
+    "pgBackRest with S3, and its timers on a machine with systemd: the drill runs the same configuration on two local repositories"
     "any behaviour in a cluster: admission, NetworkPolicy enforcement, OpenShift's security constraints, a rolling update"
     "the dashboard as Grafana draws it: its layout and expressions only"
 )

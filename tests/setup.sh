@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine to where `make test` and `make demo` work: PostgreSQL and Node.js from Debian when they are
 # missing, and the real contracts and a node from npm in pinned versions. Changes nothing on a machine that has them.
+# `with-drill` also installs pgBackRest from Debian; `with-checks` that, what checks Drizzle, and cargo-deny.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -17,6 +18,7 @@ type git > /dev/null 2>&1 || packages+=(git)
 type npm > /dev/null 2>&1 || packages+=(nodejs npm)
 python3 -c 'import ensurepip, venv' > /dev/null 2>&1 || packages+=(python3 python3-venv)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || [[ -n ${PG_BIN:-} ]] || packages+=(postgresql)
+[[ ${1:-} != with-* ]] || type pgbackrest > /dev/null 2>&1 || packages+=(pgbackrest)
 if ((${#packages[@]})); then
     type apt-get > /dev/null 2>&1 || {
         echo "setup: please install: ${packages[*]} (no apt-get here)" >&2
