@@ -898,6 +898,12 @@ export const integrationConfig = app.table("integration_config", {
   updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().default(sql`now()`),
 });
 
+export const keptRights = app.table("kept_rights", {
+  grantee: text("grantee").notNull(),
+  object: text("object").notNull(),
+  privilege: text("privilege").notNull(),
+});
+
 export const loginHistory = app.table("login_history", {
   id: uuid("id").notNull().default(sql`gen_random_uuid()`),
   tenantId: uuid("tenant_id").notNull().default(sql`app.current_tenant()`),

@@ -560,7 +560,8 @@ insert into app.table_guards (table_name, kind, append_only, audited_in) values
     ('subject_tables', 'owner', false, 'system_changes'), ('erasures', 'tenant', false, 'audit_trail'),
     ('restrictions', 'tenant', true, 'audit_trail');
 -- What is personal now is hidden in the trail.
-select app.guard_tables();
+select app.guard_table(it)
+from unnest(array['subject_tables', 'erasures', 'restrictions', 'asset_reports', 'regulatory_reports']) it;
 insert into ops.table_classes (table_name, class) values
     ('app.subject_tables', 'application'), ('app.erasures', 'application'), ('app.restrictions', 'application');
 revoke execute on function app.keep_erased(), app.keep_destroyed(), app.is_erased(uuid), app.refuse_erased(), app.minimise_erased(),

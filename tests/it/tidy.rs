@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("table", &["amount", "block", "decode", "discovery", "fact", "id", "row", "source"]),
     ("rpc", &["block", "pace", "retry", "source"]),
     ("providers", &["block", "pace", "proof", "source"]),
-    ("store", &["amount", "block", "proof", "reconcile", "row", "table"]),
+    ("store", &["amount", "block", "proof", "reconcile", "retry", "row", "table"]),
     (
         "sync",
         &[
