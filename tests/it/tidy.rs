@@ -57,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "table",
         ],
     ),
+    ("report", &["amount", "id", "store", "verify"]),
     ("execute", &["block", "decode", "source", "store", "sync"]),
     ("observe", &["fact", "providers", "rpc", "table"]),
     ("daemon", &["decode", "execute", "observe", "retry", "source", "store", "sync"]),
@@ -74,6 +75,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "id",
             "observe",
             "providers",
+            "report",
             "retry",
             "row",
             "rpc",
@@ -87,7 +89,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Words that only some modules may contain.
 const WORDS: &[(&str, &[&str])] = &[
-    ("sqlx::", &["store", "embedded", "config", "cli", "daemon", "verify"]),
+    ("sqlx::", &["store", "embedded", "config", "cli", "daemon", "verify", "report"]),
     ("tokio::", &["rpc", "providers", "store", "embedded", "observe", "daemon", "cli"]),
     ("SystemTime::now", &["observe", "cli", "rpc", "embedded"]),
     ("std::env", &["config", "embedded", "cli"]),
