@@ -250,11 +250,32 @@ revoke execute on function ops.count_growth(bigint), ops.take_snapshot(bigint, b
 
 -- The register at the end of a block --------------------------------------------------------------------------------
 
+-- What readers ask of snapshots. BEGIN ATOMIC, so that they need no right on schema ops.
+create function chain.snapshot_below(p_asset uuid, p_block bigint)
+returns table (id bigint, block_number bigint, total_supply numeric)
+language sql stable parallel safe rows 1
+begin atomic
+    select s.id, s.block_number, s.total_supply
+    from ops.register_snapshots s
+    where s.chain_id = (select a.chain_id from chain.assets a where a.id = p_asset) and s.asset_id = p_asset
+        and s.block_number <= p_block
+    order by s.block_number desc limit 1;
+end;
+comment on function chain.snapshot_below is 'The newest snapshot of an asset''s register at or below a block; none where history alone answers.';
+
+create function chain.snapshot_positions(p_snapshot bigint)
+returns table (holder bytea, balance numeric, frozen numeric, wallet_frozen boolean)
+language sql stable parallel safe rows 1000
+begin atomic
+    select p.holder, p.balance, p.frozen, p.wallet_frozen from ops.register_positions p where p.snapshot_id = p_snapshot;
+end;
+comment on function chain.snapshot_positions is 'The positions of a snapshot.';
+
 -- Its own plan for each call, by the numbers of that call: with a snapshot few changes are read by block, without one the
 -- whole history is.
 create function chain.positions_at(p_asset uuid, p_block bigint)
 returns table (holder bytea, balance numeric, frozen numeric, wallet_frozen boolean)
-language plpgsql stable rows 100000
+language plpgsql stable rows 1000
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan set work_mem = '128MB' set jit = off
 set enable_mergejoin = off as $$
 declare
@@ -262,9 +283,7 @@ declare
     base record;
 begin
     select a.chain_id into of_chain from chain.assets a where a.id = p_asset;
-    select s.id, s.block_number into base from ops.register_snapshots s
-    where s.chain_id = of_chain and s.asset_id = p_asset and s.block_number <= p_block
-    order by s.block_number desc limit 1;
+    select s.id, s.block_number into base from chain.snapshot_below(p_asset, p_block) s;
     if not found then
         return query
         select distinct on (h.holder) h.holder::bytea, h.balance, h.frozen, h.wallet_frozen
@@ -282,8 +301,8 @@ begin
         )
         select c.holder, c.balance, c.frozen, c.wallet_frozen from changed c
         union all
-        select p.holder, p.balance, p.frozen, p.wallet_frozen from ops.register_positions p
-        where p.snapshot_id = base.id and not exists (select from changed c where c.holder = p.holder);
+        select p.holder, p.balance, p.frozen, p.wallet_frozen from chain.snapshot_positions(base.id) p
+        where not exists (select from changed c where c.holder = p.holder);
     end if;
 end
 $$;
@@ -296,9 +315,7 @@ declare
     base record;
 begin
     select a.chain_id into of_chain from chain.assets a where a.id = p_asset;
-    select s.block_number, s.total_supply into base from ops.register_snapshots s
-    where s.chain_id = of_chain and s.asset_id = p_asset and s.block_number <= p_block
-    order by s.block_number desc limit 1;
+    select s.block_number, s.total_supply into base from chain.snapshot_below(p_asset, p_block) s;
     if not found then
         return (select s.total_supply from chain.supply_as_of(p_asset, p_block, null) s);
     end if;
@@ -673,5 +690,6 @@ grant execute on function api.block_shown_at(bigint, timestamptz), api.block_at(
     api.cap_table(uuid, bigint, integer, numeric, text), api.cap_table_by_investor(uuid, bigint, integer, numeric, text),
     api.concentration(uuid, bigint, boolean, integer[]), api.issuance(uuid, bigint, text, text),
     api.holder_compliance(uuid, bigint), api.regulatory_summary(uuid, bigint, date, date, text), chain.positions_at(uuid, bigint), chain.supply_at(uuid, bigint),
-    chain.investor_of(uuid, bigint), chain.known_block(bigint, bigint)
+    chain.investor_of(uuid, bigint), chain.snapshot_below(uuid, bigint), chain.snapshot_positions(bigint),
+    chain.known_block(bigint, bigint)
 to asset_indexer_reader, asset_indexer_writer;

@@ -149,7 +149,7 @@ fn country(text: &str) -> Result<String, String> {
 impl From<SubjectError> for Failure {
     fn from(error: SubjectError) -> Self {
         match error {
-            SubjectError::Store(error) => error.into(),
+            SubjectError::Store(error) => unread(error),
             SubjectError::NotIndexed { .. } | SubjectError::NotSettled(_) | SubjectError::NotFinal { .. } => {
                 Self::new(Self::TEMPORARY, error)
             }
@@ -207,7 +207,7 @@ async fn run(config: &Config, arguments: &Arguments, database: &Database) -> Res
         arguments.not_final,
     )
     .await?;
-    let report = reports::ask(&mut snapshot.connection, &arguments.kind(), stamp).await?;
+    let report = reports::ask(&mut snapshot.connection, &arguments.kind(), stamp).await.map_err(unread)?;
     drop(snapshot);
     write(arguments, &report)?;
     if arguments.record {
@@ -217,6 +217,17 @@ async fn run(config: &Config, arguments: &Arguments, database: &Database) -> Res
         eprintln!("recorded in {} as {}", recorded.table, recorded.id);
     }
     Ok(())
+}
+
+/// Reports need a reader's rights and no more.
+fn unread(error: StoreError) -> Failure {
+    match &error {
+        StoreError::Refused { reason, .. } if reason.contains("SQLSTATE 42501") => {
+            let remedy = "grant asset_indexer_reader to the role of the database's URL";
+            Failure::new(Failure::PERMISSION, format!("{error}; {remedy}"))
+        }
+        _ => error.into(),
+    }
 }
 
 fn unrecorded(error: StoreError) -> Failure {

@@ -96,16 +96,13 @@ pub async fn by_wallet(
     supply_base: &str,
 ) -> Result<(String, Totals), StoreError> {
     let wrong = |error: sqlx::Error| failed("reading the positions", &error);
-    let snapshot: Option<(i64, i64)> = sqlx::query_as(
-        "select s.id, s.block_number from ops.register_snapshots s join chain.assets a on a.chain_id = s.chain_id
-             and a.id = s.asset_id
-         where s.asset_id = $1 and s.block_number <= $2 order by s.block_number desc limit 1",
-    )
-    .bind(asset)
-    .bind(block)
-    .fetch_optional(&mut *connection)
-    .await
-    .map_err(wrong)?;
+    let snapshot: Option<(i64, i64)> =
+        sqlx::query_as("select id, block_number from chain.snapshot_below($1, $2)")
+            .bind(asset)
+            .bind(block)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(wrong)?;
     let (snapshot, above) = snapshot.map_or((None, -1), |(id, block)| (Some(id), block));
     let changed = changed(connection, asset, above, block).await.map_err(wrong)?;
     for order in ["", " order by p.holder"] {
@@ -113,7 +110,7 @@ pub async fn by_wallet(
         if let Some(snapshot) = snapshot {
             let sql = format!(
                 "copy (select encode(p.holder, 'hex'), p.balance, p.frozen, p.wallet_frozen
-                     from ops.register_positions p where p.snapshot_id = {snapshot}{order}) to stdout"
+                     from chain.snapshot_positions({snapshot}) p{order}) to stdout"
             );
             copy(connection, &sql, |line| lines.merge(line)).await.map_err(wrong)?;
         }

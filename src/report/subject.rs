@@ -158,13 +158,13 @@ async fn look_up(snapshot: &mut Snapshot, asset: Address, block: u64) -> Result<
     sqlx::query(
         "select a.name, a.symbol, a.decimals, api.hex(k.genesis_hash), b.block_number, api.hex(b.block_hash),
              chain.supply_at(a.id, $3)::text, a.complete_from,
-             coalesce(chain.is_behind(c.through_block, $3), false),
+             coalesce(c.catching_up and c.covered_through < $3, false),
              a.negative_balance, a.exceeds_uint256, a.unreadable_logs,
-             (select count(*) from ops.drift d
+             (select count(*) from api.drift d
                  where d.chain_id = a.chain_id and d.asset_id = a.id and d.resolved_at is null)
          from chain.assets a
          join chain.checkpoints k on k.chain_id = a.chain_id
-         left join ops.coverage c on c.chain_id = a.chain_id and c.address = a.contract_address
+         left join api.contracts c on c.chain_id = a.chain_id and c.address_bytes = a.contract_address
          cross join lateral chain.known_block(a.chain_id, $3) b
          where a.chain_id = $1 and a.id = $2",
     )
