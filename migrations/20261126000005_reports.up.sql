@@ -272,12 +272,13 @@ end;
 comment on function chain.snapshot_positions is 'The positions of a snapshot.';
 
 -- Its own plan for each call, by the numbers of that call: with a snapshot few changes are read by block, without one the
--- whole history is.
+-- whole history is. Hash joins alone: of a snapshot just made the statistics know nothing, and a nested loop over what they
+-- take for one row would not end.
 create function chain.positions_at(p_asset uuid, p_block bigint)
 returns table (holder bytea, balance numeric, frozen numeric, wallet_frozen boolean)
 language plpgsql stable rows 1000
 set search_path = pg_catalog, pg_temp set plan_cache_mode = force_custom_plan set work_mem = '128MB' set jit = off
-set enable_mergejoin = off as $$
+set enable_mergejoin = off set enable_nestloop = off as $$
 declare
     of_chain bigint;
     base record;

@@ -93,7 +93,8 @@ type Balances = BTreeMap<Address, Amount>;
 
 /// What the raw Transfer logs of a token say of every block up to one: a map a block.
 async fn from_raw_logs(pool: &PgPool, token: Address, through: i64) -> Vec<Balances> {
-    let logs: Vec<(i64, Vec<u8>, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+    type Log = (i64, Vec<u8>, Vec<u8>, Vec<u8>);
+    let logs: Vec<Log> = sqlx::query_as(
         "select block_number, topic1::bytea, topic2::bytea, data from chain.asset_events
          where address = $1 and topic0 = $2 and topic1 is not null and topic2 is not null and topic3 is null
              and unreadable is null
