@@ -11,6 +11,7 @@
 pub mod cap_table;
 mod csv;
 mod instant;
+mod number;
 mod question;
 mod record;
 mod subject;
@@ -136,7 +137,7 @@ fn largest(body: &str, rows_max: usize) -> Cow<'_, str> {
     // What stands before the amount holds no comma in quotes; what stands after it may.
     let mut rows: Vec<(&str, &str)> = Vec::with_capacity(2 * rows_max + 1);
     let order = |one: &(&str, &str), other: &(&str, &str)| {
-        cap_table::by_number(other.0, one.0).then_with(|| one.1.cmp(other.1))
+        number::by_number(other.0, one.0).then_with(|| one.1.cmp(other.1))
     };
     for line in body.lines().skip(1) {
         rows.push((line.split(',').nth(place).unwrap_or_default(), line));

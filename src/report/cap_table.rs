@@ -1,24 +1,18 @@
 //! The cap table by wallet: merged, summed and written here while the database reads, because only so a register of a
 //! million wallets takes about a second. `api.cap_table` says the same a page at a time; a test compares the two.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::fmt::Write as _;
-
-use alloy::primitives::{U256, U512};
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
+use super::number::{Share, amount, units};
 use crate::amount::Amount;
 use crate::store::StoreError;
 use crate::store::postgres::failed;
 
 /// The header of the body.
 pub const HEADER: &str = "wallet,balance,balance_base,percentage,frozen,frozen_base,wallet_frozen";
-/// Decimal places of a percentage, as in `api`.
-const PLACES: usize = 8;
 
 /// Sums of a cap table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,12 +70,20 @@ impl Sums {
     }
 }
 
-/// A wallet's position, and the place of the log that made it.
-struct Changed {
-    place: (u64, u64),
-    balance: String,
-    frozen: String,
-    wallet_frozen: bool,
+/// Changes as COPY told them, and of each wallet the last one, in the order of wallets: texts are kept in one piece, because
+/// there are hundreds of thousands.
+#[derive(Default)]
+struct Changes {
+    text: String,
+    lines: Vec<Line>,
+}
+
+/// Where a line lies, and the first eight bytes of its wallet, which tell most wallets apart.
+#[derive(Clone, Copy)]
+struct Line {
+    prefix: u64,
+    from: usize,
+    to: usize,
 }
 
 /// The body of the cap table of an asset at the end of a block, in the order of wallets, and its sums.
@@ -106,7 +108,7 @@ pub async fn by_wallet(
     let (snapshot, above) = snapshot.map_or((None, -1), |(id, block)| (Some(id), block));
     let changed = changed(connection, asset, above, block).await.map_err(wrong)?;
     for order in ["", " order by p.holder"] {
-        let mut lines = Lines::new(decimals, supply_base, &changed);
+        let mut lines = Lines::new(decimals, supply_base, changed.fields());
         if let Some(snapshot) = snapshot {
             let sql = format!(
                 "copy (select encode(p.holder, 'hex'), p.balance, p.frozen, p.wallet_frozen
@@ -128,53 +130,63 @@ async fn changed(
     asset: Uuid,
     above: i64,
     through: i64,
-) -> Result<Vec<(String, Changed)>, sqlx::Error> {
+) -> Result<Changes, sqlx::Error> {
     let sql = format!(
         "copy (select encode(h.holder, 'hex'), h.block_number, h.log_index, h.balance, h.frozen, h.wallet_frozen
              from chain.ownership_history h
              where h.chain_id = (select a.chain_id from chain.assets a where a.id = '{asset}') and h.asset_id = '{asset}'
                  and h.block_number > {above} and h.block_number <= {through}) to stdout"
     );
-    let mut last: HashMap<String, Changed> = HashMap::new();
-    copy(connection, &sql, |line| {
-        let mut fields = line.split('\t');
-        let mut field = || fields.next().unwrap_or_default();
-        let wallet = field();
-        let place = (field().parse().unwrap_or_default(), field().parse().unwrap_or_default());
-        match last.get_mut(wallet) {
-            Some(known) if known.place > place => {}
-            Some(known) => known.become_of(place, field(), field(), field()),
-            None => {
-                let mut changed = Changed::nothing();
-                changed.become_of(place, field(), field(), field());
-                last.insert(wallet.to_owned(), changed);
-            }
-        }
-    })
-    .await?;
-    let mut sorted: Vec<_> = last.into_iter().collect();
-    sorted.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(sorted)
+    let mut changes = Changes::default();
+    copy(connection, &sql, |line| changes.add(line)).await?;
+    changes.keep_last();
+    Ok(changes)
 }
 
-impl Changed {
-    fn nothing() -> Self {
-        Self { place: (0, 0), balance: String::new(), frozen: String::new(), wallet_frozen: false }
+impl Changes {
+    fn add(&mut self, line: &str) {
+        let prefix = line.get(..16).and_then(|half| u64::from_str_radix(half, 16).ok()).unwrap_or_default();
+        let from = self.text.len();
+        self.text.push_str(line);
+        self.lines.push(Line { prefix, from, to: self.text.len() });
     }
 
-    fn become_of(&mut self, place: (u64, u64), balance: &str, frozen: &str, wallet_frozen: &str) {
-        self.place = place;
-        self.balance.clear();
-        self.balance.push_str(balance);
-        self.frozen.clear();
-        self.frozen.push_str(frozen);
-        self.wallet_frozen = wallet_frozen == "t";
+    /// Sorts by wallet, and keeps of each the line of the highest block and log.
+    fn keep_last(&mut self) {
+        let text = &self.text;
+        let wallet = |line: &Line| text[line.from..line.to].split('\t').next().unwrap_or_default();
+        let place = |line: &Line| {
+            let mut numbers =
+                text[line.from..line.to].split('\t').skip(1).map(|n| n.parse::<u64>().unwrap_or_default());
+            (numbers.next(), numbers.next())
+        };
+        self.lines.sort_unstable_by(|one, other| {
+            one.prefix
+                .cmp(&other.prefix)
+                .then_with(|| wallet(one).cmp(wallet(other)))
+                .then_with(|| place(one).cmp(&place(other)))
+        });
+        self.lines.dedup_by(|later, kept| {
+            let is_same = later.prefix == kept.prefix && wallet(later) == wallet(kept);
+            if is_same {
+                *kept = *later;
+            }
+            is_same
+        });
+    }
+
+    /// Fields of each line: wallet, block, log, balance, frozen, wallet_frozen.
+    fn fields(&self) -> impl Iterator<Item = [&str; 6]> {
+        self.lines.iter().map(|line| {
+            let mut fields = self.text[line.from..line.to].split('\t');
+            std::array::from_fn(|_| fields.next().unwrap_or_default())
+        })
     }
 }
 
 /// The body as it grows: the snapshot's wallets and the changed ones, merged in their order.
-struct Lines<'a> {
-    changed: std::iter::Peekable<std::slice::Iter<'a, (String, Changed)>>,
+struct Lines<'a, I: Iterator<Item = [&'a str; 6]>> {
+    changed: std::iter::Peekable<I>,
     decimals: Option<u32>,
     supply_base: &'a str,
     share: Share,
@@ -185,10 +197,10 @@ struct Lines<'a> {
     is_whole: bool,
 }
 
-impl<'a> Lines<'a> {
-    fn new(decimals: Option<u32>, supply_base: &'a str, changed: &'a [(String, Changed)]) -> Self {
+impl<'a, I: Iterator<Item = [&'a str; 6]>> Lines<'a, I> {
+    fn new(decimals: Option<u32>, supply_base: &'a str, changed: I) -> Self {
         Self {
-            changed: changed.iter().peekable(),
+            changed: changed.peekable(),
             decimals,
             supply_base,
             share: Share::new(supply_base),
@@ -208,8 +220,10 @@ impl<'a> Lines<'a> {
         self.in_order &= self.last.as_str() < wallet;
         self.last.clear();
         self.last.push_str(wallet);
-        while let Some((other, position)) = self.changed.next_if(|(other, _)| other.as_str() <= wallet) {
-            self.push(other, &position.balance, &position.frozen, position.wallet_frozen);
+        while let Some([other, _, _, balance, frozen, wallet_frozen]) =
+            self.changed.next_if(|other| other[0] <= wallet)
+        {
+            self.push(other, balance, frozen, wallet_frozen == "t");
             if other == wallet {
                 return;
             }
@@ -238,8 +252,8 @@ impl<'a> Lines<'a> {
     }
 
     fn end(mut self) -> Result<(String, Totals), StoreError> {
-        while let Some((wallet, position)) = self.changed.next() {
-            self.push(wallet, &position.balance, &position.frozen, position.wallet_frozen);
+        while let Some([wallet, _, _, balance, frozen, wallet_frozen]) = self.changed.next() {
+            self.push(wallet, balance, frozen, wallet_frozen == "t");
         }
         if !self.is_whole {
             let reason = "a position is no whole number of base units".to_owned();
@@ -271,147 +285,4 @@ pub(super) async fn copied(connection: &mut PgConnection, sql: &str) -> Result<S
         bytes.extend_from_slice(&piece);
     }
     String::from_utf8(bytes).map_err(|error| sqlx::Error::Decode(error.into()))
-}
-
-/// Compares two whole numbers that are written without leading zeros.
-pub(super) fn by_number(one: &str, other: &str) -> Ordering {
-    match (one.strip_prefix('-'), other.strip_prefix('-')) {
-        (None, None) => one.len().cmp(&other.len()).then_with(|| one.cmp(other)),
-        (Some(one), Some(other)) => by_number(other, one),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-    }
-}
-
-fn amount(text: &str) -> Option<Amount> {
-    match text.len() {
-        0..=38 if !text.starts_with('-') => text.parse::<u128>().ok().map(|n| Amount::from(U256::from(n))),
-        _ => text.parse().ok(),
-    }
-}
-
-/// Writes base units as units: exact, with as many decimal places as the asset has; nothing where they are not known.
-fn units(into: &mut String, base: &str, decimals: Option<u32>) {
-    let Some(decimals) = decimals else { return };
-    let places = decimals as usize;
-    let digits = match base.strip_prefix('-') {
-        Some(digits) => {
-            into.push('-');
-            digits
-        }
-        None => base,
-    };
-    if places == 0 {
-        into.push_str(digits);
-        return;
-    }
-    match digits.len().checked_sub(places).filter(|whole| *whole > 0) {
-        Some(whole) => {
-            into.push_str(&digits[..whole]);
-            into.push('.');
-            into.push_str(&digits[whole..]);
-        }
-        None => {
-            into.push_str("0.");
-            into.extend(std::iter::repeat_n('0', places - digits.len()));
-            into.push_str(digits);
-        }
-    }
-}
-
-/// Shares of a supply, rounded half away from zero.
-struct Share {
-    supply: Option<U512>,
-    small: Option<u128>,
-}
-
-impl Share {
-    /// Of a supply in base units; one that is not above zero has no shares.
-    fn new(supply_base: &str) -> Self {
-        let supply = U512::from_str_radix(supply_base, 10).ok().filter(|supply| !supply.is_zero());
-        let small = supply_base.parse().ok().filter(|supply| *supply > 0 && *supply < u128::MAX >> 1);
-        Self { supply, small }
-    }
-
-    fn percentage(&self, into: &mut String, base: &str) {
-        /// Of a percent: eight places.
-        const SCALE: u64 = 10_000_000_000;
-        /// From here on twice a scaled balance may leave 128 bits.
-        const SMALL: u128 = (u128::MAX >> 2) / SCALE as u128;
-        let Some(supply) = self.supply else { return };
-        let digits = base.strip_prefix('-').unwrap_or(base);
-        let small = self.small.zip(digits.parse::<u128>().ok().filter(|balance| *balance < SMALL));
-        let scaled = match small {
-            Some((supply, balance)) => {
-                ((2 * balance * u128::from(SCALE) + supply) / (2 * supply)).to_string()
-            }
-            None => {
-                let Ok(balance) = U512::from_str_radix(digits, 10) else { return };
-                let two = U512::from(2);
-                ((two * balance * U512::from(SCALE) + supply) / (two * supply)).to_string()
-            }
-        };
-        if base.starts_with('-') && scaled != "0" {
-            into.push('-');
-        }
-        let (whole, part) = scaled.split_at(scaled.len().saturating_sub(PLACES));
-        let whole = if whole.is_empty() { "0" } else { whole };
-        // Writing to a string does not fail.
-        let _ = write!(into, "{whole}.{part:0>PLACES$}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(write: impl FnOnce(&mut String)) -> String {
-        let mut text = String::new();
-        write(&mut text);
-        text
-    }
-
-    #[test]
-    fn units_are_exact_at_every_number_of_places() {
-        for (base, decimals, expected) in [
-            ("1", 18, "0.000000000000000001"),
-            ("1234", 2, "12.34"),
-            ("-1234", 3, "-1.234"),
-            ("12", 2, "0.12"),
-            ("0", 1, "0.0"),
-            ("7", 0, "7"),
-        ] {
-            assert_eq!(written(|text| units(text, base, Some(decimals))), expected);
-        }
-        assert_eq!(written(|text| units(text, "7", None)), "");
-    }
-
-    #[test]
-    fn shares_are_rounded_half_away_from_zero_whatever_their_width() {
-        let max = U256::MAX.to_string();
-        for (base, supply, expected) in [
-            ("1", "3", "33.33333333"),
-            ("2", "3", "66.66666667"),
-            ("3", "3", "100.00000000"),
-            ("1", "20000000000", "0.00000001"),
-            ("-1", "20000000000", "-0.00000001"),
-            ("1", "20000000001", "0.00000000"),
-            (max.as_str(), max.as_str(), "100.00000000"),
-            ("1", "0", ""),
-            ("1", "-5", ""),
-        ] {
-            assert_eq!(
-                written(|text| Share::new(supply).percentage(text, base)),
-                expected,
-                "{base} of {supply}"
-            );
-        }
-    }
-
-    #[test]
-    fn numbers_are_compared_as_numbers() {
-        let mut texts = ["10", "9", "-10", "0", "-9", "11"];
-        texts.sort_unstable_by(|one, other| by_number(one, other));
-        assert_eq!(texts, ["-10", "-9", "0", "9", "10", "11"]);
-    }
 }
