@@ -6,7 +6,7 @@ TOOLS ?= $(CURDIR)/.tools
 export ASSET_INDEXER_TOOLS := $(TOOLS)
 export SCENARIO_CONTRACTS := $(CURDIR)/tests/contracts
 
-.PHONY: demo test setup lint deploy-check drill simulate replay soak mutants bench clean
+.PHONY: demo test setup lint deploy-check drill simulate replay soak mutants bench bench-reports clean
 
 demo: setup
 	cargo build --quiet --locked --workspace
@@ -60,6 +60,9 @@ deploy-check:
 
 bench: setup
 	cargo bench --locked --bench backfill -- $(ARGS)
+
+bench-reports: setup
+	cargo bench --locked --bench reports -- $(ARGS)
 
 clean:
 	rm -rf target .tools .demo tests/contracts/node_modules

@@ -8,6 +8,7 @@ mod operate;
 mod privacy;
 mod providers;
 mod redact;
+mod report;
 mod run;
 mod setup;
 mod status;
@@ -116,6 +117,11 @@ enum Command {
     /// Changes nothing and may run beside a worker. Exit code 0: every check was finished and found nothing; 1: something
     /// was found; 75: a check could not be finished.
     Verify(verify::Arguments),
+    /// Report what the register says of an asset: cap table, concentration, compliance, issuance, or the regulatory summary.
+    ///
+    /// Only reads, from one snapshot of the database. Exact, as of the end of one block, with a SHA-256 over the CSV form.
+    #[command(after_long_help = report::DIGEST)]
+    Report(report::Arguments),
     /// Derive every table again from the stored events; needs no node, and gives equal tables.
     Rebuild,
     /// Show what would be written for a transaction, without writing.
@@ -323,6 +329,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Status { json } => status::status(&config, *json).await,
         Command::Providers { json } => providers::providers(&config, *json).await,
         Command::Verify(arguments) => verify::verify(&config, arguments).await,
+        Command::Report(arguments) => report::report(&config, arguments).await,
         Command::Rebuild => operate::rebuild(config).await,
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,

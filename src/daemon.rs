@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::errors::Errors;
@@ -170,6 +171,8 @@ impl<S: Source> Daemon<S> {
         let (mut checked, mut counted, mut looked_after, mut secured) =
             (false, None::<Instant>, None::<Instant>, None::<Instant>);
         let mut errors = Errors::new(&self.pool, self.config.chain_id);
+        // Ends with this worker: a set that is dropped aborts what is in it.
+        let mut snapshots = JoinSet::new();
         while !stop.is_cancelled() {
             self.board.tick();
             if counted.is_none_or(|at| at.elapsed() > COUNT_FLAGS) {
@@ -178,6 +181,10 @@ impl<S: Source> Daemon<S> {
             }
             if looked_after.is_none_or(|at| at.elapsed() > upkeep::EVERY) {
                 unless_given_up(stop, upkeep::look_after(&self.board, &self.pool)).await;
+                while snapshots.try_join_next().is_some() {}
+                if snapshots.is_empty() {
+                    snapshots.spawn(upkeep::snapshots(self.pool.clone(), self.config.chain_id));
+                }
                 looked_after = Some(Instant::now());
             }
             if secured.is_none_or(|at| at.elapsed() > security::EVERY) {

@@ -20,6 +20,7 @@ pub mod pace;
 pub mod proof;
 pub mod providers;
 pub mod reconcile;
+pub mod report;
 pub mod retry;
 pub mod row;
 pub mod rpc;

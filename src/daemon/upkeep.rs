@@ -1,4 +1,5 @@
-//! What the application's tables need now and then, where schema `app` is there: months ahead, and seals of the trails.
+//! What tables need now and then: the log of commits is trimmed and snapshots of large registers are made; where schema
+//! `app` is there, months ahead, and seals of the trails.
 
 use std::time::Duration;
 
@@ -12,6 +13,36 @@ pub(super) const EVERY: Duration = Duration::from_secs(3600);
 const AHEAD: i32 = 3;
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one snapshot, or one sweep, may take.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Trims the log of commits and makes the snapshots that are due, one transaction each; takes long where a large register
+/// was just backfilled, so nobody waits for it. What fails is done the next time: without snapshots the register's past
+/// is read more slowly, and no less right.
+pub(super) async fn snapshots(pool: PgPool, chain_id: u64) {
+    let working = async {
+        let trimmed: i64 = sqlx::query_scalar("select ops.trim_commits()").fetch_one(&pool).await?;
+        let swept: i64 = sqlx::query_scalar("select ops.sweep_snapshots()").fetch_one(&pool).await?;
+        tracing::debug!(trimmed, swept, "log of commits and snapshots");
+        loop {
+            let taking = sqlx::query_as::<_, (uuid::Uuid, i64, i64)>(
+                "select asset_id, block_number, positions from ops.take_snapshot($1)",
+            )
+            .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+            .fetch_optional(&pool);
+            let Ok(taken) = tokio::time::timeout(SNAPSHOT_PATIENCE, taking).await else {
+                tracing::warn!("a snapshot of a register was not made in time");
+                return Ok(());
+            };
+            let Some((asset, block, positions)) = taken? else { return Ok(()) };
+            tracing::info!(%asset, block, positions, "snapshot of a register");
+        }
+    };
+    if let Err::<(), sqlx::Error>(error) = working.await {
+        tracing::warn!(%error, "snapshots of registers could not be looked after");
+    }
+}
 
 /// Makes the months that are missing, tells how many there are now, and seals the trails. That months could not be made is
 /// told by the metric, which stays; what could not be sealed is sealed the next time.

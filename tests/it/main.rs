@@ -15,6 +15,7 @@ mod prove;
 mod providers;
 mod queries;
 mod reorg;
+mod reports;
 mod retention;
 mod rpc;
 mod schema;

@@ -59,6 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("maintain", &["store"]),
+    ("report", &["amount", "id", "store", "verify"]),
     ("execute", &["block", "decode", "source", "store", "sync"]),
     ("observe", &["fact", "providers", "rpc", "table"]),
     ("daemon", &["decode", "execute", "observe", "retry", "source", "store", "sync"]),
@@ -78,6 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "maintain",
             "observe",
             "providers",
+            "report",
             "retry",
             "row",
             "rpc",
@@ -91,7 +93,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Words that only some modules may contain.
 const WORDS: &[(&str, &[&str])] = &[
-    ("sqlx::", &["store", "embedded", "config", "cli", "daemon", "maintain", "verify"]),
+    ("sqlx::", &["store", "embedded", "config", "cli", "daemon", "maintain", "verify", "report"]),
     ("tokio::", &["rpc", "providers", "store", "embedded", "observe", "daemon", "cli", "maintain"]),
     ("SystemTime::now", &["observe", "cli", "rpc", "embedded"]),
     ("std::env", &["config", "embedded", "cli"]),

@@ -1,15 +1,25 @@
-//! A commit: lease, checkpoint, rows with their undo, evidence, pruning, and the lease again, in one transaction.
+//! A commit: lease, checkpoint, rows with their undo, evidence, pruning, the log of commits and the lease again,
+//! in one transaction.
 
 use std::collections::HashSet;
 
 use alloy::primitives::B256;
-use sqlx::Executor;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor};
 
 use super::{Inner, PARTITION_BLOCKS, PostgresStore, archived, bulk, evidence, int, lease, rows};
 use crate::block::{BlockId, Header};
 use crate::row::{Field, Row, TableDef};
 use crate::store::{Commit, Section};
+
+/// A row of the log of commits: the chain's checkpoint as the transaction leaves it. Chain and kind are asked for.
+const LOG: &str = "insert into ops.commits (chain_id, kind, block_number, block_hash, finalized_number)
+     select chain_id, $2::text, block_number, block_hash, finalized_number from chain.checkpoints where chain_id = $1";
+
+/// Writes down what the register shows from here on; near the end of the transaction, so that its time is right.
+pub(super) async fn log(connection: &mut PgConnection, chain_id: u64, kind: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(LOG).bind(int(chain_id)).bind(kind).execute(connection).await.map(drop)
+}
 
 impl PostgresStore {
     /// Takes the lease's row and moves its expiry; no row means that another writer has it.
@@ -153,10 +163,15 @@ impl PostgresStore {
             evidence::prove(connection, self.chain_id, evidence).await?;
         }
         self.prune(connection).await?;
-        sqlx::query("select pg_notify('asset_indexer', $1)")
-            .bind(format!("{}:{}", self.chain_id, commit.next.id.number))
-            .execute(&mut *connection)
-            .await?;
+        // One round trip for both.
+        sqlx::query(AssertSqlSafe(format!(
+            "with logged as ({LOG}) select pg_notify('asset_indexer', format('%s:%s', $1, $3::bigint))"
+        )))
+        .bind(int(self.chain_id))
+        .bind("commit")
+        .bind(int(commit.next.id.number))
+        .execute(&mut *connection)
+        .await?;
         self.hold_lease(connection).await?;
         connection.execute("commit").await.map(drop)
     }

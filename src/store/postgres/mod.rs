@@ -5,7 +5,7 @@
 //!
 //! # The order inside a commit
 //! The lease first: its row stays locked until the end, so that a takeover waits for us and then sees our new expiry.
-//! Then the checkpoint by compare-and-set, then rows, undo, pruning, and the lease again.
+//! Then the checkpoint by compare-and-set, then rows, undo, pruning, the log of commits, and the lease again.
 
 mod archived;
 mod bulk;
@@ -175,6 +175,7 @@ impl Store for PostgresStore {
             let section = Section { undo_block: None, changes: start.changes.clone() };
             self.write(connection, inner, &section).await?;
             self.keep_header(connection, start.block).await?;
+            commit::log(connection, self.chain_id, "start").await?;
             connection.execute("commit").await.map(drop)
         })
         .await
@@ -261,6 +262,7 @@ impl Store for PostgresStore {
             self.set_running(connection).await?;
             self.lower_finality(connection).await?;
             rollback::system_event(connection, self.chain_id, "resume", "warning", reason).await?;
+            commit::log(connection, self.chain_id, "resume").await?;
             connection.execute("commit").await.map(drop)
         })
         .await

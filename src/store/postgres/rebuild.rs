@@ -6,7 +6,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::{PostgresStore, archived, bulk, evidence, int, rollback, rows};
+use super::{PostgresStore, archived, bulk, commit, evidence, int, rollback, rows};
 use crate::block::Position;
 use crate::row::{Class, Table, TableDef};
 use crate::store::{Cause, Rollback, StoreError, is_kept, is_refolded};
@@ -22,6 +22,7 @@ impl PostgresStore {
             connection.execute("begin").await?;
             // A rebuild may think longer between two statements than a commit; paused, it too must let go.
             connection.execute("set local idle_in_transaction_session_timeout = '20s'").await?;
+            rollback::forget_snapshots(connection, self.chain_id, -1).await?;
             match cause {
                 Cause::Rebuild => {}
                 Cause::Rewind(rollback) => self.cut_ground(connection, rollback).await?,
@@ -78,6 +79,7 @@ impl PostgresStore {
                     }
                 };
                 rollback::system_event(connection, self.chain_id, kind, "warning", &message).await?;
+                commit::log(connection, self.chain_id, kind).await?;
                 self.hold_lease(connection).await?;
                 connection.execute("commit").await.map(drop)
             })

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
 use super::bulk::{into, key_json, on_conflict, same_key};
-use super::{evidence, int, rows};
+use super::{commit, evidence, int, rows};
 use crate::mutant::{Mutant, is};
 use crate::row::TableDef;
 use crate::store::Rollback;
@@ -39,9 +39,25 @@ pub(super) async fn take_back(
     for table in ["ops.undo", "ops.headers"] {
         delete_above(connection, chain_id, rollback, table).await?;
     }
+    forget_snapshots(connection, chain_id, int(rollback.ancestor.id.number)).await?;
     evidence::unprove_above(connection, chain_id, rollback.ancestor.id).await?;
     let kind = if rollback.reason == "reorg" { "reorg" } else { "rewind" };
-    system_event(connection, chain_id, kind, "warning", &message).await
+    system_event(connection, chain_id, kind, "warning", &message).await?;
+    commit::log(connection, chain_id, kind).await
+}
+
+/// Deletes the register's snapshots above a block; below zero all of them, and none is made until the transaction ends.
+pub(super) async fn forget_snapshots(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    above: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("select ops.forget_snapshots($1, $2)")
+        .bind(int(chain_id))
+        .bind(above)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// Copies the rows of withdrawn blocks into the audit trail.

@@ -6,7 +6,7 @@ use super::files;
 use crate::support::world::{database, pool};
 
 /// Tables that grow with the chain or with use.
-const GROWING: [&str; 10] = [
+const GROWING: [&str; 12] = [
     "asset_events",
     "asset_transactions",
     "asset_operations",
@@ -17,6 +17,8 @@ const GROWING: [&str; 10] = [
     "user_actions",
     "login_history",
     "access_logs",
+    "register_positions",
+    "commits",
 ];
 
 /// Questions whose answer is about all rows, or that read a digest of all.

@@ -48,12 +48,18 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
         "chain.checkpoints" | "chain.system_errors" | "ops.leases" | "ops.requests" | "ops.drift" => {
             verbs("SELECT INSERT UPDATE")
         }
-        "chain.audit_trail" | "chain.system_events" => verbs("SELECT INSERT"),
+        // How long the log of commits is kept, its owner decides.
+        "chain.audit_trail" | "chain.system_events" | "ops.commits" => verbs("SELECT INSERT"),
         // What was proved of blocks that a reorg took back is proved no more.
         "ops.headers" | "ops.undo" | "ops.evidence" => verbs("SELECT INSERT UPDATE DELETE"),
-        // So that it writes into no archived block; what is held and for how long is the owner's business.
-        "ops.table_classes" | "ops.archived_partitions" => verbs("SELECT"),
-        "ops.legal_holds" | "ops.retention_policies" => verbs(""),
+        // So that it writes into no archived block; what is held and for how long is the owner's business. Snapshots are
+        // made and forgotten by functions alone.
+        "ops.table_classes"
+        | "ops.archived_partitions"
+        | "ops.commit_retention"
+        | "ops.register_snapshots"
+        | "ops.register_positions" => verbs("SELECT"),
+        "ops.legal_holds" | "ops.retention_policies" | "ops.register_growth" => verbs(""),
         joined if JOINED.contains(&joined) || joined.starts_with("app.") => verbs(""),
         view if view.starts_with("api.") => verbs("SELECT"),
         other => panic!("nobody decided what the writer may do with {other}"),
@@ -64,6 +70,9 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
 fn readers(table: &str) -> BTreeSet<&'static str> {
     match table {
         "ops.table_classes" | "ops.evidence" | "ops.drift" => verbs("SELECT"),
+        "ops.commits" | "ops.commit_retention" | "ops.register_snapshots" | "ops.register_positions" => {
+            verbs("SELECT")
+        }
         // Violations tell of persons.
         "api.compliance_violations" => verbs(""),
         // What readers see of the application is kept in tests/rights.txt.

@@ -1,0 +1,137 @@
+//! What each kind of report asks, in what order its rows stand, and the canonical body of the answer.
+
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::cap_table::{self, Totals};
+use super::{Period, Report, Stamp};
+use crate::store::StoreError;
+use crate::store::postgres::failed;
+
+/// What is reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Who holds what.
+    CapTable(By),
+    /// What the largest hold, and how concentrated all is.
+    Concentration(By),
+    /// Whether those who hold may.
+    Compliance,
+    /// What was issued and redeemed, by period.
+    Issuance {
+        /// hour, day, week, month, quarter or year.
+        period: &'static str,
+        /// Name of the time zone in which periods begin.
+        zone: String,
+    },
+    /// The summary that authorities ask for: holders by country and verdict, freezes, concentration, issuance.
+    Regulatory {
+        /// Issuance in this period; all of it without one.
+        period: Option<Period>,
+        /// Name of the time zone of its days.
+        zone: String,
+    },
+}
+
+/// Whose position is a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// A wallet's.
+    Wallet,
+    /// An investor's: the wallets of one identity together.
+    Investor,
+}
+
+impl Kind {
+    /// Its name in stamps and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CapTable(By::Wallet) => "cap_table",
+            Self::CapTable(By::Investor) => "cap_table_by_investor",
+            Self::Concentration(By::Wallet) => "concentration",
+            Self::Concentration(By::Investor) => "concentration_by_investor",
+            Self::Compliance => "compliance",
+            Self::Issuance { .. } => "issuance",
+            Self::Regulatory { .. } => "regulatory",
+        }
+    }
+
+    /// The question, of an asset (uuid text) at the end of a block. `zone` comes from the server's own list of names.
+    fn sql(&self, asset: Uuid, block: i64) -> String {
+        match self {
+            Self::CapTable(By::Wallet) => format!(
+                "select holder_address as wallet, balance, balance_base, percentage, frozen, frozen_base, wallet_frozen
+                 from api.cap_table('{asset}', {block}, null) order by holder_bytes"
+            ),
+            Self::CapTable(By::Investor) => format!(
+                "select investor, is_identity, wallets, balance, balance_base, percentage, frozen, frozen_base, country
+                 from api.cap_table_by_investor('{asset}', {block}, null) order by investor"
+            ),
+            Self::Concentration(by) => format!(
+                "select measure, holders, balance, balance_base, percentage
+                 from api.concentration('{asset}', {block}, {})",
+                *by == By::Investor
+            ),
+            Self::Compliance => format!(
+                "select holder_address as wallet, identity, country, verdict, wallet_frozen, balance, balance_base,
+                     frozen, frozen_base, reason
+                 from api.holder_compliance('{asset}', {block}) order by holder_bytes"
+            ),
+            Self::Issuance { period, zone } => format!(
+                "select to_char(period_start at time zone '{zone}', 'YYYY-MM-DD HH24:MI') as period_start, mints, minted,
+                     minted_base, burns, burned, burned_base, net_base, supply, supply_base
+                 from api.issuance('{asset}', {block}, '{period}', '{zone}') i order by i.period_start"
+            ),
+            Self::Regulatory { period, zone } => {
+                let (first, last) = match period {
+                    Some(period) => (format!("'{}'", period.first), format!("'{}'", period.last)),
+                    None => ("null".to_owned(), "null".to_owned()),
+                };
+                format!(
+                    "select section, item, holders, amount, amount_base, percentage
+                     from api.regulatory_summary('{asset}', {block}, {first}, {last}, '{zone}')"
+                )
+            }
+        }
+    }
+
+    /// The canonical body as the database alone writes it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn body(
+        &self,
+        connection: &mut PgConnection,
+        asset: Uuid,
+        block: i64,
+    ) -> Result<String, StoreError> {
+        let sql = format!("copy ({}) to stdout with (format csv, header)", self.sql(asset, block));
+        cap_table::copied(connection, &sql).await.map_err(|error| failed("reading the report", &error))
+    }
+}
+
+/// Asks, and stamps the answer.
+///
+/// # Errors
+/// The database's, and [`cap_table::by_wallet`]'s.
+pub async fn ask(connection: &mut PgConnection, kind: &Kind, mut stamp: Stamp) -> Result<Report, StoreError> {
+    let block = i64::try_from(stamp.as_of_block).unwrap_or(i64::MAX);
+    let body = match kind {
+        Kind::CapTable(By::Wallet) => {
+            let (body, totals) =
+                cap_table::by_wallet(connection, stamp.asset_id, block, stamp.decimals, &stamp.supply_base)
+                    .await?;
+            stamp.totals = Some(totals);
+            body
+        }
+        kind => {
+            let body = kind.body(connection, stamp.asset_id, block).await?;
+            if matches!(kind, Kind::CapTable(_) | Kind::Compliance) {
+                stamp.totals = Totals::of(&body, &stamp.supply_base);
+            }
+            body
+        }
+    };
+    stamp.report = kind.name();
+    Ok(Report::new(stamp, body))
+}
