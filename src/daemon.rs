@@ -2,6 +2,7 @@
 
 mod errors;
 mod looks;
+mod rounds;
 mod security;
 mod upkeep;
 
@@ -10,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::errors::Errors;
+use self::rounds::Rounds;
 use crate::decode::Decoder;
 use crate::execute::{ExecuteError, Executor};
 use crate::observe::{Board, Phase};
@@ -28,10 +29,6 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// How long a step under way may take to end in order once the process is asked to stop; then it is given up, which
 /// the next start cannot tell from a crash.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often assets with flags are counted.
-const COUNT_FLAGS: Duration = Duration::from_secs(30);
-/// How long that may take; a register may be large, and the connection may be lost.
-const COUNTING: Duration = Duration::from_secs(10);
 
 /// What a worker works with.
 pub struct Daemon<S> {
@@ -168,29 +165,11 @@ impl<S: Source> Daemon<S> {
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
                 .looking(self.looking);
         let mut delays = Delays::new(Policy::SUPERVISOR);
-        let (mut checked, mut counted, mut looked_after, mut secured) =
-            (false, None::<Instant>, None::<Instant>, None::<Instant>);
+        let (mut checked, mut rounds) = (false, Rounds::default());
         let mut errors = Errors::new(&self.pool, self.config.chain_id);
-        // Ends with this worker: a set that is dropped aborts what is in it.
-        let mut snapshots = JoinSet::new();
         while !stop.is_cancelled() {
             self.board.tick();
-            if counted.is_none_or(|at| at.elapsed() > COUNT_FLAGS) {
-                unless_given_up(stop, self.count_flags()).await;
-                counted = Some(Instant::now());
-            }
-            if looked_after.is_none_or(|at| at.elapsed() > upkeep::EVERY) {
-                unless_given_up(stop, upkeep::look_after(&self.board, &self.pool)).await;
-                while snapshots.try_join_next().is_some() {}
-                if snapshots.is_empty() {
-                    snapshots.spawn(upkeep::snapshots(self.pool.clone(), self.config.chain_id));
-                }
-                looked_after = Some(Instant::now());
-            }
-            if secured.is_none_or(|at| at.elapsed() > security::EVERY) {
-                unless_given_up(stop, security::look(&self.board, &self.pool)).await;
-                secured = Some(Instant::now());
-            }
+            self.go_round(&mut rounds, stop).await;
             let began = Instant::now();
             let once = self.once(&mut sync, &store, &mut checked, until);
             let Some(once) = unless_given_up(stop, once).await else { break };
@@ -390,19 +369,6 @@ impl<S: Source> Daemon<S> {
                 Err(error)
             }
         }
-    }
-
-    async fn count_flags(&self) {
-        let counting = sqlx::query_scalar::<_, i64>(
-            "select count(*) from chain.assets
-             where chain_id = $1 and (negative_balance or exceeds_uint256 or unreadable_logs > 0)",
-        )
-        .bind(i64::try_from(self.config.chain_id).unwrap_or(i64::MAX))
-        .fetch_one(&self.pool);
-        if let Ok(Ok(count)) = tokio::time::timeout(COUNTING, counting).await {
-            self.board.flagged_assets(u64::try_from(count).unwrap_or_default());
-        }
-        looks::count(&self.board, &self.pool, self.config.chain_id).await;
     }
 }
 
