@@ -19,7 +19,8 @@ pub(super) struct Rounds {
     counted: Option<Instant>,
     looked_after: Option<Instant>,
     secured: Option<Instant>,
-    snapshots: JoinSet<()>,
+    /// Work that takes long beside the rest: snapshots, violations.
+    aside: JoinSet<()>,
 }
 
 impl<S: Source> Daemon<S> {
@@ -32,9 +33,13 @@ impl<S: Source> Daemon<S> {
         }
         if is_due(rounds.looked_after, upkeep::EVERY) {
             unless_given_up(stop, upkeep::look_after(&self.board, &self.pool)).await;
-            while rounds.snapshots.try_join_next().is_some() {}
-            if rounds.snapshots.is_empty() {
-                rounds.snapshots.spawn(upkeep::snapshots(self.pool.clone(), self.config.chain_id));
+            while rounds.aside.try_join_next().is_some() {}
+            if rounds.aside.is_empty() {
+                let (pool, chain_id) = (self.pool.clone(), self.config.chain_id);
+                rounds.aside.spawn(async move {
+                    upkeep::snapshots(pool.clone(), chain_id).await;
+                    upkeep::violations(pool, chain_id).await;
+                });
             }
             rounds.looked_after = Some(Instant::now());
         }

@@ -1,5 +1,5 @@
 //! What tables need now and then: the log of commits is trimmed and snapshots of large registers are made; where schema
-//! `app` is there, months ahead, and seals of the trails.
+//! `app` is there, months ahead, seals of the trails, and violations that the chain shows.
 
 use std::time::Duration;
 
@@ -41,6 +41,35 @@ pub(super) async fn snapshots(pool: PgPool, chain_id: u64) {
     };
     if let Err::<(), sqlx::Error>(error) = working.await {
         tracing::warn!(%error, "snapshots of registers could not be looked after");
+    }
+}
+
+/// Opens and clears the violations that the chain shows, where schema `app` is there. A large register takes a while, so
+/// nobody waits for it; what fails is found the next time.
+pub(super) async fn violations(pool: PgPool, chain_id: u64) {
+    let finding = async {
+        let is_there: bool = sqlx::query_scalar(
+            "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+             where n.nspname = 'app' and p.proname = 'find_violations')",
+        )
+        .fetch_one(&pool)
+        .await?;
+        if is_there {
+            let (opened, cleared): (i64, i64) =
+                sqlx::query_as("select opened, cleared from app.find_violations($1)")
+                    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+                    .fetch_one(&pool)
+                    .await?;
+            if opened + cleared > 0 {
+                tracing::info!(opened, cleared, "violations that the chain shows");
+            }
+        }
+        Ok::<(), sqlx::Error>(())
+    };
+    match tokio::time::timeout(SNAPSHOT_PATIENCE, finding).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "violations that the chain shows could not be looked for"),
+        Err(_) => tracing::warn!("violations that the chain shows could not be looked for in time"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The application's tables: what the seed promises of them, and that they guard themselves.
 
+mod findings;
 mod guards;
 mod owner;
 mod privacy;

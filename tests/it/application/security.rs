@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{Platform, count, refused, run};
 
+/// What other tests in the same cluster add to: sessions, and memberships among the roles, which databases share.
+const CLUSTERS: [&str; 2] = ["long_statements", "rights_beyond"];
+/// Rights in this database that were not approved.
+const BEYOND: &str = "select count(*) from app.rights_now() n where n.object like 'app.%' and not exists (select from app.kept_rights k
+    where (k.grantee, k.object, k.privilege) = (n.grantee, n.object, n.privilege))";
+
 async fn figures(platform: &mut Platform) -> BTreeMap<String, i64> {
     let rows: Vec<(String, i64)> = sqlx::query_as("select kind, figure from app.security_figures()")
         .fetch_all(&mut platform.owner)
@@ -18,9 +24,10 @@ async fn findings_are_counted_by_kind_and_told_to_whoever_may_know() {
     let quiet = figures(&mut platform).await;
     assert_eq!(quiet.len(), 6, "{quiet:?}");
     assert!(
-        quiet.iter().filter(|(kind, _)| *kind != "long_statements").all(|(_, figure)| *figure == 0),
+        quiet.iter().filter(|(kind, _)| !CLUSTERS.contains(&kind.as_str())).all(|(_, figure)| *figure == 0),
         "{quiet:?}"
     );
+    assert_eq!(count(&mut platform.owner, BEYOND).await, 0, "the migrations approved what they gave");
 
     let ([tenant, _], [user, _]) = (platform.tenants, platform.users);
     let owner = &mut platform.owner;
@@ -39,7 +46,8 @@ async fn findings_are_counted_by_kind_and_told_to_whoever_may_know() {
     let now = figures(&mut platform).await;
     let of = |kind: &str| now[kind];
     assert_eq!((of("failed_logins"), of("locked_accounts"), of("denied_accesses")), (6, 1, 7), "{now:?}");
-    assert_eq!((of("unusual_accesses"), of("rights_beyond")), (150, 2), "{now:?}");
+    assert_eq!(of("unusual_accesses"), 150, "{now:?}");
+    assert!(of("rights_beyond") >= 2, "{now:?}");
 
     // An auditor reads who it was, of its own tenant alone; nobody else calls either function but the daemon the second.
     let mut auditor = platform.works("asset_indexer_auditor", 0).await;
@@ -54,19 +62,14 @@ async fn findings_are_counted_by_kind_and_told_to_whoever_may_know() {
 
     // Approved by the owner, and what is taken back is no longer approved.
     let owner = &mut platform.owner;
-    assert_eq!(count(owner, "select app.keep_rights()::bigint").await, 2);
-    assert_eq!(
-        count(owner, "select count(*) from app.security_findings() where kind = 'rights_beyond'").await,
-        0
-    );
-    assert_eq!(
-        count(owner, "select count(*) from app.system_changes where table_name = 'kept_rights'").await,
-        2
-    );
+    assert_eq!(count(owner, BEYOND).await, 2);
+    run(owner, "select app.keep_rights()").await;
+    assert_eq!(count(owner, BEYOND).await, 0);
+    let approved = "select count(*) from app.system_changes where table_name = 'kept_rights' and record_id like '%app.users%'";
+    assert_eq!(count(owner, approved).await, 2);
     run(owner, "revoke select on app.users from asset_indexer_reader; select app.keep_rights()").await;
     run(owner, "grant select on app.users to asset_indexer_reader").await;
-    let beyond =
-        "select details like 'select on app.users' from app.security_findings() where kind = 'rights_beyond'";
+    let beyond = "select bool_or(details like '%select on app.users%') from app.security_findings() where kind = 'rights_beyond'";
     assert!(sqlx::query_scalar::<_, bool>(beyond).fetch_one(owner).await.expect("it is told"));
 }
 

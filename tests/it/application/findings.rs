@@ -1,0 +1,120 @@
+//! Violations that the chain shows: found, kept open, cleared, and an officer's word kept.
+
+use std::sync::Arc;
+
+use simulation::chain::SimChain;
+use simulation::play::Play;
+use sqlx::PgConnection;
+
+use super::{Platform, count, refused, run};
+use crate::support::world::{CHAIN_ID, config, converge, postgres_store, worker};
+
+/// Who holds a T-REX token of the first tenant without being verified, as the register shows it.
+const UNVERIFIED: &str = "select count(*) from api.asset_holders h join api.assets a on a.id = h.asset_id
+    where a.asset_type = 'erc3643' and h.balance_base > 0 and not h.verified";
+const OPEN: &str = "select count(*) from app.compliance_violations v where not exists (
+    select from app.violation_resolutions r where r.violation_id = v.id)";
+
+async fn found(owner: &mut PgConnection) -> (i64, i64) {
+    sqlx::query_as("select opened, cleared from app.find_violations($1)")
+        .bind(i64::try_from(CHAIN_ID).expect("small"))
+        .fetch_one(owner)
+        .await
+        .expect("the daemon asks so")
+}
+
+async fn followed(seed: u64, finality_depth: u64) -> Platform {
+    let mut platform = Platform::new().await;
+    let chain: Arc<SimChain> = Arc::new(Play::chain(finality_depth));
+    for block in Play::new(seed).blocks(60) {
+        chain.mine(block);
+    }
+    for _ in 0..3 {
+        chain.mine(Vec::new());
+    }
+    let store = Arc::new(postgres_store(&platform.database).await);
+    converge(&mut worker(chain, store, config(&Play::contracts()))).await;
+    let tenant = platform.tenants[0];
+    let deals =
+        format!("insert into app.tenant_assets (tenant_id, asset_id) select '{tenant}', id from api.assets");
+    run(&mut platform.owner, &deals).await;
+    platform
+}
+
+#[tokio::test]
+async fn a_holder_who_is_no_longer_verified_is_found_and_cleared_when_that_ends() {
+    let mut met = 0;
+    for seed in [71, 72, 73] {
+        let mut platform = followed(seed, 2).await;
+        let mut support = platform.works("asset_indexer_app", 0).await;
+        assert_eq!(refused(&mut support, "select * from app.find_violations(1)").await, "42501");
+        let owner = &mut platform.owner;
+        let unverified = count(owner, UNVERIFIED).await;
+        let (opened, cleared) = found(owner).await;
+        let kind =
+            "select count(*) from app.compliance_violations where violation_type = 'holder_not_verified'";
+        assert_eq!((count(owner, kind).await, cleared), (unverified, 0), "seed {seed}");
+        assert_eq!(found(owner).await, (0, 0), "each is opened once");
+        if unverified == 0 {
+            continue;
+        }
+        met += 1;
+        // One sells all: cleared, and found again when it buys.
+        let one = "select v.details ->> 'wallet' from app.compliance_violations v order by v.detected_at, v.id limit 1";
+        let wallet: String = sqlx::query_scalar(one).fetch_one(&mut *owner).await.expect("there is one");
+        let set = |balance: &str| {
+            format!(
+                "update chain.asset_holders set balance = {balance}, updated_block = 1 where holder = api.address('{wallet}')"
+            )
+        };
+        let held = format!(
+            "select count(*) from chain.asset_holders h join chain.assets a on a.id = h.asset_id
+            where holder = api.address('{wallet}') and balance > 0 and a.asset_type = 'erc3643'"
+        );
+        let held = count(owner, &held).await;
+        run(owner, "create temporary table kept as select * from chain.asset_holders").await;
+        run(owner, &set("0")).await;
+        let (again, cleared) = found(owner).await;
+        assert!(again == 0 && cleared >= 1 && cleared <= held * 2, "seed {seed}: {cleared} of {held}");
+        let automatic =
+            "select count(*) from app.violation_resolutions where resolution_type = 'auto_cleared'
+            and resolved_by = 'asset-indexer' and resolution_data ? 'block_hash'";
+        assert_eq!(count(owner, automatic).await, cleared);
+        run(owner, "update chain.asset_holders h set balance = k.balance from kept k where k.asset_id = h.asset_id and k.holder = h.holder")
+            .await;
+        assert_eq!(found(owner).await, (cleared, 0), "seed {seed}");
+        assert_eq!(count(owner, OPEN).await, opened);
+        // An officer waives: it is not opened again for the same reason.
+        run(
+            owner,
+            "insert into app.violation_resolutions (violation_id, detected_at, tenant_id, resolution_type)
+             select v.id, v.detected_at, v.tenant_id, 'waived' from app.compliance_violations v
+             where not exists (select from app.violation_resolutions r where r.violation_id = v.id)",
+        )
+        .await;
+        assert_eq!(found(owner).await, (0, 0), "seed {seed}: waived");
+        // The other tenant deals with none of these assets.
+        let other = format!(
+            "select count(*) from app.compliance_violations where tenant_id = '{}'",
+            platform.tenants[1]
+        );
+        assert_eq!(count(&mut platform.owner, &other).await, 0);
+    }
+    assert!(met > 0, "no seed has an unverified holder");
+}
+
+/// What only a provisional block says is nobody's violation yet.
+#[tokio::test]
+async fn what_is_not_final_opens_and_clears_nothing() {
+    let mut platform = followed(71, 1000).await;
+    let owner = &mut platform.owner;
+    assert_eq!(
+        count(owner, &format!("select count(*) from app.breaches({CHAIN_ID}) where standing = 'kept' and violation_type = 'holder_not_verified'")).await,
+        0,
+        "nobody was verified at block 0"
+    );
+    let before = count(owner, UNVERIFIED).await;
+    found(owner).await;
+    let kind = "select count(*) from app.compliance_violations where violation_type = 'holder_not_verified'";
+    assert_eq!(count(owner, kind).await, before, "who was not verified then and is not now");
+}
