@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
+use super::upkeep::application_has;
 use crate::observe::Board;
 
 /// How often it is looked at.
@@ -14,14 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Counts the findings of the last hour. What could not be counted keeps its last figure, and is told in the log.
 pub(super) async fn look(board: &Board, pool: &PgPool) {
     let looking = async {
-        // By the catalogue: where there is no application, there is no right on its schema either.
-        let is_there: bool = sqlx::query_scalar(
-            "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-             where n.nspname = 'app' and p.proname = 'security_figures')",
-        )
-        .fetch_one(pool)
-        .await?;
-        if !is_there {
+        if !application_has(pool, "security_figures").await? {
             return Ok(Vec::new());
         }
         sqlx::query_as::<_, (String, i64)>("select kind, figure from app.security_figures()")

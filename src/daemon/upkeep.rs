@@ -17,6 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one snapshot, or one sweep, may take.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
 
+/// Whether schema `app` is there and has a function of that name. By the catalogue: where there is no application, there is
+/// no right on its schema either.
+pub(super) async fn application_has(pool: &PgPool, function: &str) -> Result<bool, sqlx::Error> {
+    let sql = "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+        where n.nspname = 'app' and p.proname = $1)";
+    sqlx::query_scalar(sql).bind(function).fetch_one(pool).await
+}
+
 /// Trims the log of commits and makes the snapshots that are due, one transaction each; takes long where a large register
 /// was just backfilled, so nobody waits for it. What fails is done the next time: without snapshots the register's past
 /// is read more slowly, and no less right.
@@ -48,13 +56,7 @@ pub(super) async fn snapshots(pool: PgPool, chain_id: u64) {
 /// nobody waits for it; what fails is found the next time.
 pub(super) async fn violations(pool: PgPool, chain_id: u64) {
     let finding = async {
-        let is_there: bool = sqlx::query_scalar(
-            "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-             where n.nspname = 'app' and p.proname = 'find_violations')",
-        )
-        .fetch_one(&pool)
-        .await?;
-        if is_there {
+        if application_has(&pool, "find_violations").await? {
             let (opened, cleared): (i64, i64) =
                 sqlx::query_as("select opened, cleared from app.find_violations($1)")
                     .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
@@ -77,14 +79,7 @@ pub(super) async fn violations(pool: PgPool, chain_id: u64) {
 /// told by the metric, which stays; what could not be sealed is sealed the next time.
 pub(super) async fn look_after(board: &Board, pool: &PgPool) {
     let looking = async {
-        // By the catalogue: where there is no application, there is no right on its schema either.
-        let is_there: bool = sqlx::query_scalar(
-            "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-             where n.nspname = 'app' and p.proname = 'ensure_months')",
-        )
-        .fetch_one(pool)
-        .await?;
-        if is_there {
+        if application_has(pool, "ensure_months").await? {
             let made: i32 =
                 sqlx::query_scalar("select app.ensure_months($1)").bind(AHEAD).fetch_one(pool).await?;
             let ahead: i32 = sqlx::query_scalar("select app.months_ahead()").fetch_one(pool).await?;
