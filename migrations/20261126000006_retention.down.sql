@@ -40,5 +40,6 @@ begin
 end
 $$;
 delete from ops.table_classes where table_name in ('ops.retention_policies', 'ops.legal_holds', 'ops.archived_partitions');
+drop function api.archived_below(bigint);
 drop table ops.archived_partitions, ops.legal_holds, ops.retention_policies;
 drop function ops.keep_hold();

@@ -170,6 +170,15 @@ insert into ops.table_classes (table_name, class) values
     ('ops.archived_partitions', 'evidence');
 grant select on ops.archived_partitions to asset_indexer_writer;
 
+-- What is asked of blocks below this one would be answered without a part of their facts.
+create function api.archived_below(chain bigint) returns bigint language sql stable security definer
+set search_path = pg_catalog, pg_temp as $$
+    select max(p.to_block) from ops.archived_partitions p where p.chain_id = chain and p.attached_at is null and p.destroyed_at is null
+$$;
+comment on function api.archived_below is 'The first block above the facts that are in archives alone; null: none are. Supply, movements and times of blocks below it are not to be had until they are attached; balances are.';
+revoke execute on function api.archived_below(bigint) from public;
+grant execute on function api.archived_below(bigint) to asset_indexer_reader, asset_indexer_writer;
+
 -- As before, but a partition that was archived is not made anew, empty: its rows are in a file.
 create or replace function ops.ensure_partitions(p_chain_id bigint, p_block bigint) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

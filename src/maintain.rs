@@ -73,6 +73,16 @@ pub enum MaintainError {
         /// The partition.
         partition: String,
     },
+    /// A file of that name holds something else.
+    #[error(
+        "{} is there already and holds other rows, perhaps another database's: give a folder of its own with --to, or \
+         move the file away; nothing was archived",
+        path.display()
+    )]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
     /// Nothing in the folder is missing in the database.
     #[error("{} holds no file of an archived partition: ops.archived_partitions names them", folder.display())]
     NothingToAttach {

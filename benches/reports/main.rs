@@ -85,7 +85,7 @@ async fn measure(arguments: &Arguments, cluster: &Cluster) -> Result<(), Failed>
         let server = backend(&mut snapshot.connection).await?;
         let began = Taken::now(server)?;
         let as_of = AsOf::Block(block.cast_unsigned());
-        let stamp = subject(&mut snapshot, TOKEN, as_of, "UTC", false).await?;
+        let stamp = subject(&mut snapshot, TOKEN, as_of, "UTC", false, false).await?;
         let report = ask(&mut snapshot.connection, &Kind::CapTable(By::Wallet), stamp).await?;
         std::hint::black_box(report.table(50));
         own.push(began.until(server)?);

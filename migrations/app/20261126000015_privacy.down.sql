@@ -21,7 +21,7 @@ begin
     for place in
         select c.relname, t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid
         where c.relnamespace = 'app'::regnamespace and not c.relispartition
-            and t.tgname in ('refuse_erased', 'minimise_erased', 'keep_erased', 'keep_destroyed')
+            and t.tgname in ('refuse_erased', 'minimise_erased', 'keep_erased', 'keep_destroyed', 'refuse_pretended_erasure')
     loop
         execute format('drop trigger %I on app.%I', place.tgname, place.relname);
     end loop;
@@ -40,7 +40,7 @@ drop function app.erase_rows(app.users, app.subject_tables, text, bigint, timest
 drop function app.traces_of(text[]), app.values_of(uuid), app.names_any(text, text[]);
 drop function app.export_subject(uuid), app.export_chain(uuid), app.is_held(uuid), app.hold_on(uuid), app.restricted_reports(),
     app.restricted_violations(), app.restricted_subjects(text), app.sees_restricted(), app.minimise_erased(), app.refuse_erased(),
-    app.is_erased(uuid), app.keep_destroyed(), app.keep_erased();
+    app.is_erased(uuid), app.keep_destroyed(), app.keep_erased(), app.refuse_pretended_erasure();
 drop table app.restrictions;
 drop table app.erasures;
 drop table app.subject_tables;

@@ -137,6 +137,21 @@ comment on function app.keep_erased is 'Keeps a pseudonymised user as it is.';
 create trigger keep_erased before update on app.users for each row
     when (old.status = 'erased') execute function app.keep_erased();
 
+create function app.refuse_pretended_erasure() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp as $$
+begin
+    if not exists (select from app.erasures e where e.user_id = new.id and e.finished_at is null
+        and e.transaction_id = pg_current_xact_id()::text::bigint) then
+        raise exception 'user % is erased by `asset-indexer erase` alone: another status is meant', new.id
+            using errcode = 'insufficient_privilege';
+    end if;
+    return new;
+end
+$$;
+comment on function app.refuse_pretended_erasure is 'Who is called erased was: the status would keep the person''s data for ever.';
+create trigger refuse_pretended_erasure before insert or update of status on app.users for each row
+    when (new.status = 'erased') execute function app.refuse_pretended_erasure();
+
 create function app.keep_destroyed() returns trigger language plpgsql as $$
 begin
     if new.user_id is distinct from old.user_id or old.destroyed_at is not null and new is distinct from old then
@@ -267,7 +282,10 @@ begin
                 select from app.subject_tables t where t.on_erasure in ('clear', 'delete') and 'app.' || t.table_name = hold ->> 'table_name'))
             or hold ->> 'scope' = 'asset' and (
                 exists (select from app.asset_permissions a where a.user_id = p_subject and a.asset_id::text = hold ->> 'asset_id')
-                or exists (select from app.submitted_transactions a where a.user_id = p_subject and a.asset_id::text = hold ->> 'asset_id'))
+                or exists (select from app.submitted_transactions a where a.user_id = p_subject and a.asset_id::text = hold ->> 'asset_id')
+                or exists (select from app.wallet_links w
+                    join chain.asset_holders h on h.chain_id = w.chain_id and h.holder = api.address(w.wallet)
+                    where w.user_id = p_subject and h.asset_id::text = hold ->> 'asset_id'))
         then
             return format('%s of %s (%s)', hold ->> 'id', holds, hold ->> 'scope');
         end if;
@@ -356,6 +374,10 @@ begin
     end if;
     if exists (select from app.erasures e where e.user_id = p_subject) then
         return;
+    end if;
+    -- None is placed from here on.
+    if p_apply and to_regclass('ops.legal_holds') is not null then
+        lock table ops.legal_holds in share mode;
     end if;
     hold := app.hold_on(p_subject);
     if p_apply and hold is not null then
@@ -564,7 +586,7 @@ select app.guard_table(it)
 from unnest(array['subject_tables', 'erasures', 'restrictions', 'asset_reports', 'regulatory_reports']) it;
 insert into ops.table_classes (table_name, class) values
     ('app.subject_tables', 'application'), ('app.erasures', 'application'), ('app.restrictions', 'application');
-revoke execute on function app.keep_erased(), app.keep_destroyed(), app.is_erased(uuid), app.refuse_erased(), app.minimise_erased(),
+revoke execute on function app.refuse_pretended_erasure(), app.keep_erased(), app.keep_destroyed(), app.is_erased(uuid), app.refuse_erased(), app.minimise_erased(),
     app.sees_restricted(), app.restricted_subjects(text), app.restricted_violations(), app.restricted_reports(),
     app.hold_on(uuid), app.is_held(uuid), app.erase_subject(uuid, text, boolean),
     app.erase_rows(app.users, app.subject_tables, text, bigint, timestamptz, text[]), app.names_any(text, text[]),

@@ -26,9 +26,11 @@ impl From<MaintainError> for Failure {
         let code = match error {
             E::Store(error) => return error.into(),
             E::File { .. } => 73,
-            E::Altered { .. } | E::Unreadable { .. } | E::NothingToAttach { .. } | E::Incomplete { .. } => {
-                Self::FINDINGS
-            }
+            E::Altered { .. }
+            | E::Unreadable { .. }
+            | E::Taken { .. }
+            | E::NothingToAttach { .. }
+            | E::Incomplete { .. } => Self::FINDINGS,
             E::Busy => Self::TEMPORARY,
             E::NotTheOwner { .. } => Self::PERMISSION,
             E::NoRule { .. } => Self::CONFIG,

@@ -174,6 +174,23 @@ pub(super) async fn erase(config: &Config, order: &Order<'_>) -> Result<(), Fail
     erased.map_err(|error| refusal("erasing", &error))
 }
 
+/// An erasure does not reach into files.
+async fn tell_of_archives(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let away: i64 = sqlx::query_scalar(
+        "select count(*) from ops.archived_partitions
+         where table_name like 'app.%' and attached_at is null and destroyed_at is null",
+    )
+    .fetch_one(connection)
+    .await?;
+    if away > 0 {
+        println!(
+            "{away} months of logs are in archives alone and were not looked into: attach them (`maintain --attach`), \
+             and clear there what is said of this person, before anybody else does"
+        );
+    }
+    Ok(())
+}
+
 /// A reference, so that no name comes into a record that outlives the erasure.
 fn check_ticket(ticket: &str) -> Result<(), Failure> {
     let is_first = |c: char| c.is_ascii_alphanumeric();
@@ -223,6 +240,7 @@ async fn erase_by(connection: &mut PgConnection, order: &Order<'_>) -> Result<()
         (true, _) => {
             // The log outlives a restore of an older backup.
             tracing::info!(%subject, ticket, "erased");
+            tell_of_archives(&mut *connection).await?;
             println!(
                 "user {subject} is erased under ticket {ticket}. Keep this ticket outside of the database: whoever \
                  restores an older backup erases again"

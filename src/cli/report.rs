@@ -154,6 +154,7 @@ impl From<SubjectError> for Failure {
                 Self::new(Self::TEMPORARY, error)
             }
             SubjectError::UnknownAsset(..) | SubjectError::UnknownZone(_) => Self::new(2, error),
+            SubjectError::Archived(_) => Self::new(Self::HALTED, error),
         }
     }
 }
@@ -205,6 +206,7 @@ async fn run(config: &Config, arguments: &Arguments, database: &Database) -> Res
         arguments.as_of(),
         &arguments.time_zone,
         arguments.not_final,
+        matches!(arguments.name, Name::Issuance | Name::Regulatory),
     )
     .await?;
     let report = reports::ask(&mut snapshot.connection, &arguments.kind(), stamp).await.map_err(unread)?;

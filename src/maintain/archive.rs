@@ -110,6 +110,12 @@ async fn put_into_file(
     {
         return Ok(Err(objection));
     }
+    let before = recorded(connection, partition).await?;
+    if let Some(before) = before.as_ref().filter(|before| before.is_away) {
+        let objection = "rows of a partition of that name are in a file already, and a second file would take its place: move \
+                         these rows elsewhere, drop the partition, attach";
+        return Ok(Err(format!("{objection} {}", before.file)));
+    }
     let columns = copy::columns(connection, &partition.qualified()).await?;
     let file = format!("{}.{}.copy.gz", partition.schema(), partition.name);
     let path = folder.join(&file);
@@ -120,6 +126,7 @@ async fn put_into_file(
         return Err(misread(&path, partition, &content, &read));
     }
     let (file_bytes, file_sha256) = copy::digest_of(&unfinished)?;
+    refuse_anothers(&path, &file_sha256, before.as_ref())?;
     manifest::finish(&path)?;
     let manifest = Manifest {
         format: 1,
@@ -142,6 +149,38 @@ async fn put_into_file(
     let manifest_sha256 = manifest::write(folder, &manifest)?;
     let unreadable = unreadable_logs(connection, partition).await?;
     Ok(Ok(Archived { partition: partition.clone(), manifest, manifest_sha256, sealed, unreadable }))
+}
+
+/// What is known of a partition's file.
+#[derive(sqlx::FromRow)]
+struct Recorded {
+    #[sqlx(rename = "file_name")]
+    file: String,
+    file_sha256: String,
+    is_away: bool,
+}
+
+async fn recorded(
+    connection: &mut PgConnection,
+    partition: &Partition,
+) -> Result<Option<Recorded>, MaintainError> {
+    let sql = "select file_name, file_sha256, attached_at is null and destroyed_at is null as is_away
+        from ops.archived_partitions where table_name = $1 and partition = $2";
+    let asked = sqlx::query_as(sql).bind(&partition.table).bind(&partition.name);
+    asked.fetch_optional(connection).await.map_err(wrong("reading what was archived"))
+}
+
+/// A file of that name is replaced where it holds the same, or what this database put there and took back: in a folder
+/// that two databases share it is the other's.
+fn refuse_anothers(path: &Path, file_sha256: &str, before: Option<&Recorded>) -> Result<(), MaintainError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let (_, there) = copy::digest_of(path)?;
+    if there == file_sha256 || before.is_some_and(|before| before.file_sha256 == there) {
+        return Ok(());
+    }
+    Err(MaintainError::Taken { path: path.to_owned() })
 }
 
 async fn unreadable_logs(
@@ -240,7 +279,7 @@ async fn record(connection: &mut PgConnection, one: &Archived, due: &Due) -> Res
              content_sha256 = excluded.content_sha256, file_name = excluded.file_name, file_bytes = excluded.file_bytes,
              file_sha256 = excluded.file_sha256, manifest_sha256 = excluded.manifest_sha256,
              register_digest = excluded.register_digest, closing_seal = excluded.closing_seal,
-             unreadable = excluded.unreadable, archived_at = clock_timestamp(), attached_at = null",
+             unreadable = excluded.unreadable, archived_at = clock_timestamp(), attached_at = null, destroyed_at = null",
     )
     .bind(&manifest.table)
     .bind(&manifest.partition)

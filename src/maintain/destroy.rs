@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sqlx::postgres::PgConnection;
 
-use super::{MaintainError, holds, manifest, run, tell, wrong};
+use super::{MaintainError, copy, holds, manifest, run, tell, wrong};
 
 /// An archived partition that its policy says may be destroyed.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Expired {
     pub partition: String,
     /// Its file.
     pub file: String,
+    /// SHA-256 of it, as it was written.
+    pub file_sha256: String,
     /// Why it stays all the same; empty: it goes.
     pub kept: Vec<String>,
 }
@@ -24,8 +26,8 @@ pub struct Expired {
 /// # Errors
 /// The database's.
 pub async fn expired(connection: &mut PgConnection) -> Result<Vec<Expired>, MaintainError> {
-    let over: Vec<(String, String, String)> = sqlx::query_as(
-        "select a.table_name, a.partition, a.file_name
+    let over: Vec<(String, String, String, String)> = sqlx::query_as(
+        "select a.table_name, a.partition, a.file_name, a.file_sha256
          from ops.archived_partitions a join ops.retention_policies p on p.table_name = a.table_name
          where a.attached_at is null and a.destroyed_at is null and p.unit <> 'blocks'
              and a.to_time < now() - p.delete_after
@@ -35,9 +37,9 @@ pub async fn expired(connection: &mut PgConnection) -> Result<Vec<Expired>, Main
     .await
     .map_err(wrong("reading what was archived"))?;
     let mut expired = Vec::new();
-    for (table, partition, file) in over {
+    for (table, partition, file, file_sha256) in over {
         let kept = holds::on_file(connection, &table, &partition).await?;
-        expired.push(Expired { table, partition, file, kept });
+        expired.push(Expired { table, partition, file, file_sha256, kept });
     }
     Ok(expired)
 }
@@ -61,6 +63,12 @@ pub async fn destroy(
     if !holds::on_file(connection, &one.table, &one.partition).await?.is_empty() {
         run(connection, during, "rollback").await?;
         return Ok(false);
+    }
+    let (_, there) = copy::digest_of(&path)?;
+    if there != one.file_sha256 {
+        run(connection, during, "rollback").await?;
+        let what = "it is not the file that was written, and was not destroyed".to_owned();
+        return Err(MaintainError::Altered { path, what });
     }
     // First the file: killed between the two, the next run finds the record and no file, and says so.
     for path in [path, manifest::place(folder, &one.file)] {

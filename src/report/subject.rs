@@ -57,6 +57,12 @@ pub enum SubjectError {
         /// What is final.
         finalized: u64,
     },
+    /// The answer would lack what is in archives alone.
+    #[error(
+        "facts of blocks below {0} are in archives alone, and this report would lack them: put them back with \
+         `asset-indexer maintain --attach DIR`"
+    )]
+    Archived(u64),
     /// No such time zone.
     #[error(
         "the database knows no time zone {0:?}: give a name such as Europe/Zurich (pg_timezone_names lists them)"
@@ -64,7 +70,8 @@ pub enum SubjectError {
     UnknownZone(String),
 }
 
-/// Looks asset and block up, in the snapshot; gives a stamp that lacks only what the report's body brings.
+/// Looks asset and block up, in the snapshot; gives a stamp that lacks only what the report's body brings. A report that asks
+/// for `all_of_the_past` up to the block, not for positions at it, is refused as soon as anything is archived.
 ///
 /// # Errors
 /// See [`SubjectError`].
@@ -74,6 +81,7 @@ pub async fn subject(
     as_of: AsOf,
     zone: &str,
     not_final: bool,
+    all_of_the_past: bool,
 ) -> Result<Stamp, SubjectError> {
     let checkpoint = snapshot.at().number;
     let finalized = snapshot.checkpoint.finalized.number.min(checkpoint);
@@ -95,6 +103,11 @@ pub async fn subject(
     if block > finalized && !not_final {
         return Err(SubjectError::NotFinal { asked: block, finalized });
     }
+    if let Some(top) = archived_below(snapshot).await?
+        && (all_of_the_past || block + 1 < top)
+    {
+        return Err(SubjectError::Archived(top));
+    }
     let row = look_up(snapshot, asset, block).await?;
     let row = row.ok_or(SubjectError::UnknownAsset(asset, snapshot.chain_id))?;
     let mut stamp = stamp_of(&row).map_err(|error| failed("reading the asset", &error))?;
@@ -105,6 +118,16 @@ pub async fn subject(
     stamp.as_of_time = time;
     stamp.finality = if block <= finalized { "final" } else { "provisional" };
     Ok(stamp)
+}
+
+/// The first block above the facts that are in archives alone.
+async fn archived_below(snapshot: &mut Snapshot) -> Result<Option<u64>, SubjectError> {
+    let top: Option<i64> = sqlx::query_scalar("select api.archived_below($1)")
+        .bind(i64::try_from(snapshot.chain_id).unwrap_or(i64::MAX))
+        .fetch_one(&mut snapshot.connection)
+        .await
+        .map_err(|error| failed("asking for archives", &error))?;
+    Ok(top.and_then(|top| u64::try_from(top).ok()))
 }
 
 async fn check_zone(snapshot: &mut Snapshot, zone: &str) -> Result<(), SubjectError> {

@@ -114,3 +114,27 @@ async fn a_row_under_way_is_waited_for_and_the_writer_alone_may_seal() {
         assert_eq!(refused(&mut works, "select app.seal_trail('audit_trail', 1)").await, "42501", "{role}");
     }
 }
+
+/// What remains of an archived stretch counts in the place of what was sealed; where nothing was archived, nothing remains.
+#[tokio::test]
+async fn a_remainder_that_somebody_made_up_excuses_nothing() {
+    let mut platform = Platform::new().await;
+    change(&mut platform, 5).await;
+    seal(&mut platform.owner).await;
+    let owner = &mut platform.owner;
+    run(
+        owner,
+        "set session_replication_role = replica; delete from app.audit_trail where id = 3; reset session_replication_role",
+    )
+    .await;
+    let broken = count(owner, BROKEN).await;
+    assert!(broken > 0);
+    run(
+        owner,
+        "insert into app.seal_remainders (seal_id, partition, row_count, digest)
+         select s.id, 'x', d.row_count, d.digest
+         from app.audit_seals s, app.trail_digest(s.table_name, s.first_row, s.last_row, s.previous) d",
+    )
+    .await;
+    assert_eq!(count(owner, BROKEN).await, broken);
+}

@@ -16,9 +16,9 @@ use simulation::play::Play;
 use sqlx::postgres::PgPool;
 
 use super::{maintain, run, scalar};
-use crate::support::command::Folder;
+use crate::support::command::{Folder, Line};
 use crate::support::world::{
-    CHAIN_ID, assert_same, cluster, config, converge, database, dump, pool, postgres_store, worker,
+    CHAIN_ID, READER, assert_same, cluster, config, converge, database, dump, pool, postgres_store, worker,
 };
 
 const MONTH: i64 = 30 * 86_400;
@@ -312,4 +312,26 @@ async fn an_archived_partition_is_not_made_anew() {
     run(&pool, "select ops.ensure_partitions(5, 3000000)").await;
     run(&pool, "update ops.archived_partitions set attached_at = now()").await;
     run(&pool, "select ops.ensure_partitions(5, 0)").await;
+}
+
+/// Without the facts of old blocks, their supply and times would be other ones.
+#[tokio::test]
+async fn a_report_that_would_lack_archived_facts_is_refused() {
+    let register = Register::new(45, &Play::contracts()).await;
+    let asset: String = scalar(
+        &register.pool,
+        "select api.hex(contract_address) from chain.assets where asset_type = 'erc3643' order by 1 limit 1",
+    )
+    .await;
+    let report = async |kind: &str, block: &str| {
+        let line = Line::new(&["report", kind, "--asset", &asset, "--block", block]);
+        line.database(READER, &register.database).await.run().await
+    };
+    report("cap-table", "30").await.done();
+    register.archive().await;
+    for kind in ["cap-table", "concentration", "issuance", "regulatory"] {
+        report(kind, "30").await.failed(76, &["archives alone", "maintain --attach"]);
+    }
+    report("cap-table", &NARROW.to_string()).await.done();
+    report("issuance", &NARROW.to_string()).await.failed(76, &["maintain --attach"]);
 }

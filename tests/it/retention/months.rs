@@ -414,3 +414,50 @@ async fn an_owner_without_more_rights_maintains() {
         1
     );
 }
+
+#[tokio::test]
+async fn no_archive_takes_the_place_of_another() {
+    let [house, other] = [House::new().await, House::new().await];
+    let name = house.month("user_actions", "2019-01").await;
+    house.actions("2019-01", house.users[0], 50).await;
+    house.apply().await;
+    let file = house.folder.path().join("app.user_actions_2019_01.copy.gz");
+    let bytes = std::fs::read(&file).expect("a file");
+    // Another database's, in the same folder.
+    other.month("user_actions", "2019-01").await;
+    other.actions("2019-01", other.users[0], 1).await;
+    let folder = house.folder.path().display().to_string();
+    let refused = other.line(&["--apply", "--to", &folder]).await.run().await;
+    refused.failed(1, &["app.user_actions_2019_01.copy.gz is there already and holds other rows", "--to"]);
+    assert_eq!(
+        other.count("select count(*) from app.user_actions_2019_01").await,
+        1,
+        "it stays where it was"
+    );
+    // The month made anew, with a late row.
+    house.month("user_actions", "2019-01").await;
+    house.actions("2019-01", house.users[0], 1).await;
+    let said = house.apply().await;
+    assert!(said.contains("in a file already"), "{said}");
+    assert_eq!(house.count("select count(*) from app.user_actions_2019_01").await, 1);
+    assert_eq!(house.count("select row_count from ops.archived_partitions").await, 50);
+    assert_eq!(std::fs::read(&file).expect("a file"), bytes);
+    house.run(&format!("drop table app.{name}")).await;
+    let said = house.attach().await.done();
+    assert!(said.contains("50 rows"), "{said}");
+}
+
+#[tokio::test]
+async fn only_what_was_written_is_destroyed() {
+    let house = House::new().await;
+    house.month("user_actions", "2018-01").await;
+    house.actions("2018-01", house.users[0], 3).await;
+    house.apply().await;
+    house.run("update ops.retention_policies set delete_after = now() - timestamptz '2019-01-01' where table_name = 'app.user_actions'").await;
+    let file = house.folder.path().join("app.user_actions_2018_01.copy.gz");
+    std::fs::write(&file, "somebody else's").expect("it can be written");
+    let folder = house.folder.path().display().to_string();
+    let refused = house.line(&["--apply", "--to", &folder]).await.run().await;
+    refused.failed(1, &["app.user_actions_2018_01.copy.gz was altered", "was not destroyed"]);
+    assert!(file.exists());
+}

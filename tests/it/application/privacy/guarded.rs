@@ -264,3 +264,15 @@ async fn a_legal_hold_stands_before_an_erasure() {
     run(owner, "insert into ops.legal_holds (scope, table_name, reason) values ('table', 'app.asset_reports', 'a suit')").await;
     assert!(erase(owner, &person, true).await > 20, "a hold on what an erasure does not touch is in no way");
 }
+
+#[tokio::test]
+async fn nobody_is_called_erased_who_was_not() {
+    let mut platform = Platform::new().await;
+    let user = platform.users[0];
+    let pretended = format!("update app.users set status = 'erased' where id = '{user}'");
+    let mut works = platform.works("asset_indexer_app", 0).await;
+    assert_eq!(refused(&mut works, &pretended).await, FORBIDDEN);
+    assert_eq!(refused(&mut platform.owner, &pretended).await, FORBIDDEN);
+    let new = "insert into app.users (email, username, status) values ('x@example.org', 'x', 'erased')";
+    assert_eq!(refused(&mut works, new).await, FORBIDDEN);
+}
