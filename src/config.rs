@@ -133,6 +133,13 @@ pub struct Database {
     pub pg_bin: Option<PathBuf>,
 }
 
+impl Database {
+    /// How to connect as the owner of the tables; `None` for a private cluster.
+    pub fn owner_url(&self) -> Option<&DatabaseUrl> {
+        self.admin_url.as_ref().or(self.url.as_ref())
+    }
+}
+
 /// `[proof]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {

@@ -9,7 +9,7 @@ use crate::store::postgres::{Migrated, Part, SteppedDown, migrate, migrate_appli
 
 /// A connection as the schema's owner; none where the database is private.
 async fn as_owner(config: &Config) -> Result<Option<PgConnection>, Failure> {
-    match config.database.admin_url.as_ref().or(config.database.url.as_ref()) {
+    match config.database.owner_url() {
         Some(url) => Ok(Some(connect(&url.connect_options()).await?)),
         None => Ok(None),
     }

@@ -199,7 +199,7 @@ impl Owner {
 
 /// Connects as the owner of the tables: ADMIN_DATABASE_URL, else DATABASE_URL, else the private cluster's superuser.
 pub(super) async fn owner(config: &Config) -> Result<Owner, Failure> {
-    let url = config.database.admin_url.as_ref().or(config.database.url.as_ref());
+    let url = config.database.owner_url();
     let (options, database) = match url {
         Some(url) => (url.connect_options(), None),
         None => {

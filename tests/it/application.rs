@@ -7,7 +7,7 @@ mod privacy;
 mod rights;
 mod seals;
 mod security;
-mod seed;
+pub mod seed;
 mod tenants;
 mod views;
 
@@ -59,7 +59,7 @@ impl Platform {
     }
 }
 
-async fn connect(database: &str) -> PgConnection {
+pub async fn connect(database: &str) -> PgConnection {
     let options = cluster().await.connect_options("postgres", database);
     PgConnection::connect_with(&options).await.expect("a connection")
 }
@@ -70,7 +70,7 @@ async fn refused(connection: &mut PgConnection, sql: &str) -> String {
     error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned()
 }
 
-async fn run(connection: &mut PgConnection, sql: &str) {
+pub async fn run(connection: &mut PgConnection, sql: &str) {
     connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 

@@ -101,12 +101,12 @@ pub async fn migrate_application(connection: &mut PgConnection) -> Result<Migrat
     bring_up(connection, &APPLICATION, APPLIED_TO_APPLICATION).await
 }
 
-async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, StoreError> {
+pub(super) async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, StoreError> {
     sqlx::query_scalar("select to_regclass($1) is not null")
         .bind(table)
         .fetch_one(connection)
         .await
-        .map_err(|e| failed("looking for the table of migrations", &e))
+        .map_err(|e| failed("looking whether a table is there", &e))
 }
 
 /// Takes the table of applied migrations out of `public`, where an earlier program left it there.

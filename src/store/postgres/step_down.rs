@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::failed;
 use super::schema::{
-    APPLICATION, APPLIED, APPLIED_TO_APPLICATION, MIGRATIONS, refused, versions, wait_little_for_locks,
-    with_remedy,
+    APPLICATION, APPLIED, APPLIED_TO_APPLICATION, MIGRATIONS, exists, refused, versions,
+    wait_little_for_locks, with_remedy,
 };
 use crate::store::StoreError;
 
@@ -78,19 +78,15 @@ pub async fn step_down(
 
 /// A daemon of this version would go on writing into a schema that it does not know.
 async fn refuse_beside_a_writer(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let sql = "select count(*) from ops.leases where expires_at > now()";
-    let exists: bool = sqlx::query_scalar("select to_regclass('ops.leases') is not null")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(|e| failed("looking for a writer", &e))?;
-    if !exists {
+    if !exists(connection, "ops.leases").await? {
         return Ok(());
     }
-    let writers: i64 = sqlx::query_scalar(sql)
+    let sql = "select exists (select from ops.leases where expires_at > now())";
+    let writes: bool = sqlx::query_scalar(sql)
         .fetch_one(connection)
         .await
         .map_err(|e| failed("looking for a writer", &e))?;
-    if writers == 0 {
+    if !writes {
         return Ok(());
     }
     let reason = "a daemon holds the lease of this database: stop it first, and start the version that fits \
@@ -121,7 +117,7 @@ async fn losses(
     trial.rollback().await.map_err(|e| failed("taking the trial back", &e))?;
     let mut lost = Vec::new();
     for (table, column) in before.difference(&after) {
-        let whole = !after.iter().any(|(stays, _)| stays == table);
+        let whole = !after.contains(&(table.clone(), None));
         // A table that goes is named once, by itself; its columns come with it.
         if whole == column.is_some() {
             continue;

@@ -10,7 +10,8 @@ use crate::support::world::{database, pool};
 const SEED: &str = include_str!("../../seed/schema.txt");
 const DECISIONS: &str = include_str!("../../seed/decisions.txt");
 
-fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+/// The lines of a kept file, without remarks.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
@@ -91,6 +92,17 @@ async fn differences_of(pool: &PgPool, table: &str, columns_told: &str, indexes_
     found
 }
 
+/// Each difference has its decision (`difference => decision`, a line each), and each decision its difference.
+pub fn assert_decided(found: &BTreeSet<String>, decisions: &str) {
+    let decided: BTreeMap<&str, &str> = lines(decisions)
+        .map(|line| line.split_once(" => ").expect("a difference and its decision"))
+        .collect();
+    let undecided: Vec<_> = found.iter().filter(|found| !decided.contains_key(found.as_str())).collect();
+    assert!(undecided.is_empty(), "no decision names these differences from the seed: {undecided:#?}");
+    let stale: Vec<_> = decided.keys().filter(|decided| !found.contains(**decided)).collect();
+    assert!(stale.is_empty(), "decided, and there is no such difference: {stale:#?}");
+}
+
 #[tokio::test]
 async fn every_difference_from_the_seed_has_its_decision() {
     let pool = pool(&database().await).await;
@@ -103,13 +115,7 @@ async fn every_difference_from_the_seed_has_its_decision() {
         tables += 1;
     }
     assert_eq!(tables, 45, "the seed has 45 tables");
-    let decided: BTreeMap<&str, &str> = lines(DECISIONS)
-        .map(|line| line.split_once(" => ").expect("a difference and its decision"))
-        .collect();
-    let undecided: Vec<_> = found.iter().filter(|found| !decided.contains_key(found.as_str())).collect();
-    assert!(undecided.is_empty(), "no decision names these differences from the seed: {undecided:#?}");
-    let stale: Vec<_> = decided.keys().filter(|decided| !found.contains(**decided)).collect();
-    assert!(stale.is_empty(), "decided, and there is no such difference: {stale:#?}");
+    assert_decided(&found, DECISIONS);
 }
 
 /// A decision that puts another index or key in the place of the seed's names it: it must be there.

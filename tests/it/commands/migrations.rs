@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::Executor as _;
 
 use super::{indexed, line, tables};
+use crate::application::{connect, run};
 use crate::support::command::{Ended, Line, database_url};
-use crate::support::world::{assert_same, cluster, database, pool};
+use crate::support::world::{assert_same, database, pool};
 
 /// The newest versions before tables in use were changed again.
 const CHAIN_BEFORE: &str = "20261126000003";
@@ -15,15 +16,6 @@ const APPLICATION_BEFORE: &str = "20261126000012";
 async fn migrate(database: &str, arguments: &[&str]) -> Ended {
     let url = database_url("postgres", database).await;
     Line::new(&[&["migrate"], arguments].concat()).set("ADMIN_DATABASE_URL", url).run().await
-}
-
-async fn connect(database: &str) -> PgConnection {
-    let options = cluster().await.connect_options("postgres", database);
-    PgConnection::connect_with(&options).await.expect("a connection")
-}
-
-async fn run(connection: &mut PgConnection, sql: &str) {
-    connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 /// What the refusal asks to accept, to be typed as it is.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use asset_indexer::store::postgres::{migrate, migrate_application, role_sql};
 use serde_json::Value as Json;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Postgres};
+use tokio::process::Child;
 
 use super::{House, run, scalar};
 use crate::support::command::{Folder, Line, database_url};
@@ -292,20 +294,26 @@ async fn an_altered_file_or_manifest_is_refused() {
     assert_eq!(house.count(AWAY).await, 2);
 }
 
+/// `maintain --apply` at the point where it waits for a reader: the file can be written, the partition not detached.
+async fn behind_a_reader(house: &House) -> (PoolConnection<Postgres>, Child) {
+    let mut reader = house.pool.acquire().await.expect("a connection");
+    reader.execute("begin; lock table app.user_actions in access share mode").await.expect("it may");
+    let folder = house.folder.path().display().to_string();
+    let child = house.line(&["--apply", "--to", &folder]).await.start();
+    until("it waits to detach", async || (house.count(WAITS).await > 0).then_some(())).await;
+    (reader, child)
+}
+
+const WAITS: &str = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+    where c.relname = 'user_actions' and l.mode = 'AccessExclusiveLock' and not l.granted";
+
 #[tokio::test]
 async fn killed_between_file_and_drop_it_is_run_again() {
     let house = House::new().await;
     let name = house.month("user_actions", "2019-01").await;
     house.actions("2019-01", house.users[0], 50).await;
     let before = picture(&house, &name).await;
-    let mut reader = house.pool.acquire().await.expect("a connection");
-    // A reader's lock: the file can be written, the partition not detached.
-    reader.execute("begin; lock table app.user_actions in access share mode").await.expect("it may");
-    let folder = house.folder.path().display().to_string();
-    let mut child = house.line(&["--apply", "--to", &folder]).await.start();
-    let waits = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
-        where c.relname = 'user_actions' and l.mode = 'AccessExclusiveLock' and not l.granted";
-    until("it waits to detach", async || (house.count(waits).await > 0).then_some(())).await;
+    let (mut reader, mut child) = behind_a_reader(&house).await;
     assert!(manifest(&house, &name).exists(), "file and manifest come first");
     child.kill().await.expect("it can be killed");
     reader.execute("rollback").await.expect("it ends");
@@ -362,15 +370,9 @@ async fn an_archive_is_destroyed_when_its_time_is_over_unless_a_hold_stands() {
 async fn a_reader_is_waited_for() {
     let house = House::new().await;
     house.month("user_actions", "2019-01").await;
-    let mut reader = house.pool.acquire().await.expect("a connection");
-    reader.execute("begin; lock table app.user_actions in access share mode").await.expect("it may");
-    let folder = house.folder.path().display().to_string();
-    let mut child = house.line(&["--apply", "--to", &folder]).await.start();
-    let waits = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
-        where c.relname = 'user_actions' and l.mode = 'AccessExclusiveLock' and not l.granted";
-    until("it waits to detach", async || (house.count(waits).await > 0).then_some(())).await;
+    let (mut reader, mut child) = behind_a_reader(&house).await;
     // It lets everybody pass who came meanwhile, and tries again.
-    until("it gives way", async || (house.count(waits).await == 0).then_some(())).await;
+    until("it gives way", async || (house.count(WAITS).await == 0).then_some(())).await;
     assert_eq!(house.count("select count(*) from app.user_actions").await, 0);
     reader.execute("rollback").await.expect("it ends");
     assert!(child.wait().await.expect("it ends").success());

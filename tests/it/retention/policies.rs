@@ -3,20 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use asset_indexer::maintain::rows;
-use sqlx::Connection;
-use sqlx::postgres::PgConnection;
 
 use super::{House, maintain, run};
+use crate::application::connect;
+use crate::application::seed::{assert_decided, lines};
 use crate::support::command::{Line, database_url};
-use crate::support::world::{PROGRAM, cluster, database, pool};
+use crate::support::world::{PROGRAM, database, pool};
 
 const SEED: &str = include_str!("../../seed/retention.txt");
 const TABLES: &str = include_str!("../../seed/schema.txt");
 const DECISIONS: &str = include_str!("../../seed/retention_decisions.txt");
-
-fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
-    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
-}
 
 /// Periods of a table of the seed, of every table that it is read from.
 #[derive(Default)]
@@ -63,13 +59,7 @@ async fn every_difference_from_the_seeds_periods_has_its_decision() {
         tables.insert(table);
     }
     assert_eq!(tables, of_the_seed, "each of the seed's 45 tables has its period");
-    let decided: BTreeMap<&str, &str> = lines(DECISIONS)
-        .map(|line| line.split_once(" => ").expect("a difference and its decision"))
-        .collect();
-    let undecided: Vec<_> = found.iter().filter(|found| !decided.contains_key(found.as_str())).collect();
-    assert!(undecided.is_empty(), "no decision names these differences from the seed: {undecided:#?}");
-    let stale: Vec<_> = decided.keys().filter(|decided| !found.contains(**decided)).collect();
-    assert!(stale.is_empty(), "decided, and there is no such difference: {stale:#?}");
+    assert_decided(&found, DECISIONS);
 }
 
 #[tokio::test]
@@ -94,8 +84,7 @@ async fn every_policy_can_be_carried_out() {
     .await
     .expect("the policies can be read");
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let options = cluster().await.connect_options("postgres", &database);
-    let mut owner = PgConnection::connect_with(&options).await.expect("a connection");
+    let mut owner = connect(&database).await;
     let deleted: i64 =
         super::scalar(&pool, "select count(*) from ops.retention_policies where unit = 'rows'").await;
     let ruled = rows::due(&mut owner).await.expect("every table whose rows are deleted has a rule which");
