@@ -121,19 +121,22 @@ impl Fold {
             return Ok(());
         }
         let candidates = self.wallets_of(entry, old)?;
-        let wallet = match candidates.as_slice() {
-            [only] => Some(*only),
+        let (wallet, told) = match candidates.as_slice() {
+            [only] => (Some(*only), false),
             several => match self.named_by_input(entry, several, new)? {
-                Some(named) => Some(named),
-                None => self.named_by_state(entry, several, new)?,
+                Some(named) => (Some(named), true),
+                None => (self.named_by_state(entry, several, new)?, true),
             },
         };
         let changed: Vec<Address> = wallet.map_or(candidates, |wallet| vec![wallet]);
         for candidate in changed {
             let open = self.registrations.get(&self.registration_key(entry, candidate))?;
-            let country = open.as_ref().and_then(|open| open.country);
+            let (country, doubted) =
+                open.as_ref().map_or((None, false), |open| (open.country, open.undetermined));
             let identity = if wallet.is_some() { new } else { old };
-            self.registration_began(entry, open, candidate, identity, country, wallet.is_none());
+            // Of an earlier change that nobody told, being the only one left settles nothing.
+            let undetermined = wallet.is_none() || !told && doubted;
+            self.registration_began(entry, open, candidate, identity, country, undetermined);
         }
         Ok(())
     }

@@ -79,15 +79,20 @@ impl Registries {
             .filter(|row| row["storage"] == hex(here.log.address) && row["identity"] == hex(old))
             .map(|row| row["wallet"].as_str().expect("text").parse().expect("an address"))
             .collect();
-        let chosen = match candidates.as_slice() {
-            [only] => Some(*only),
-            _ => named_by_call(here, new, known)
-                .filter(|wallet| candidates.contains(wallet))
-                .or_else(|| answered(here, new, &candidates, ask)),
+        let (chosen, is_told) = match candidates.as_slice() {
+            [only] => (Some(*only), false),
+            _ => {
+                let named = named_by_call(here, new, known).filter(|wallet| candidates.contains(wallet));
+                (named.or_else(|| answered(here, new, &candidates, ask)), true)
+            }
         };
         match chosen {
             Some(wallet) => {
-                let changes = [("identity", hex(new)), ("identity_id", identity_id(new))];
+                let mut changes = vec![("identity", hex(new)), ("identity_id", identity_id(new))];
+                // What call data or state tell ends a doubt; being the only one left of an identity does not.
+                if is_told {
+                    changes.push(("undetermined", Value::from(false)));
+                }
                 self.renew(here, wallet, &changes);
             }
             None => {
