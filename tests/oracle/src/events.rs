@@ -22,7 +22,7 @@ pub(crate) struct Declaration {
 
 #[derive(Debug)]
 pub(crate) struct Parameter {
-    name: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) kind: Type,
     pub(crate) indexed: bool,
 }

@@ -23,9 +23,12 @@
 pub mod check;
 mod closure;
 pub mod compare;
+mod day;
+mod document;
 mod events;
 mod identity;
 mod input;
+mod module;
 pub mod noise;
 mod operation;
 mod registry;
@@ -45,6 +48,7 @@ use closure::{Followed, called_identities, closure, row_of};
 use events::{Event, read};
 use identity::Identities;
 pub use input::{Answer, Ask, Block, Chain, Configured, Log, Transaction};
+use module::Modules;
 use registry::Registries;
 use row::{Here, hash_or_null, hex, row, time};
 pub use row::{NO_ROW, Row, Tables};
@@ -61,6 +65,7 @@ pub fn tables(chain: &Chain, through: u64, ask: Ask<'_>) -> Tables {
     let mut tokens = Tokens::default();
     let mut identities = Identities::default();
     let mut registries = Registries::default();
+    let mut modules = Modules::default();
     let mut first_seen: BTreeMap<Address, &Block> = BTreeMap::new();
     for block in blocks {
         for log in &block.logs {
@@ -74,6 +79,9 @@ pub fn tables(chain: &Chain, through: u64, ask: Ask<'_>) -> Tables {
             events.push(event_row(role, here, event.as_ref()));
             if is_asset(role) {
                 tokens.take(role, here, event.as_ref(), ask);
+            }
+            if role == "compliance_module" {
+                modules.take(here, event.as_ref(), ask);
             }
             let Some(event) = event else {
                 continue;
@@ -106,6 +114,7 @@ pub fn tables(chain: &Chain, through: u64, ask: Ask<'_>) -> Tables {
         ("asset_permissions", registries.permissions.into_rows()),
     ]);
     tables.extend(tokens.into_tables());
+    tables.extend(modules.into_tables());
     for (table, rows) in &mut tables {
         rows.sort_by_cached_key(|row| compare::key(table, row));
     }

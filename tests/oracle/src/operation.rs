@@ -1,8 +1,11 @@
 //! What was done to a token beyond plain transfers.
 
+use std::collections::BTreeSet;
+
 use alloy::primitives::Address;
 use serde_json::Value;
 
+use crate::document;
 use crate::events::Event;
 use crate::row::{Here, Row, hex, number, row};
 use crate::transfer;
@@ -69,11 +72,13 @@ pub(crate) fn of(
         "IdentityRegistryAdded" => ("set_identity_registry", Parts::default()),
         "ComplianceAdded" => ("set_compliance", Parts::default()),
         "UpdatedTokenInformation" => ("update_information", Parts::default()),
+        "DocumentUpdated" => ("document_set", Parts::default()),
+        "DocumentRemoved" => ("document_removed", Parts::default()),
         "Approval" => return Some(("approve", None)),
         _ => return None,
     };
     let null = || Value::Null;
-    let row = row! {
+    let mut row = row! {
         "chain_id" => here.chain_id,
         "block_number" => here.number(),
         "log_index" => here.index(),
@@ -89,5 +94,22 @@ pub(crate) fn of(
         "block_hash" => hex(here.block.hash),
         "transaction_hash" => here.transaction(),
     };
+    if kind.starts_with("document") {
+        row.insert("parameters", document::parameters(event));
+    }
     Some((kind, Some(row)))
+}
+
+/// Which of the kinds of things that a transaction did may stand for all: documents are below whatever moves units or
+/// freezes; of the others the order is not written down.
+pub(crate) fn weightiest(kinds: &BTreeSet<&'static str>) -> BTreeSet<&'static str> {
+    let is_document = |kind: &str| kind.starts_with("document");
+    let moves_or_freezes = |kind: &str| {
+        matches!(
+            kind,
+            "mint" | "burn" | "transfer" | "forced_transfer" | "undetermined_transfer" | "recovery"
+        ) || kind.contains("freeze")
+    };
+    let is_outweighed = kinds.iter().any(|kind| moves_or_freezes(kind));
+    kinds.iter().copied().filter(|kind| !(is_outweighed && is_document(kind))).collect()
 }

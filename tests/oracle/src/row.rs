@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256, U256, U512};
+use alloy::primitives::{Address, B256, U256, U512, Uint};
 use serde_json::Value;
 
 use crate::input::{Block, Log};
@@ -38,6 +38,12 @@ const LATEST: u64 = 253_402_300_799;
 /// A time in Unix seconds.
 pub(crate) fn time(seconds: u64) -> Value {
     Value::from(seconds.min(LATEST))
+}
+
+/// The first instant of the day in UTC that a time, as it is kept, falls into.
+pub(crate) fn day(seconds: u64) -> Value {
+    let kept = seconds.min(LATEST);
+    Value::from(kept - kept % 86_400)
 }
 
 /// A time told by a claim's data; null where the number is no time that can be kept.
@@ -158,6 +164,19 @@ impl Sum {
         *side += digits.parse::<U512>().expect("decimal digits");
     }
 
+    /// Takes an amount given as decimal text, which may be below zero.
+    pub(crate) fn exclude(&mut self, amount: &str) {
+        let mut taken = Self::default();
+        taken.include(amount);
+        self.include_sum(Self { plus: taken.minus, minus: taken.plus });
+    }
+
+    /// Adds another sum.
+    pub(crate) fn include_sum(&mut self, other: Self) {
+        self.plus += other.plus;
+        self.minus += other.minus;
+    }
+
     pub(crate) fn is_zero(&self) -> bool {
         self.plus == self.minus
     }
@@ -176,6 +195,23 @@ impl Sum {
         } else {
             (self.plus - self.minus).to_string()
         })
+    }
+}
+
+/// A sum of squares: room for the squares of 2^1024 sums, each of 512 bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Squares(Uint<2048, 32>);
+
+impl Squares {
+    /// Adds a number times itself; one below zero counts like one above.
+    pub(crate) fn include(&mut self, number: &Sum) {
+        let (more, less) = (number.plus.max(number.minus), number.plus.min(number.minus));
+        let size = Uint::<2048, 32>::from(more - less);
+        self.0 += size * size;
+    }
+
+    pub(crate) fn text(&self) -> Value {
+        Value::from(self.0.to_string())
     }
 }
 

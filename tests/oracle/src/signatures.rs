@@ -1,7 +1,8 @@
 //! Every event of the contracts we follow, by role, in Solidity's own words.
 //!
 //! Compared with the compiled contracts (T-REX 4.1.6, ONCHAINID 2.2.1), names and indexing included; the legacy
-//! variants (T-REX 3) are from their documents.
+//! variants (T-REX 3) are from their documents. Documents and metadata are from ERC-1643 and ERC-4906 themselves; any
+//! token may log them.
 
 const ERC20: &[&str] = &[
     "Approval(address indexed owner, address indexed spender, uint256 value)",
@@ -23,6 +24,10 @@ const COMPLIANCE: &[&str] = &[
     "OwnershipTransferred(address indexed previousOwner, address indexed newOwner)",
     "TokenBound(address _token)",
     "TokenUnbound(address _token)",
+];
+const DOCUMENTS: &[&str] = &[
+    "DocumentRemoved(bytes32 indexed _name, string _uri, bytes32 _documentHash)",
+    "DocumentUpdated(bytes32 indexed _name, string _uri, bytes32 _documentHash)",
 ];
 const DVA_MANAGER: &[&str] = &[
     "ApprovalCriteriaSet(address tokenAddress, bool includeRecipientApprover, bool includeAgentApprover, bool sequentialApproval, address[] additionalApprovers, bytes32 hash)",
@@ -138,6 +143,8 @@ const LEGACY_TOKEN: &[&str] = &[
     "UpdatedTokenInformation(string _newName, string _newSymbol, uint8 _newDecimals, string _newVersion, address _newOnchainID)",
     "Upgraded(address indexed implementation)",
 ];
+const METADATA: &[&str] =
+    &["BatchMetadataUpdate(uint256 _fromTokenId, uint256 _toTokenId)", "MetadataUpdate(uint256 _tokenId)"];
 const MODULES: &[&str] = &[
     "AddedRestrictedCountry(address indexed _compliance, uint16 _country)",
     "AdminChanged(address previousAdmin, address newAdmin)",
@@ -261,8 +268,8 @@ pub(crate) const ROLES: &[&str] = &[
 /// Which events a contract of a role may log.
 pub(crate) fn of_role(role: &str) -> &'static [&'static [&'static str]] {
     match role {
-        "erc20" => &[ERC20],
-        "trex_token" => &[TOKEN, LEGACY_TOKEN],
+        "erc20" => &[ERC20, DOCUMENTS, METADATA],
+        "trex_token" => &[TOKEN, LEGACY_TOKEN, DOCUMENTS, METADATA],
         "identity_registry" => &[IDENTITY_REGISTRY],
         "identity_registry_storage" => &[IDENTITY_REGISTRY_STORAGE],
         "trusted_issuers_registry" => &[TRUSTED_ISSUERS_REGISTRY],

@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy::primitives::{Address, B256, U256};
 use serde_json::Value;
 
+use crate::day::Days;
+use crate::document::Documents;
 use crate::events::Event;
 use crate::input::{Answer, Ask};
 use crate::operation;
-use crate::row::{Here, Row, Sum, hex, row};
+use crate::row::{Here, Row, Squares, Sum, hex, row};
 use crate::words::{self, Datum, Type};
 
 /// What tokens leave behind.
@@ -21,6 +23,8 @@ pub(crate) struct Tokens {
     history: Vec<Row>,
     operations: Vec<Row>,
     transactions: BTreeMap<(Address, B256), Transaction>,
+    days: Days,
+    documents: Documents,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +75,8 @@ impl Tokens {
             transaction.transfers += 1;
             transaction.amount.add(event.number("value"));
         }
+        self.days.take(here, event, &token.totals());
+        self.documents.take(here, event);
         let first_log = &transaction.row["log_index"];
         if let Some((kind, row)) = operation::of(role, here, event, first_log) {
             transaction.kinds.insert(kind);
@@ -79,14 +85,13 @@ impl Tokens {
     }
 
     /// The rows of all tables about tokens.
-    pub(crate) fn into_tables(self) -> [(&'static str, Vec<Row>); 5] {
+    pub(crate) fn into_tables(self) -> [(&'static str, Vec<Row>); 7] {
         let mut assets = Vec::new();
         let mut holders = Vec::new();
         for token in self.tokens.into_values() {
+            let totals = token.totals();
             let mut facts = token.facts;
-            let held = token.holders.values().filter(|holder| !holder.balance.is_zero()).count();
-            facts.insert("total_supply", token.supply.text());
-            facts.insert("holder_count", Value::from(held));
+            facts.extend(totals);
             facts.insert("negative_balance", Value::from(token.was_negative));
             facts.insert("exceeds_uint256", Value::from(token.exceeded));
             facts.insert("unreadable_logs", Value::from(token.unreadable));
@@ -99,6 +104,8 @@ impl Tokens {
             ("ownership_history", self.history),
             ("asset_operations", self.operations),
             ("asset_transactions", self.transactions.into_values().map(Transaction::into_row).collect()),
+            ("asset_days", self.days.into_rows()),
+            ("asset_documents", self.documents.into_rows()),
         ]
     }
 }
@@ -121,6 +128,21 @@ impl Token {
                 "created_at" => here.at(),
             },
             ..Self::default()
+        }
+    }
+
+    /// What all positions come to, counted anew.
+    fn totals(&self) -> Row {
+        let (mut frozen, mut squares) = (Sum::default(), Squares::default());
+        for holder in self.holders.values() {
+            frozen.include_sum(holder.frozen);
+            squares.include(&holder.balance);
+        }
+        row! {
+            "total_supply" => self.supply.text(),
+            "holder_count" => self.holders.values().filter(|holder| !holder.balance.is_zero()).count(),
+            "frozen" => frozen.text(),
+            "squares" => squares.text(),
         }
     }
 
@@ -248,11 +270,10 @@ impl Transaction {
     }
 
     fn into_row(mut self) -> Row {
-        // Which of several kinds is the weightiest is not written down anywhere: any of them may stand there.
         if self.kinds.is_empty() {
             self.kinds.insert("other");
         }
-        let kinds: Vec<_> = self.kinds.into_iter().collect();
+        let kinds: Vec<_> = operation::weightiest(&self.kinds).into_iter().collect();
         self.row.insert("operation_type", Value::from(kinds.join("|")));
         self.row.insert("event_count", Value::from(self.events));
         self.row.insert("transfer_count", Value::from(self.transfers));
@@ -262,7 +283,7 @@ impl Transaction {
 }
 
 /// A text that a contract answers: a string, or 32 bytes padded with NUL as some old tokens do.
-fn ask_text(signature: &str, here: Here<'_>, ask: Ask<'_>) -> Value {
+pub(crate) fn ask_text(signature: &str, here: Here<'_>, ask: Ask<'_>) -> Value {
     let Answer::Returned(bytes) = ask(here.log.address, &words::call(signature, &[]), here.block.number)
     else {
         return Value::Null;

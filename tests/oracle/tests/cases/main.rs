@@ -1,86 +1,26 @@
 //! Cases whose answer was worked out by hand.
 
-use std::collections::BTreeMap;
+mod chain;
+mod days;
+mod documents;
+mod noise;
+mod parameters;
+mod violations;
 
-use alloy::primitives::{Address, B256, Bytes, U256, address, b256, hex, keccak256};
+use alloy::primitives::{Address, B256, Bytes, address, b256, hex, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
+use chain::{ANN, BEN, NOBODY, TOKEN, chain, columns, frozen, log, n, silent, tail, text, told, transfer};
 use oracle::verdict::{Verdict, verdict};
-use oracle::{Answer, Block, Chain, Configured, Log, Row, Tables, Transaction, check, tables};
-use serde_json::{Value, json};
+use oracle::{Answer, Log, tables};
+use serde_json::json;
 
-const TOKEN: Address = address!("0x7000000000000000000000000000000000000001");
 const REGISTRY: Address = address!("0x1a00000000000000000000000000000000000001");
 const STORAGE: Address = address!("0x1500000000000000000000000000000000000001");
 const TOPICS: Address = address!("0x1c00000000000000000000000000000000000001");
 const ISSUERS: Address = address!("0x1100000000000000000000000000000000000001");
 const ISSUER: Address = address!("0x5500000000000000000000000000000000000001");
 const IDENTITY: Address = address!("0x1d00000000000000000000000000000000000001");
-const ANN: Address = address!("0xaa00000000000000000000000000000000000001");
-const BEN: Address = address!("0xaa00000000000000000000000000000000000002");
-const NOBODY: Address = Address::ZERO;
-
-/// A log of an event without dynamic data: `indexed` as topics, `data` as words.
-fn log(address: Address, event: &str, indexed: &[B256], data: &[B256]) -> Log {
-    let mut topics = vec![keccak256(event)];
-    topics.extend(indexed);
-    Log { address, topics, data: data.concat().into(), ..Log::default() }
-}
-
-fn n(number: u64) -> B256 {
-    B256::from(U256::from(number))
-}
-
-fn transfer(from: Address, to: Address, amount: u64) -> Log {
-    log(TOKEN, "Transfer(address,address,uint256)", &[from.into_word(), to.into_word()], &[n(amount)])
-}
-
-fn frozen(name: &str, wallet: Address, amount: u64) -> Log {
-    log(TOKEN, &format!("{name}(address,uint256)"), &[wallet.into_word()], &[n(amount)])
-}
-
-/// A chain with one transaction and log a block, from block 1 on, at 1000, 1010, 1020, … seconds.
-fn chain(contracts: &[(&str, Address)], logs: Vec<Log>) -> Chain {
-    let contracts = contracts.iter().map(|(role, address)| Configured {
-        role: (*role).to_owned(),
-        address: *address,
-        start_block: 0,
-    });
-    let mut blocks = vec![Block { timestamp: 1_000, ..Block::default() }];
-    for (number, mut log) in (1..).zip(logs) {
-        log.transaction_hash = n(9_000 + number);
-        let transaction =
-            Transaction { hash: log.transaction_hash, to: Some(log.address), ..Transaction::default() };
-        blocks.push(Block {
-            number,
-            hash: n(number),
-            parent: n(number - 1),
-            timestamp: 1_000 + 10 * number,
-            transactions: vec![transaction],
-            logs: vec![log],
-        });
-    }
-    Chain { chain_id: 1, contracts: contracts.collect(), claim_expiry: BTreeMap::new(), blocks }
-}
-
-fn silent(_: Address, _: &[u8], _: u64) -> Answer {
-    Answer::Reverted
-}
-
-fn told(chain: &Chain) -> Tables {
-    let tables = tables(chain, u64::MAX, &silent);
-    assert_eq!(check::violations(&tables), Vec::<String>::new());
-    tables
-}
-
-fn text(address: Address) -> Value {
-    json!(hex::encode_prefixed(address))
-}
-
-/// These columns of the rows of a table.
-fn columns<const N: usize>(tables: &Tables, table: &str, names: [&str; N]) -> Vec<[Value; N]> {
-    tables[table].iter().map(|row: &Row| names.map(|name| row[name].clone())).collect()
-}
 
 #[test]
 fn a_transfer_moves_units_and_one_to_oneself_does_not() {
@@ -195,13 +135,7 @@ fn a_name_with_nul_is_escaped_and_a_log_that_cannot_be_read_is_counted() {
 
 /// `ClaimAdded` by hand: topics, then scheme and the offsets and bytes of signature, data and uri.
 fn claim_added(signature: &[u8], data: &[u8]) -> Log {
-    let padded = |bytes: &[u8]| {
-        let mut words = n(bytes.len() as u64).to_vec();
-        words.extend(bytes);
-        words.resize(words.len().next_multiple_of(32), 0);
-        words
-    };
-    let (signature, data, uri) = (padded(signature), padded(data), padded(b"ipfs://x"));
+    let (signature, data, uri) = (tail(signature), tail(data), tail(b"ipfs://x"));
     let places = [128, 128 + signature.len(), 128 + signature.len() + data.len()];
     let mut body = n(1).to_vec();
     places.iter().for_each(|place| body.extend(n(*place as u64)));
