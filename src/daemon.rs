@@ -4,6 +4,7 @@ mod errors;
 mod looks;
 mod rounds;
 mod security;
+mod submitted;
 mod upkeep;
 
 use std::sync::Arc;

@@ -30,7 +30,9 @@ pub use probe::{Capabilities, Finding, Need};
 pub use standing::{Confined, Standing};
 
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
-use crate::source::{CallAnswer, CallRequest, SecondOpinion, Source, SourceError, Traffic, View, Witnesses};
+use crate::source::{
+    CallAnswer, CallRequest, Fate, SecondOpinion, Source, SourceError, Traffic, View, Witnesses,
+};
 use health::{Fault, Health};
 
 /// What is known of the providers.
@@ -348,6 +350,18 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
             state.all[pinned].proves = Some(false);
         }
         receipts
+    }
+
+    async fn fate(
+        &self,
+        transaction: B256,
+        sent: Option<(Address, u64)>,
+        final_block: u64,
+    ) -> Result<Fate, SourceError> {
+        let patience = Some(self.rules.answer_patience);
+        let asked = self
+            .ask("eth_getTransactionReceipt", patience, |source| source.fate(transaction, sent, final_block));
+        asked.await
     }
 
     fn alias(&self) -> String {

@@ -11,6 +11,7 @@ mod classify;
 mod client;
 mod doorbell;
 mod exchange;
+mod fate;
 mod http;
 mod logs;
 mod page;
@@ -28,7 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 
 pub use client::{REQUEST_DURATION, REQUESTS_TOTAL, UNCLASSIFIED_ERRORS};
 pub use logs::RANGE_BLOCKS;
@@ -39,7 +40,7 @@ pub use secret_url::{SecretUrl, SecretUrlError};
 
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 use crate::retry::Policy;
-use crate::source::{CallAnswer, CallRequest, Source, SourceError, Traffic, View};
+use crate::source::{CallAnswer, CallRequest, Fate, Source, SourceError, Traffic, View};
 
 /// How the final block is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,6 +201,15 @@ impl Source for Rpc {
 
     async fn receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
         self.block_receipts(block).await
+    }
+
+    async fn fate(
+        &self,
+        transaction: B256,
+        sent: Option<(Address, u64)>,
+        final_block: u64,
+    ) -> Result<Fate, SourceError> {
+        self.fate_of(transaction, sent, final_block).await
     }
 
     fn alias(&self) -> String {

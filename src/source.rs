@@ -73,6 +73,22 @@ pub struct Traffic {
     pub batches: Option<bool>,
 }
 
+/// What became of a transaction, as the node tells now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// In no block yet, as far as the node knows.
+    Pending,
+    /// In a block.
+    Executed {
+        /// The block, provisional or final.
+        block: BlockId,
+        /// Whether it did what it should; a transaction that failed leaves no log.
+        succeeded: bool,
+    },
+    /// Its sender's count has passed it by: another transaction took its place, and it can never be executed.
+    Replaced,
+}
+
 /// Why a node's answer could not be had or used.
 ///
 /// No variant carries a URL: keys live in URLs.
@@ -193,6 +209,17 @@ pub trait Source: Send + Sync + 'static {
 
     /// The receipts of one block, by its hash, in order. [`SourceError::Refused`] from a node that gives none.
     fn receipts(&self, block: BlockId) -> impl Future<Output = Result<Vec<Receipt>, SourceError>> + Send;
+
+    /// What became of a transaction. Where `sent` names its sender and nonce, the sender's count at the end of
+    /// `final_block` tells whether another transaction took its place. Without a node that can be asked: pending.
+    fn fate(
+        &self,
+        _: B256,
+        _sent: Option<(Address, u64)>,
+        _final_block: u64,
+    ) -> impl Future<Output = Result<Fate, SourceError>> + Send {
+        async { Ok(Fate::Pending) }
+    }
 
     /// Alias of the provider that answers now. It changes only with [`Source::view`]: one step, one provider.
     fn alias(&self) -> String;

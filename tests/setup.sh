@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine to where `make test` and `make demo` work: PostgreSQL and Node.js from Debian when they are
 # missing, and the real contracts and a node from npm in pinned versions. Changes nothing on a machine that has them.
-# `with-drill` also installs pgBackRest from Debian; `with-checks` that, what checks Drizzle, and cargo-deny.
+# `with-drill` also installs pgBackRest from Debian; `with-checks` that, PgBouncer, what checks Drizzle, and cargo-deny.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -19,6 +19,7 @@ type npm > /dev/null 2>&1 || packages+=(nodejs npm)
 python3 -c 'import ensurepip, venv' > /dev/null 2>&1 || packages+=(python3 python3-venv)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || [[ -n ${PG_BIN:-} ]] || packages+=(postgresql)
 [[ ${1:-} != with-* ]] || type pgbackrest > /dev/null 2>&1 || packages+=(pgbackrest)
+[[ ${1:-} != with-checks || -x /usr/sbin/pgbouncer ]] || packages+=(pgbouncer)
 if ((${#packages[@]})); then
     type apt-get > /dev/null 2>&1 || {
         echo "setup: please install: ${packages[*]} (no apt-get here)" >&2
@@ -29,6 +30,11 @@ if ((${#packages[@]})); then
     # No cluster of Debian's own: the tests and the demo start private ones.
     as_root mkdir -p /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.d/asset-indexer.conf > /dev/null
+    # Nor a PgBouncer.
+    if [[ " ${packages[*]} " == *" pgbouncer "* && ! -e /etc/systemd/system/pgbouncer.service ]]; then
+        as_root mkdir -p /etc/systemd/system
+        as_root ln -s /dev/null /etc/systemd/system/pgbouncer.service
+    fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${packages[@]}" > /dev/null
 fi
 

@@ -1,11 +1,12 @@
-//! What a worker looks after beside following the chain: flags to be counted, months and seals, snapshots, security.
+//! What a worker looks after beside following the chain: flags to be counted, months and seals, snapshots, security,
+//! submitted transactions.
 
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Daemon, looks, security, unless_given_up, upkeep};
+use super::{Daemon, looks, security, submitted, unless_given_up, upkeep};
 use crate::source::Source;
 
 /// How often assets with flags are counted.
@@ -19,8 +20,11 @@ pub(super) struct Rounds {
     counted: Option<Instant>,
     looked_after: Option<Instant>,
     secured: Option<Instant>,
-    /// Work that takes long beside the rest: snapshots, violations.
+    followed: Option<Instant>,
+    /// Work that takes long beside the rest: snapshots, violations, verdicts.
     aside: JoinSet<()>,
+    /// Questions about submitted transactions.
+    asking: JoinSet<()>,
 }
 
 impl<S: Source> Daemon<S> {
@@ -38,7 +42,8 @@ impl<S: Source> Daemon<S> {
                 let (pool, chain_id) = (self.pool.clone(), self.config.chain_id);
                 rounds.aside.spawn(async move {
                     upkeep::snapshots(pool.clone(), chain_id).await;
-                    upkeep::violations(pool, chain_id).await;
+                    upkeep::violations(pool.clone(), chain_id).await;
+                    upkeep::verdicts(pool, chain_id).await;
                 });
             }
             rounds.looked_after = Some(Instant::now());
@@ -46,6 +51,14 @@ impl<S: Source> Daemon<S> {
         if is_due(rounds.secured, security::EVERY) {
             unless_given_up(stop, security::look(&self.board, &self.pool)).await;
             rounds.secured = Some(Instant::now());
+        }
+        if is_due(rounds.followed, submitted::EVERY) {
+            while rounds.asking.try_join_next().is_some() {}
+            if rounds.asking.is_empty() {
+                let (source, pool) = (self.source.clone(), self.pool.clone());
+                rounds.asking.spawn(submitted::follow(source, pool, self.config.chain_id));
+            }
+            rounds.followed = Some(Instant::now());
         }
     }
 

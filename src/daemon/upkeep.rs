@@ -1,5 +1,6 @@
 //! What tables need now and then: the log of commits is trimmed and snapshots of large registers are made; where schema
-//! `app` is there, months ahead, seals of the trails, and violations that the chain shows.
+//! `app` is there, months ahead, seals of the trails, violations that the chain shows, and what issuers, topics and keys
+//! did to verdicts.
 
 use std::time::Duration;
 
@@ -80,6 +81,33 @@ pub(super) async fn violations(pool: PgPool, chain_id: u64) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "violations that the chain shows could not be looked for"),
         Err(_) => tracing::warn!("violations that the chain shows could not be looked for in time"),
+    }
+}
+
+/// Logs what events of wide effect did to the verdicts of registries, where schema `app` is there; a piece a transaction, so
+/// that what is done stays done.
+pub(super) async fn verdicts(pool: PgPool, chain_id: u64) {
+    let logging = async {
+        if !application_has(&pool, "log_verdicts").await? {
+            return Ok(());
+        }
+        loop {
+            let logged: i32 = sqlx::query_scalar("select app.log_verdicts($1)")
+                .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+                .fetch_one(&pool)
+                .await?;
+            if logged == 0 {
+                return Ok::<(), sqlx::Error>(());
+            }
+            tracing::info!(logged, "what issuers, topics and keys did to verdicts");
+        }
+    };
+    match tokio::time::timeout(SNAPSHOT_PATIENCE, logging).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "changes of verdicts could not be logged"),
+        Err(_) => tracing::warn!(
+            "changes of verdicts could not all be logged in time: the rest is logged next time"
+        ),
     }
 }
 

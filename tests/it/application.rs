@@ -9,6 +9,7 @@ mod seals;
 mod security;
 pub mod seed;
 mod tenants;
+mod verdicts;
 mod views;
 
 use sqlx::postgres::PgConnection;

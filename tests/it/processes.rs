@@ -9,9 +9,11 @@ mod failover;
 mod kills;
 mod node;
 mod node_link;
+mod reading;
 mod requests;
 mod signals;
 mod silence;
+mod upkeep;
 mod watched;
 mod writers;
 

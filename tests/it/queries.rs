@@ -1,5 +1,6 @@
 //! The documented questions: each is a file that the README and this test share.
 
+mod answers;
 pub mod plans;
 
 use std::fs;
@@ -58,4 +59,25 @@ async fn readers_may_read_every_view_and_write_nothing() {
         let code = refused.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
         assert_eq!(code, "42501", "{sql}");
     }
+}
+
+/// The README names every question, and no other.
+#[test]
+fn the_readme_names_every_question() {
+    let readme = fs::read_to_string("README.md").expect("readable");
+    let table = readme.split("| about | questions |").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let mut named: Vec<&str> = table
+        .expect("it has the table")
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| !name.is_empty())
+        .collect();
+    named.sort_unstable();
+    let files = files();
+    let asked: Vec<&str> = files
+        .iter()
+        .map(|(path, _)| path.trim_start_matches("tests/queries/").trim_end_matches(".sql"))
+        .collect();
+    assert_eq!(named, asked);
 }

@@ -23,7 +23,7 @@ async fn found(owner: &mut PgConnection) -> (i64, i64) {
         .expect("the daemon asks so")
 }
 
-async fn followed(seed: u64, finality_depth: u64) -> Platform {
+pub(super) async fn followed(seed: u64, finality_depth: u64) -> Platform {
     let mut platform = Platform::new().await;
     let chain: Arc<SimChain> = Arc::new(Play::chain(finality_depth));
     for block in Play::new(seed).blocks(60) {

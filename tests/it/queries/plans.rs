@@ -21,8 +21,8 @@ const GROWING: [&str; 12] = [
     "commits",
 ];
 
-/// Questions whose answer is about all rows, or that read a digest of all.
-const ABOUT_EVERYTHING: [&str; 2] = ["differing_ranges.sql", "lost_verification.sql"];
+/// Questions whose answer is about all rows or a large part of them, or that read a digest of all.
+const ABOUT_EVERYTHING: [&str; 3] = ["differing_ranges.sql", "lost_verification.sql", "claims_of_topic.sql"];
 
 /// 200 assets of 200 holders each, with their movements and history, registrations, claims; a tenant with users and logs.
 pub const LOAD: &str = "

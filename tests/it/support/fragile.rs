@@ -17,11 +17,12 @@ use super::scene::Scene;
 use super::world::binaries;
 
 /// The migrated database of the cluster.
-const DATABASE: &str = "fragile";
+pub const DATABASE: &str = "fragile";
 
 /// A cluster of a test's own, which can be killed; its folder goes last.
 pub struct Fragile {
-    cluster: Cluster,
+    /// The server.
+    pub cluster: Cluster,
     options: Options,
     _folder: Folder,
 }
@@ -94,7 +95,8 @@ impl Fragile {
 pub struct Replica {
     /// The standby.
     pub cluster: Cluster,
-    pool: PgPool,
+    /// Connections to it.
+    pub pool: PgPool,
     _folder: Folder,
 }
 

@@ -5,6 +5,7 @@ pub mod ddl;
 pub mod fragile;
 pub mod liar;
 pub mod noise;
+pub mod pooler;
 pub mod process;
 pub mod proxy;
 pub mod real;

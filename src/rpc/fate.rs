@@ -1,0 +1,65 @@
+//! What became of one transaction.
+
+use alloy::primitives::{Address, B256, U64};
+use serde_json::json;
+
+use super::Rpc;
+use super::classify::RpcFault;
+use super::exchange::Call;
+use crate::block::BlockId;
+use crate::source::{Fate, SourceError};
+
+const RECEIPT: &str = "eth_getTransactionReceipt";
+const COUNT: &str = "eth_getTransactionCount";
+
+/// The part of a receipt that says where a transaction is and how it ended.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Executed {
+    block_number: U64,
+    block_hash: B256,
+    /// Not in receipts from before Byzantium.
+    status: Option<U64>,
+}
+
+impl Rpc {
+    /// See [`crate::source::Source::fate`].
+    ///
+    /// The sender's count is asked for before the receipt: a transaction that is executed between the two questions has
+    /// a receipt then, and is not taken for a replaced one.
+    pub(super) async fn fate_of(
+        &self,
+        transaction: B256,
+        sent: Option<(Address, u64)>,
+        final_block: u64,
+    ) -> Result<Fate, SourceError> {
+        let passed = match sent {
+            Some((sender, nonce)) => {
+                self.count_at(sender, final_block).await?.is_some_and(|count| count > nonce)
+            }
+            None => false,
+        };
+        let answer = self.client.one(Call { method: RECEIPT, params: json!([transaction]) }).await;
+        let receipt: Option<Executed> = self.decoded(RECEIPT, None, answer)?;
+        Ok(match receipt {
+            Some(Executed { block_number, block_hash: hash, status: Some(status) }) => {
+                let number = self.consistent(RECEIPT, super::wire::holdable(block_number))?;
+                Fate::Executed { block: BlockId { number, hash }, succeeded: status == U64::from(1) }
+            }
+            None if passed => Fate::Replaced,
+            Some(_) | None => Fate::Pending,
+        })
+    }
+
+    /// How many transactions an account had sent by the end of a block; `None` where the node does not keep that state.
+    async fn count_at(&self, account: Address, number: u64) -> Result<Option<u64>, SourceError> {
+        let call = Call { method: COUNT, params: json!([account, format!("0x{number:x}")]) };
+        match self.client.one(call).await {
+            Err(fault) if matches!(fault.kind, RpcFault::Pruned | RpcFault::Missing) => Ok(None),
+            answer => {
+                let count: U64 = self.decoded(COUNT, Some(number), answer)?;
+                Ok(Some(count.to()))
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the documented questions answer, against the tables on a followed chain.
+
+use std::fs;
+use std::sync::Arc;
+
+use simulation::play::Play;
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgPool;
+
+use crate::support::world::{config, converge, database, pool, postgres_store, worker};
+
+/// A documented question with its parameters as SQL.
+fn question(name: &str, parameters: &[&str]) -> String {
+    let sql = fs::read_to_string(format!("tests/queries/{name}.sql")).expect("it is documented");
+    let text = |at: usize| format!("${}", at + 1);
+    let filled =
+        parameters.iter().enumerate().rev().fold(sql, |sql, (at, value)| sql.replace(&text(at), value));
+    filled.trim_end().trim_end_matches(';').to_owned()
+}
+
+async fn rows(pool: &PgPool, sql: &str) -> Vec<String> {
+    let sql = format!("select to_jsonb(q)::text from ({sql}) q");
+    sqlx::query_scalar(AssertSqlSafe(sql.clone()))
+        .fetch_all(pool)
+        .await
+        .unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+async fn scalars(pool: &PgPool, sql: &str) -> Vec<String> {
+    sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+        .fetch_all(pool)
+        .await
+        .unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+async fn followed(seed: u64) -> PgPool {
+    let chain = Arc::new(Play::chain(4));
+    for block in Play::new(seed).blocks(60) {
+        chain.mine(block);
+    }
+    let database = database().await;
+    let store = Arc::new(postgres_store(&database).await);
+    converge(&mut worker(chain, store, config(&Play::contracts()))).await;
+    pool(&database).await
+}
+
+#[tokio::test]
+async fn holders_come_page_by_page_and_final_ones_as_of_the_final_block() {
+    let pool = followed(81).await;
+    let assets = scalars(&pool, "select id::text from chain.assets order by id").await;
+    let mut pages = 0;
+    for asset in assets {
+        let asset = format!("'{asset}'");
+        let all = format!(
+            "select holder_address, balance_base::text as held from api.asset_holders where asset_id = {asset} and balance_base <> 0
+             order by balance_base desc, holder_bytes"
+        );
+        let all: Vec<(String, String)> =
+            sqlx::query_as(AssertSqlSafe(all)).fetch_all(&pool).await.expect("readable");
+        let (mut seen, mut after) = (Vec::new(), ("null".to_owned(), "null".to_owned()));
+        loop {
+            let page = question("holders_page", &[&asset, &after.0, &after.1, "3"]);
+            let page = format!("select holder_address, balance_base::text from ({page}) q");
+            let page: Vec<(String, String)> =
+                sqlx::query_as(AssertSqlSafe(page)).fetch_all(&pool).await.expect("readable");
+            let Some((holder, balance)) = page.last().cloned() else { break };
+            after = (balance, format!("'{holder}'"));
+            seen.extend(page);
+            pages += 1;
+        }
+        assert_eq!(seen, all);
+        let is_at_finality = format!(
+            "select h.holder_address from api.assets a join api.checkpoints k on k.chain_id = a.chain_id
+             cross join lateral api.holders_at(a.id, k.finalized_number) h where a.id = {asset}
+             order by h.balance_base desc, h.holder_address"
+        );
+        let told = format!("select holder_address from ({}) q", question("final_holders", &[&asset, "1000"]));
+        assert_eq!(scalars(&pool, &told).await, scalars(&pool, &is_at_finality).await);
+    }
+    assert!(pages > 4, "{pages}");
+}
+
+#[tokio::test]
+async fn a_transaction_tells_its_events_and_what_it_created() {
+    let pool = followed(82).await;
+    let hashes = scalars(&pool, "select distinct api.hex(transaction_hash) from chain.asset_events").await;
+    let (mut events, mut created) = (0, Vec::new());
+    for hash in hashes {
+        let hash = format!("'{hash}'");
+        events += rows(&pool, &question("transaction_events", &[&hash])).await.len();
+        let sql = format!("select address from ({}) q", question("created_by_transaction", &[&hash]));
+        created.extend(scalars(&pool, &sql).await);
+    }
+    created.sort();
+    let all = scalars(&pool, "select '' from chain.asset_events").await.len();
+    assert_eq!(events, all);
+    let announced = "select address from api.contracts where announced_block is not null order by 1";
+    let announced = scalars(&pool, announced).await;
+    assert!(!announced.is_empty());
+    assert_eq!(created, announced, "each contract is created by one transaction");
+}
+
+#[tokio::test]
+async fn a_wallets_events_and_a_topics_claims_are_all_told() {
+    let pool = followed(83).await;
+    let wallets = scalars(&pool, "select distinct api.hex(holder) from chain.asset_holders").await;
+    let mut told = 0;
+    for wallet in wallets {
+        told += rows(&pool, &question("wallet_events", &[&format!("'{wallet}'"), "100000"])).await.len();
+    }
+    assert!(told > 0);
+    assert_eq!(told, scalars(&pool, "select '' from chain.ownership_history").await.len());
+    let topics = scalars(&pool, "select distinct claim_type::text from chain.identity_claims").await;
+    assert!(!topics.is_empty());
+    for topic in topics {
+        let chain: String = scalars(&pool, "select chain_id::text from chain.checkpoints").await.remove(0);
+        let sql = format!(
+            "select identity from ({}) q order by 1",
+            question("claims_of_topic", &[&chain, &topic, "1000"])
+        );
+        let standing = format!(
+            "select identity from api.identity_claims where claim_type = '{topic}' and status = 'valid' and signed_by_issuer
+             and id_matches order by 1"
+        );
+        assert_eq!(scalars(&pool, &sql).await, scalars(&pool, &standing).await, "topic {topic}");
+    }
+}
