@@ -175,6 +175,17 @@ impl Link {
     }
 }
 
+/// A rule of a compliance module, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Whom it holds for: a compliance, a token, or (the zero address) all.
+    pub scope: Address,
+    /// What kind of rule it is.
+    pub name: &'static str,
+    /// Which of its kind: a country, an account, a time; empty where there is one.
+    pub argument: String,
+}
+
 /// What a log says happened.
 #[expect(missing_docs, reason = "each variant's sentence speaks of its fields")]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,6 +249,12 @@ pub enum Fact {
     ClaimRemoved { claim_id: B256 },
     /// An issuer revoked a claim, known by the digest of its signature.
     ClaimRevoked { signature_hash: B256 },
+    /// A compliance module was given a rule that is there or is not, or lost it.
+    ParameterHeld { parameter: Parameter, held: bool },
+    /// A compliance module was given a rule with a value, or (with none) lost it.
+    ParameterSet { parameter: Parameter, value: Option<U256>, account: Option<Address> },
+    /// A proxy was pointed to other code.
+    Upgraded { implementation: Address },
     /// Kept as an event; changes nothing else.
     Recorded,
 }

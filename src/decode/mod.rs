@@ -13,6 +13,7 @@ mod json;
 mod onchainid;
 pub mod text;
 mod trex_factory;
+mod trex_module;
 mod trex_registry;
 mod trex_token;
 
@@ -189,8 +190,8 @@ fn fact(role: Role, event: &str, log: &RawLog) -> Option<Fact> {
         | Role::Compliance => trex_registry::fact(role, event, log),
         Role::TrexFactory | Role::IdFactory => trex_factory::fact(role, event, log),
         Role::Identity => onchainid::fact(event, log),
-        Role::ComplianceModule
-        | Role::TrexGateway
+        Role::ComplianceModule => trex_module::fact(event, log),
+        Role::TrexGateway
         | Role::TrexImplementationAuthority
         | Role::DvdManager
         | Role::DvaManager

@@ -14,6 +14,7 @@ use super::contract::{Contract, ContractLink};
 use super::event::{AssetEvent, Observation, TransactionInput};
 use super::holder::{AssetHolder, OwnershipHistory};
 use super::identity::{ClaimRevocation, Identity, IdentityClaim, IdentityKeyRow, IdentityLink};
+use super::module::{ComplianceModule, ModuleParameter};
 use super::operation::{AssetOperation, AssetTransaction, OpenTransaction};
 use super::permission::AssetPermission;
 use super::registry::{Registration, RequiredTopic, VerificationProvider};
@@ -88,6 +89,8 @@ pub struct Fold {
     pub(super) registrations: Rows<Registration>,
     pub(super) providers: Rows<VerificationProvider>,
     pub(super) required_topics: Rows<RequiredTopic>,
+    pub(super) modules: Rows<ComplianceModule>,
+    pub(super) module_parameters: Rows<ModuleParameter>,
     pub(super) identities: Rows<Identity>,
     pub(super) identity_links: Rows<IdentityLink>,
     pub(super) identity_keys: Rows<IdentityKeyRow>,
@@ -126,6 +129,8 @@ impl Fold {
             registrations: Rows::default(),
             providers: Rows::default(),
             required_topics: Rows::default(),
+            modules: Rows::default(),
+            module_parameters: Rows::default(),
             identities: Rows::default(),
             identity_links: Rows::default(),
             identity_keys: Rows::default(),
@@ -181,6 +186,9 @@ impl Fold {
         if entry.role == Role::Identity {
             outcome = outcome.and(self.identity_logged(entry));
         }
+        if entry.role == Role::ComplianceModule {
+            outcome = outcome.and(self.module_logged(entry));
+        }
         let Some(fact) = entry.fact() else { return outcome };
         for (address, role) in announcements(entry.role, fact) {
             outcome = outcome.and(self.announced(entry, address, role));
@@ -217,6 +225,10 @@ impl Fold {
             Fact::ClaimSet(claim) => self.claim_set(entry, claim),
             Fact::ClaimRemoved { claim_id } => self.claim_ended(entry, *claim_id, "removed"),
             Fact::ClaimRevoked { signature_hash } => self.claim_revoked(entry, *signature_hash),
+            Fact::ParameterHeld { parameter, held } => self.parameter_held(entry, parameter, *held),
+            Fact::ParameterSet { parameter, value, account } => {
+                self.parameter_set(entry, parameter, *value, *account)
+            }
             Fact::Transferred { .. }
             | Fact::Approved { .. }
             | Fact::PauseSet { .. }
@@ -224,6 +236,7 @@ impl Fold {
             | Fact::SuiteDeployed { .. }
             | Fact::ContractDeployed { .. }
             | Fact::IdentityAnnounced { .. }
+            | Fact::Upgraded { .. }
             | Fact::Recorded => Ok(()),
         };
         outcome.and(folded)
@@ -253,6 +266,8 @@ impl Fold {
         self.registrations.reset();
         self.providers.reset();
         self.required_topics.reset();
+        self.modules.reset();
+        self.module_parameters.reset();
         self.identities.reset();
         self.identity_links.reset();
         self.identity_keys.reset();

@@ -11,6 +11,7 @@ pub mod event;
 pub mod fold;
 pub mod holder;
 pub mod identity;
+pub mod module;
 pub mod operation;
 pub mod permission;
 pub mod registry;
@@ -19,7 +20,7 @@ pub mod rows;
 use crate::row::{Table, TableDef};
 
 /// Every declared table, in an order in which they can be written.
-pub const ALL: [&TableDef; 22] = [
+pub const ALL: [&TableDef; 24] = [
     event::ConfiguredContract::DEF,
     event::AssetEvent::DEF,
     event::Observation::DEF,
@@ -37,6 +38,8 @@ pub const ALL: [&TableDef; 22] = [
     registry::Registration::DEF,
     registry::VerificationProvider::DEF,
     registry::RequiredTopic::DEF,
+    module::ComplianceModule::DEF,
+    module::ModuleParameter::DEF,
     identity::Identity::DEF,
     identity::IdentityLink::DEF,
     identity::IdentityKeyRow::DEF,

@@ -7,6 +7,7 @@ mod converge;
 mod drizzle;
 mod hostile;
 mod input;
+mod modules;
 mod operate;
 mod oracle;
 mod processes;

@@ -108,6 +108,14 @@ macro_rules! each_rows {
             $body
         }
         {
+            let $rows = &mut $fold.modules;
+            $body
+        }
+        {
+            let $rows = &mut $fold.module_parameters;
+            $body
+        }
+        {
             let $rows = &mut $fold.identities;
             $body
         }
@@ -164,7 +172,7 @@ impl Fold {
             )+ };
         }
         wanted!(assets holders contracts contract_links permissions registrations providers required_topics
-            identities identity_links identity_keys claims revocations inputs observations);
+            modules module_parameters identities identity_links identity_keys claims revocations inputs observations);
         if !self.wanted_wallet_sets.is_empty() {
             let (table, columns) = registrations_by_identity();
             let keys = self

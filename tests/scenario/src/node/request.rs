@@ -187,6 +187,18 @@ impl Node {
         self.request("eth_call", (json!({ "to": to, "data": data }), json!({ "blockHash": block }))).await
     }
 
+    /// Whether a transaction would go through on the state after a block; it is not sent.
+    ///
+    /// # Errors
+    /// If the block is unknown or its state is gone.
+    pub async fn would_succeed(&self, block: B256, call: &Call) -> Result<bool> {
+        match self.request::<_, Bytes>("eth_call", (call.request(), json!({ "blockHash": block }))).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_revert() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What a view function answers at the head.
     ///
     /// # Errors

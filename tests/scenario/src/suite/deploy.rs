@@ -125,6 +125,14 @@ impl Suite {
         })
     }
 
+    /// Deploys one more compliance module of T-REX behind a proxy of its own, by the name of its contract.
+    ///
+    /// # Errors
+    /// If the artifact is missing or the node refuses a transaction.
+    pub async fn deploy_module(&self, node: &Node, name: &str) -> Result<Address> {
+        Deployer { node, artifacts: &self.artifacts, account: self.deployer }.module(name).await
+    }
+
     /// Deploys a trusted issuers registry beside the factory, owned by `owner`.
     ///
     /// # Errors
