@@ -2,6 +2,7 @@
 
 mod errors;
 mod looks;
+mod requests;
 mod rounds;
 mod security;
 mod submitted;
@@ -17,12 +18,11 @@ use tokio_util::sync::CancellationToken;
 use self::errors::Errors;
 use self::rounds::Rounds;
 use crate::decode::Decoder;
-use crate::execute::{ExecuteError, Executor};
 use crate::observe::{Board, Phase};
 use crate::retry::{Delays, Policy};
 use crate::source::Source;
 use crate::store::StoreError;
-use crate::store::postgres::{Lease, PostgresStore, Requests};
+use crate::store::postgres::{Lease, PostgresStore};
 use crate::sync::{Config, Looking, Outcome, Remedy, Sync, SyncError};
 
 /// How often a standby tries to take the lease, and an idle worker looks for requests.
@@ -236,45 +236,7 @@ impl<S: Source> Daemon<S> {
             sync.check_chain().await?;
             *checked = true;
         }
-        let requests = Requests::new(self.pool.clone(), self.config.chain_id);
-        if let Some((id, request, left)) = requests.next().await? {
-            self.board.phase(Phase::Executing);
-            tracing::info!(?request, "executing an operator's request");
-            let executor = Executor {
-                node: Some(self.source.clone()),
-                store: store.clone(),
-                decoder: self.decoder.clone(),
-                config: self.config.clone(),
-                left,
-            };
-            let (reached, mut seen) = tokio::sync::watch::channel(0u64);
-            let reporter = {
-                let requests = requests.clone();
-                tokio::spawn(async move {
-                    while seen.changed().await.is_ok() {
-                        let block = *seen.borrow_and_update();
-                        if requests.progressed(id, block).await.is_err() {
-                            return;
-                        }
-                    }
-                })
-            };
-            let board = self.board.clone();
-            let outcome = executor
-                .execute(&request, &mut |block| {
-                    board.tick();
-                    reached.send_replace(block);
-                })
-                .await;
-            drop(reached);
-            if reporter.await.is_err() {
-                tracing::warn!("the progress of a request could not be reported");
-            }
-            if let Err(ExecuteError::Sync(SyncError::Store(StoreError::NotTheWriter))) = outcome {
-                // Not the request has failed: the next worker carries it out.
-                return Err(StoreError::NotTheWriter.into());
-            }
-            requests.finished(id, outcome.map_err(|error| error.to_string())).await?;
+        if self.execute_request(store).await? {
             sync.forget();
         }
         sync.step(until).await

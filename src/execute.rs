@@ -94,7 +94,7 @@ impl<S: Source> Executor<S> {
                 self.store.resume(reason).await?;
                 Ok(json!({ "resumed": true }))
             }
-            Request::Rebuild => {
+            Request::Rebuild | Request::Upgrade => {
                 let (checkpoint, headers) = self.present().await?;
                 let events = self.rebuild(&Cause::Rebuild, checkpoint, headers, progress).await?;
                 Ok(json!({ "events": events }))

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use alloy::primitives::{Address, B256, Bytes, U256};
 use uuid::Uuid;
 
-use crate::amount::Amount;
+use crate::amount::{Amount, Squares};
 pub use declare::{Table, Versioned};
 
 /// What a table promises; kept in the database too (`ops.table_classes`).
@@ -57,6 +57,8 @@ pub enum ColumnType {
     Text,
     /// `numeric` without a bound
     Number,
+    /// `numeric` without a bound, for sums of squares
+    Squares,
     /// `numeric[]`
     Numbers,
     /// `timestamptz`, whole seconds of the chain's clock
@@ -136,6 +138,8 @@ pub enum Value {
     Text(String),
     /// See [`ColumnType::Number`].
     Number(Amount),
+    /// See [`ColumnType::Squares`]; boxed, since it would double every value's size.
+    Squares(Box<Squares>),
     /// See [`ColumnType::Numbers`].
     Numbers(Vec<Amount>),
     /// Seconds since the Unix epoch.
@@ -161,6 +165,7 @@ impl Ord for Value {
             (Value::Bytes(one), Value::Bytes(other)) => one.cmp(other),
             (Value::Text(one), Value::Text(other)) => one.cmp(other),
             (Value::Number(one), Value::Number(other)) => one.cmp(other),
+            (Value::Squares(one), Value::Squares(other)) => one.cmp(other),
             (Value::Numbers(one), Value::Numbers(other)) => one.cmp(other),
             (Value::Uuid(one), Value::Uuid(other)) => one.cmp(other),
             (Value::Json(one), Value::Json(other)) => one.to_string().cmp(&other.to_string()),
@@ -181,7 +186,8 @@ impl Value {
             Value::Time(_) => 6,
             Value::Json(_) => 7,
             Value::Uuid(_) => 8,
-            Value::Null => 9,
+            Value::Squares(_) => 9,
+            Value::Null => 10,
         }
     }
 }
@@ -229,6 +235,7 @@ field!(B256, Hash, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => B256::try_f
 field!(Bytes, Bytes, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => Some(Bytes::from(v)));
 field!(String, Text, v => Value::Text(v.clone()), Value::Text(v) => Some(v));
 field!(Amount, Number, v => Value::Number(*v), Value::Number(v) => Some(v));
+field!(Squares, Squares, v => Value::Squares(Box::new(*v)), Value::Squares(v) => Some(*v));
 field!(Vec<Amount>, Numbers, v => Value::Numbers(v.clone()), Value::Numbers(v) => Some(v));
 field!(serde_json::Value, Json, v => Value::Json(v.clone()), Value::Json(v) => Some(v));
 field!(Uuid, Uuid, v => Value::Uuid(*v), Value::Uuid(v) => Some(v));
@@ -269,6 +276,11 @@ impl Time {
     /// From a block's timestamp; a chain that claims a time past the year 9999 is taken at that bound.
     pub fn from_seconds(seconds: u64) -> Self {
         i64::try_from(seconds).map_or(Self::MAX, |seconds| Self(seconds.min(Self::MAX.0)))
+    }
+
+    /// The first instant of the day, in UTC.
+    pub fn day(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(86_400))
     }
 
     /// From a number in a claim's data; `None` when it is no plausible time.

@@ -26,8 +26,9 @@ from chain.ownership_history
 where block_number > ($CHANGES$ - $HOLDERS$) / 100
 order by holder, block_number desc, log_index desc;
 insert into chain.assets (chain_id, contract_address, id, asset_type, total_supply, holder_count, negative_balance,
-    exceeds_uint256, unreadable_logs, created_block, created_at, name, symbol, decimals)
-select 1, $TOKEN$, $ASSET$, 'erc20', sum(balance), count(*), false, false, 0, 1, timestamptz '2026-01-01', 'asset', 'A', 18
+    exceeds_uint256, unreadable_logs, created_block, created_at, name, symbol, decimals, frozen, squares)
+select 1, $TOKEN$, $ASSET$, 'erc20', sum(balance), count(*), false, false, 0, 1, timestamptz '2026-01-01', 'asset', 'A', 18,
+    sum(frozen), sum(balance * balance)
 from chain.asset_holders;
 insert into chain.asset_events (chain_id, block_number, log_index, part, id, asset_id, block_hash, block_timestamp,
     transaction_hash, transaction_index, address, role, event_type, event_data, topic0, data)

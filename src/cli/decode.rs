@@ -91,6 +91,7 @@ fn named(table: &TableDef, row: &Row) -> Json {
                 Value::Bytes(value) => json!(alloy::hex::encode_prefixed(value)),
                 Value::Text(value) => json!(value),
                 Value::Number(value) => json!(value.to_string()),
+                Value::Squares(value) => json!(value.to_string()),
                 Value::Numbers(values) => values.iter().map(|value| json!(value.to_string())).collect(),
                 Value::Time(value) => {
                     json!(chrono::DateTime::from_timestamp(*value, 0).map(|time| time.to_rfc3339()))

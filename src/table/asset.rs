@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::fold::{Answer, Fold};
 use super::rows::Missing;
-use crate::amount::Amount;
+use crate::amount::{Amount, Squares};
 use crate::decode::calls;
 use crate::fact::{Entry, Fact, Role};
 use crate::row::Time;
@@ -35,6 +35,8 @@ table! {
         unreadable_logs: u64 = "Logs of the contract that could not be decoded; they are kept raw.",
         created_block: u64 = "Block of the contract's first log.",
         created_at: Time = "Block time of the contract's first log.",
+        frozen: Amount = "Sum of the frozen parts of all holders' balances, in base units.",
+        squares: Squares = "Sum of the squared balances of all holders, in base units squared: divided by the squared supply it is the concentration.",
     }
 }
 
@@ -84,6 +86,8 @@ impl Fold {
             unreadable_logs: 0,
             created_block: entry.log.block.number,
             created_at: entry.time,
+            frozen: Amount::ZERO,
+            squares: Squares::ZERO,
         })
     }
 

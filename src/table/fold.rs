@@ -11,6 +11,7 @@ use alloy::primitives::{Address, Bytes, U256};
 
 use super::asset::Asset;
 use super::contract::{Contract, ContractLink};
+use super::day::AssetDay;
 use super::event::{AssetEvent, Observation, TransactionInput};
 use super::holder::{AssetHolder, OwnershipHistory};
 use super::identity::{ClaimRevocation, Identity, IdentityClaim, IdentityKeyRow, IdentityLink};
@@ -83,6 +84,7 @@ pub struct Fold {
     settings: Settings,
     pub(super) assets: Rows<Asset>,
     pub(super) holders: Rows<AssetHolder>,
+    pub(super) days: Rows<AssetDay>,
     pub(super) contracts: Rows<Contract>,
     pub(super) contract_links: Rows<ContractLink>,
     pub(super) permissions: Rows<AssetPermission>,
@@ -123,6 +125,7 @@ impl Fold {
             settings,
             assets: Rows::default(),
             holders: Rows::default(),
+            days: Rows::default(),
             contracts: Rows::default(),
             contract_links: Rows::default(),
             permissions: Rows::default(),
@@ -260,6 +263,7 @@ impl Fold {
     fn reset(&mut self) {
         self.assets.reset();
         self.holders.reset();
+        self.days.reset();
         self.contracts.reset();
         self.contract_links.reset();
         self.permissions.reset();

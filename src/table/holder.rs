@@ -97,10 +97,12 @@ impl Fold {
         Ok(holder)
     }
 
-    /// Whether a wallet without a row counted as a holder before its first row: only with an opening balance.
-    fn counted(&mut self, asset: &Asset, holder: &AssetHolder) -> Result<bool, Missing> {
+    /// Balance and frozen part that the asset's figures have of a wallet: those of its row. One without a row is in none of
+    /// them, whatever its opening balance is.
+    fn counted(&mut self, asset: &Asset, holder: &AssetHolder) -> Result<(Amount, Amount), Missing> {
         let key = AssetHolderKey { chain_id: self.chain_id(), asset_id: asset.id, holder: holder.holder };
-        Ok(self.holders.get(&key)?.is_some_and(|row| !row.balance.is_zero()))
+        let row = self.holders.get(&key)?;
+        Ok(row.map_or((Amount::ZERO, Amount::ZERO), |row| (row.balance, row.frozen)))
     }
 
     /// Units moved.
@@ -111,7 +113,7 @@ impl Fold {
         to: Address,
         amount: Amount,
     ) -> Result<(), Missing> {
-        let asset = self.asset_of(entry);
+        let (asset, day) = (self.asset_of(entry), self.day_of(entry));
         if asset.is_err()
             && let Some(asset_id) = entry.asset_id
         {
@@ -122,7 +124,8 @@ impl Fold {
         let mut asset = asset?;
         let giver = if from.is_zero() { None } else { Some(self.holder(entry, &asset, from)) };
         let taker = if to.is_zero() { None } else { Some(self.holder(entry, &asset, to)) };
-        let (giver, taker) = (giver.transpose()?, taker.transpose()?);
+        let (giver, taker, mut day) = (giver.transpose()?, taker.transpose()?, day?);
+        day.count(from, to, amount);
         if from.is_zero() {
             asset.total_supply = asset.total_supply.plus(amount);
         }
@@ -154,6 +157,7 @@ impl Fold {
         }
         asset.exceeds_uint256 |= asset.total_supply.exceeds_uint256();
         asset.negative_balance |= asset.total_supply.is_negative();
+        self.day_ends(entry, day, &asset);
         self.assets.put(asset);
         Ok(())
     }
@@ -168,8 +172,10 @@ impl Fold {
             }
             _ => return Ok(()),
         };
-        let mut asset = self.asset_of(entry)?;
+        let (asset, day) = (self.asset_of(entry), self.day_of(entry));
+        let mut asset = asset?;
         let mut holder = self.holder(entry, &asset, wallet)?;
+        let day = day?;
         let changed = match change {
             Ok(delta) => {
                 holder.frozen = holder.frozen.plus(delta);
@@ -178,11 +184,12 @@ impl Fold {
             Err(frozen) => std::mem::replace(&mut holder.wallet_frozen, frozen) != frozen,
         };
         self.position_changed(entry, &mut asset, holder, changed)?;
+        self.day_ends(entry, day, &asset);
         self.assets.put(asset);
         Ok(())
     }
 
-    /// Stores a wallet's position, its history row where something changed, and the asset's counts.
+    /// Stores a wallet's position, its history row where something changed, and the asset's figures.
     fn position_changed(
         &mut self,
         entry: &Entry,
@@ -194,12 +201,14 @@ impl Fold {
         if !changed && holder.is_empty() {
             return Ok(());
         }
-        let was_counted = self.counted(asset, &holder)?;
-        match (was_counted, !holder.balance.is_zero()) {
-            (false, true) => asset.holder_count += 1,
-            (true, false) => asset.holder_count = asset.holder_count.saturating_sub(1),
+        let (balance, frozen) = self.counted(asset, &holder)?;
+        match (balance.is_zero(), holder.balance.is_zero()) {
+            (true, false) => asset.holder_count += 1,
+            (false, true) => asset.holder_count = asset.holder_count.saturating_sub(1),
             _ => {}
         }
+        asset.squares = asset.squares.moved(balance, holder.balance);
+        asset.frozen = asset.frozen.minus(frozen).plus(holder.frozen);
         asset.negative_balance |= holder.balance.is_negative() || holder.frozen.is_negative();
         asset.exceeds_uint256 |= holder.balance.exceeds_uint256() || holder.frozen.exceeds_uint256();
         if changed {

@@ -7,6 +7,7 @@
 
 pub mod asset;
 pub mod contract;
+pub mod day;
 pub mod event;
 pub mod fold;
 pub mod holder;
@@ -20,7 +21,7 @@ pub mod rows;
 use crate::row::{Table, TableDef};
 
 /// Every declared table, in an order in which they can be written.
-pub const ALL: [&TableDef; 24] = [
+pub const ALL: [&TableDef; 25] = [
     event::ConfiguredContract::DEF,
     event::AssetEvent::DEF,
     event::Observation::DEF,
@@ -31,6 +32,7 @@ pub const ALL: [&TableDef; 24] = [
     contract::ContractLink::DEF,
     asset::Asset::DEF,
     holder::AssetHolder::DEF,
+    day::AssetDay::DEF,
     holder::OwnershipHistory::DEF,
     operation::AssetTransaction::DEF,
     operation::AssetOperation::DEF,

@@ -3,7 +3,7 @@
 use super::{Check, Rule, Snapshot, catalogue, evidence, ground};
 use crate::store::StoreError;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     Rule {
         name: "not_halted",
         sentence: "The chain is not halted.",
@@ -34,6 +34,43 @@ const RULES: [Rule; 14] = [
                      select h.asset_id, count(*) as holders from chain.asset_holders h
                      where h.chain_id = $1 and h.balance <> 0 group by 1) s on s.asset_id = a.id
                  where a.chain_id = $1 and a.complete_from is null and a.holder_count <> coalesce(s.holders, 0)",
+    },
+    Rule {
+        name: "sums_are_of_all_holders",
+        sentence: "Every asset's sums of frozen parts and of squared balances are those of its holders.",
+        examined: "select count(*) from chain.assets where chain_id = $1",
+        broken: "select 'assets', jsonb_build_object('id', a.id)::text, null::bigint, concat_ws(' ', a.frozen, a.squares),
+                     concat_ws(' ', coalesce(s.frozen, 0), coalesce(s.squares, 0)),
+                     'frozen and squares are not the sums over the holders'
+                 from chain.assets a
+                 left join (
+                     select h.asset_id, sum(h.frozen) as frozen, sum(h.balance * h.balance) as squares
+                     from chain.asset_holders h where h.chain_id = $1 group by 1) s on s.asset_id = a.id
+                 where a.chain_id = $1 and (a.frozen, a.squares) <> (coalesce(s.frozen, 0), coalesce(s.squares, 0))",
+    },
+    Rule {
+        name: "days_make_the_figures",
+        sentence: "What the days of an asset minted and burned makes its supply, and its newest day has its figures.",
+        examined: "select count(*) from chain.assets where chain_id = $1",
+        broken: "select 'assets', jsonb_build_object('id', a.id)::text, n.updated_block,
+                     concat_ws(' ', a.total_supply, a.holder_count, a.frozen, a.squares),
+                     concat_ws(' ', coalesce(s.supply, 0), coalesce(n.total_supply, 0), coalesce(n.holder_count, 0),
+                         coalesce(n.frozen, 0), coalesce(n.squares, 0)),
+                     'supply by all days, and the newest day''s supply, holders, frozen and squares, are not the asset''s; '
+                         || 'rows of asset_days are missing or wrong: run rebuild'
+                 from chain.assets a
+                 left join lateral (
+                     select sum(y.minted - y.burned) as supply from chain.asset_days y
+                     where y.chain_id = a.chain_id and y.asset_id = a.id) s on true
+                 left join lateral (
+                     select y.* from chain.asset_days y where y.chain_id = a.chain_id and y.asset_id = a.id
+                     order by y.updated_block desc, y.day desc limit 1) n on true
+                 where a.chain_id = $1
+                     and (a.complete_from is null and a.total_supply <> coalesce(s.supply, 0)
+                         or (a.holder_count, a.frozen, a.squares)
+                             <> (coalesce(n.holder_count, 0), coalesce(n.frozen, 0), coalesce(n.squares, 0))
+                         or a.total_supply <> coalesce(n.total_supply, case when a.complete_from is null then 0
+                             else a.total_supply end))",
     },
     Rule {
         name: "holders_equal_their_history",

@@ -16,6 +16,9 @@ async fn follow_forks(seed: u64, rounds: u64, on_postgres: bool) {
     let mut play = Play::new(seed);
     let depth = 3 + play.below(12);
     let chain = Arc::new(Play::chain(depth));
+    if seed.is_multiple_of(3) {
+        chain.pace(7_000); // over midnights
+    }
     let settings = config(&Play::contracts());
     let memory = Arc::new(MemoryStore::new());
     let mut followers = worker(chain.clone(), memory.clone(), settings.clone());

@@ -5,6 +5,7 @@ mod chain;
 mod commands;
 mod converge;
 mod drizzle;
+mod figures;
 mod hostile;
 mod input;
 mod modules;

@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use asset_indexer::row::TableDef;
 use asset_indexer::store::postgres::{check_schema, migrate};
 use asset_indexer::table;
 use sqlx::PgPool;
 
-use crate::support::ddl::create_table;
+use crate::support::ddl::{column_comment, create_table, sql_type};
 use crate::support::world::{database, empty_database, pool};
 
 /// In the order of going up: the chain's, then the application's.
@@ -29,8 +30,26 @@ fn every_declared_table_stands_in_a_migration_as_it_is_declared() {
     let all: String = migrations("up").into_iter().map(|(_, sql)| sql).collect();
     for table in table::ALL {
         let expected = create_table(table);
-        assert!(all.contains(&expected), "no migration says this of {}:\n{expected}", table.name);
+        let grown =
+            (table.key_len + 1..table.columns.len()).any(|first| is_said_in_parts(&all, table, first));
+        assert!(all.contains(&expected) || grown, "no migration says this of {}:\n{expected}", table.name);
     }
+}
+
+/// Whether migrations make a table with its columns up to one, and add each that follows.
+fn is_said_in_parts(all: &str, table: &TableDef, first: usize) -> bool {
+    let (columns, added) = table.columns.split_at(first);
+    let name = format!("{}.{}", table.schema(), table.name);
+    let alters: Vec<&str> =
+        all.split(";\n").filter(|sql| sql.contains(&format!("alter table {name} "))).collect();
+    all.contains(&create_table(&TableDef { columns, ..*table }))
+        && added.iter().all(|column| {
+            let add = format!("add column {} {}", column.name, sql_type(column));
+            let filled = format!("alter column {} set not null", column.name);
+            all.contains(&column_comment(table, column))
+                && alters.iter().any(|sql| sql.contains(&add))
+                && (column.nullable || alters.iter().any(|sql| sql.contains(&filled)))
+        })
 }
 
 #[tokio::test]

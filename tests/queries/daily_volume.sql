@@ -1,7 +1,5 @@
--- What was moved each day, days without a transfer included?
--- $1 asset (uuid), $2 first day (timestamptz), $3 last day (timestamptz)
-select d.day, coalesce((n.data ->> 'transfers')::bigint, 0) as transfers,
-    coalesce((n.data ->> 'volume_base')::numeric, 0) as volume_base
-from generate_series(date_trunc('day', $2::timestamptz, 'UTC'), $3::timestamptz, interval '1 day') d (day)
-left join api.asset_analytics n on n.asset_id = $1::uuid and n.timestamp = d.day
-order by d.day;
+-- What was moved each day, and what stood at its end, days without a transfer included?
+-- $1 asset (uuid), $2 first day (date), $3 last day (date)
+select day, transfers, minted_base, burned_base, volume_base, total_supply_base, holders, frozen_base, concentration
+from api.daily_series($1::uuid, $2::date, $3::date)
+order by day;

@@ -195,13 +195,13 @@ fn encode(buffer: &mut Vec<u8>, value: &Value) {
         }
         Value::Text(value) => escape(buffer, value.as_bytes()),
         Value::Number(value) => write!(buffer, "{value}").expect(infallible),
+        Value::Squares(value) => write!(buffer, "{value}").expect(infallible),
         Value::Numbers(values) => {
             let list: Vec<String> = values.iter().map(ToString::to_string).collect();
             write!(buffer, "{{{}}}", list.join(",")).expect(infallible);
         }
         Value::Time(seconds) => {
-            let time = chrono::DateTime::from_timestamp(*seconds, 0).unwrap_or_default();
-            write!(buffer, "{}", time.format("%Y-%m-%d %H:%M:%S+00")).expect(infallible);
+            buffer.extend_from_slice(rows::time_text(*seconds).as_bytes());
         }
         Value::Json(value) => escape(buffer, value.to_string().as_bytes()),
         Value::Uuid(value) => write!(buffer, "{value}").expect(infallible),

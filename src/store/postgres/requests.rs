@@ -35,6 +35,9 @@ pub enum Request {
     },
     /// Derive all tables anew from ground.
     Rebuild,
+    /// The same, asked for by a migration that made tables or columns which ground has to fill: it waits for contracts
+    /// that are catching up, where an operator is told.
+    Upgrade,
 }
 
 /// How far a request is.
@@ -113,6 +116,20 @@ impl Requests {
         .bind(id)
         .fetch_optional(&self.pool);
         silence::answered("taking a request over", beginning).await
+    }
+
+    /// Puts a request that cannot be carried out yet behind all others.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn postpone(&self, id: Uuid) -> Result<(), StoreError> {
+        let postponing = sqlx::query(
+            "update ops.requests set status = 'waiting', submitted_at = clock_timestamp()
+             where id = $1 and status = 'running'",
+        )
+        .bind(id)
+        .execute(&self.pool);
+        silence::answered("postponing a request", postponing).await.map(drop)
     }
 
     /// Tells how far a request is.

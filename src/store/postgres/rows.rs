@@ -4,7 +4,7 @@ use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _};
 
-use crate::amount::Amount;
+use crate::amount::{Amount, Squares};
 use crate::block::{BlockRange, Position};
 use crate::row::{Column, ColumnType, Row, Table, TableDef, Value};
 use crate::store::StoreError;
@@ -26,7 +26,9 @@ fn selected(table: &TableDef) -> String {
     let columns = table.columns.iter().map(|column| {
         let name = column.name;
         match column.column_type {
-            ColumnType::Number | ColumnType::Numbers | ColumnType::Json => format!("t.{name}::text"),
+            ColumnType::Number | ColumnType::Squares | ColumnType::Numbers | ColumnType::Json => {
+                format!("t.{name}::text")
+            }
             ColumnType::Time => format!("extract(epoch from t.{name})::bigint"),
             ColumnType::Address | ColumnType::Hash => format!("t.{name}::bytea"),
             _ => format!("t.{name}"),
@@ -42,7 +44,7 @@ pub(crate) fn base_type(column: &Column) -> &'static str {
         ColumnType::Int => "bigint",
         ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => "bytea",
         ColumnType::Text => "text",
-        ColumnType::Number => "numeric",
+        ColumnType::Number | ColumnType::Squares => "numeric",
         ColumnType::Numbers => "numeric[]",
         ColumnType::Time => "timestamp with time zone",
         ColumnType::Json => "jsonb",
@@ -109,6 +111,7 @@ pub(super) async fn select_from(
 fn array(column: &Column, parameter: usize) -> String {
     match column.column_type {
         ColumnType::Number => format!("${parameter}::text[]::numeric[]"),
+        ColumnType::Time => format!("${parameter}::text[]::timestamptz[]"),
         _ => format!("${parameter}::{}[]", base_type(column)),
     }
 }
@@ -137,11 +140,18 @@ fn bind<'q>(
                 .map(|value| match value {
                     Value::Text(v) => Some(v.clone()),
                     Value::Number(v) => Some(v.to_string()),
+                    Value::Time(v) => Some(time_text(*v)),
                     _ => None,
                 })
                 .collect::<Vec<_>>(),
         ),
     }
+}
+
+/// A time as PostgreSQL reads it, whatever the session's time zone.
+pub(super) fn time_text(seconds: i64) -> String {
+    let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+    time.format("%Y-%m-%d %H:%M:%S+00").to_string()
 }
 
 /// Events of a range, in chain order.
@@ -253,6 +263,10 @@ fn value(column: &Column, row: &PgRow, place: usize) -> Result<Value, sqlx::Erro
         ColumnType::Number => {
             let amount = text(place)?.map(|text| text.parse::<Amount>()).transpose();
             amount.map_err(|e| wrong(e.to_string()))?.map(Value::Number)
+        }
+        ColumnType::Squares => {
+            let squares = text(place)?.map(|text| text.parse::<Squares>()).transpose();
+            squares.map_err(|e| wrong(e.to_string()))?.map(|value| Value::Squares(Box::new(value)))
         }
         ColumnType::Numbers => {
             let list = text(place)?.map(|text| numbers(&text)).transpose();

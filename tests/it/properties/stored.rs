@@ -1,7 +1,7 @@
 //! Numbers and texts at their edges through COPY, upsert, the undo journal and back: PostgreSQL against memory.
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
-use asset_indexer::amount::Amount;
+use asset_indexer::amount::{Amount, Squares};
 use asset_indexer::block::{BlockId, Header};
 use asset_indexer::decode::text::{LONG_MAX, SHORT_MAX, storable};
 use asset_indexer::id::{asset_id, fact_id, identity_id};
@@ -9,6 +9,7 @@ use asset_indexer::row::{Table, Time};
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::{Commit, Rollback, Section, Start, Store};
 use asset_indexer::table::asset::Asset;
+use asset_indexer::table::day::AssetDay;
 use asset_indexer::table::event::AssetEvent;
 use asset_indexer::table::fold::Changes;
 use asset_indexer::table::identity::IdentityClaim;
@@ -123,6 +124,25 @@ impl Edges {
             unreadable_logs: 0,
             created_block: 1,
             created_at: self.time(),
+            frozen: self.amount(),
+            squares: (0..3).fold(Squares::ZERO, |sum, _| sum.moved(Amount::ZERO, self.amount())),
+        }
+    }
+
+    fn day(&mut self, number: u64, asset: &Asset) -> AssetDay {
+        AssetDay {
+            chain_id: CHAIN_ID,
+            asset_id: asset.id,
+            day: Time(86_400 * number as i64),
+            transfers: 1,
+            minted: self.amount(),
+            burned: self.amount(),
+            volume: self.amount(),
+            total_supply: asset.total_supply,
+            holder_count: asset.holder_count,
+            frozen: asset.frozen,
+            squares: asset.squares,
+            updated_block: 1,
         }
     }
 
@@ -208,13 +228,14 @@ fn changes(edges: &mut Edges, block: u64) -> Changes {
     let mut assets: Vec<Asset> = (0..900).map(|number| edges.asset(number)).collect();
     // Longer than any text of ours, to see that only the number of bytes is the limit.
     assets[0].name = Some("ß\t\\\n'\"".repeat(MEGABYTE / 8));
+    let days = assets.iter().zip(0..).map(|(asset, number)| edges.day(number, asset)).collect();
     let events = (0..1_200).map(|log| edges.event(block, log)).collect();
     let providers = (0..400).map(|number| edges.provider(number)).collect();
     let mut claims: Vec<IdentityClaim> = (0..700).map(|number| edges.claim(number)).collect();
     claims[0].claim_data = vec![0xff; MEGABYTE].into();
     Changes {
         inserts: vec![rows::<AssetEvent>(events)],
-        upserts: vec![rows(assets), rows(providers), rows(claims)],
+        upserts: vec![rows(assets), rows::<AssetDay>(days), rows(providers), rows(claims)],
     }
 }
 

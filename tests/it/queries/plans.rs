@@ -34,8 +34,8 @@ pub const LOAD: &str = "
     from generate_series(1, 200) n;
     create temp table holders as select n, substr(sha256(('holder' || n)::bytea), 1, 20) as address from generate_series(1, 60000) n;
     insert into chain.assets (chain_id, contract_address, id, asset_type, total_supply, holder_count, negative_balance,
-        exceeds_uint256, unreadable_logs, created_block, created_at, name, symbol, decimals)
-    select 1, address, id, 'erc3643', 200000, 200, false, false, 0, n, now(), 'asset', 'A', 0 from assets;
+        exceeds_uint256, unreadable_logs, created_block, created_at, name, symbol, decimals, frozen, squares)
+    select 1, address, id, 'erc3643', 200000, 200, false, false, 0, n, now(), 'asset', 'A', 0, 0, 200 * 1000 * 1000 from assets;
     create temp table held as select a.id as asset_id, a.address as asset, h.address as holder, a.n * 200 + h.n % 200 as n
     from assets a join holders h on h.n % 300 = a.n % 300;
     insert into chain.asset_holders (chain_id, asset_id, holder, balance, frozen, wallet_frozen, first_block, updated_block, updated_at)

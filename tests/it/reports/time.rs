@@ -19,8 +19,8 @@ const LOAD: &str = "
     select 7, sha256('g'), 12, sha256('b12'), sha256('b11'), '2026-12-01 00:00:12+00', 12, sha256('b12'), 'running', 0, sha256('g'),
         0, sha256('g');
     insert into chain.assets (chain_id, contract_address, id, asset_type, total_supply, holder_count, negative_balance,
-        exceeds_uint256, unreadable_logs, created_block, created_at, decimals)
-    values (7, substr(sha256('token'), 1, 20), $ID$, 'erc20', 66, 1, false, false, 0, 1, '2026-03-28 22:59:59+00', 2);
+        exceeds_uint256, unreadable_logs, created_block, created_at, decimals, frozen, squares)
+    values (7, substr(sha256('token'), 1, 20), $ID$, 'erc20', 66, 1, false, false, 0, 1, '2026-03-28 22:59:59+00', 2, 0, 66 * 66);
     insert into chain.asset_events (chain_id, block_number, log_index, part, id, asset_id, block_hash, block_timestamp,
         transaction_hash, transaction_index, address, role, event_type, event_data, topic0, data)
     select 7, n, 0, 0, md5('e' || n)::uuid, $ID$, sha256(('b' || n)::bytea), at, sha256(('t' || n)::bytea), 0,

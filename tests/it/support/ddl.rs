@@ -11,7 +11,7 @@ pub fn sql_type(column: &Column) -> &'static str {
         ColumnType::Address => "chain.address",
         ColumnType::Hash => "chain.hash32",
         ColumnType::Text => "text",
-        ColumnType::Number => "numeric",
+        ColumnType::Number | ColumnType::Squares => "numeric",
         ColumnType::Numbers => "numeric[]",
         ColumnType::Time => "timestamptz",
         ColumnType::Json => "jsonb",
@@ -21,6 +21,12 @@ pub fn sql_type(column: &Column) -> &'static str {
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.trim().replace('\'', "''"))
+}
+
+/// What a migration says of a column.
+pub fn column_comment(table: &TableDef, column: &Column) -> String {
+    let name = format!("{}.{}.{}", table.schema(), table.name, column.name);
+    format!("comment on column {name} is {};\n", quoted(column.comment))
 }
 
 /// `create table`, its comments, and its class, as the migration must hold them.
@@ -44,7 +50,7 @@ pub fn create_table(table: &TableDef) -> String {
     sql.push_str(";\n");
     sql.push_str(&format!("comment on table {name} is {};\n", quoted(table.comment)));
     for column in table.columns {
-        sql.push_str(&format!("comment on column {name}.{} is {};\n", column.name, quoted(column.comment)));
+        sql.push_str(&column_comment(table, column));
     }
     if let Some(things) = table.thing_len {
         sql.push_str(&format!(

@@ -34,7 +34,7 @@ fn other(column: &Column) -> String {
             )
         }
         ColumnType::Text => format!("coalesce({name}, '') || 'x'"),
-        ColumnType::Number => format!("coalesce({name}, 0) + 1"),
+        ColumnType::Number | ColumnType::Squares => format!("coalesce({name}, 0) + 1"),
         ColumnType::Numbers => format!("coalesce({name}, '{{}}') || 1::numeric"),
         ColumnType::Time => format!("coalesce({name}, to_timestamp(0)) + interval '1 second'"),
         ColumnType::Json => format!("coalesce({name}, '{{}}') || '{{\"tampered\": true}}'"),
@@ -256,6 +256,10 @@ async fn quick_names_what_it_alone_looks_at() {
         ("delete from chain.asset_holders where ctid = (select min(ctid) from chain.asset_holders)", "history_has_its_holder"),
         ("update chain.asset_holders set frozen = frozen + 1", "holders_equal_their_history"),
         ("update chain.assets set holder_count = holder_count + 1", "holders_are_counted"),
+        ("update chain.assets set frozen = frozen + 1", "sums_are_of_all_holders"),
+        ("update chain.assets set squares = squares + 1", "sums_are_of_all_holders"),
+        ("delete from chain.asset_days where minted > burned", "days_make_the_figures"),
+        ("update chain.asset_days set holder_count = holder_count + 1", "days_make_the_figures"),
         ("update chain.assets set unreadable_logs = unreadable_logs + 1", "events_are_decoded_or_say_why_not"),
         ("delete from chain.contracts where address = (select address from chain.asset_events limit 1)",
             "events_are_of_known_contracts"),

@@ -133,6 +133,7 @@ fn json(value: &Value) -> Json {
         Value::Bytes(bytes) => Json::from(alloy::primitives::hex::encode_prefixed(bytes)),
         Value::Text(text) => Json::from(text.as_str()),
         Value::Number(amount) => Json::from(amount.to_string()),
+        Value::Squares(squares) => Json::from(squares.to_string()),
         Value::Numbers(amounts) => amounts.iter().map(|amount| amount.to_string()).collect(),
         Value::Json(json) => json.clone(),
         Value::Uuid(id) => Json::from(id.to_string()),

@@ -1,0 +1,114 @@
+//! A register that an older program filled, under the new version.
+
+use std::sync::Arc;
+
+use asset_indexer::decode::Decoder;
+use asset_indexer::execute::Executor;
+use asset_indexer::row::Row;
+use asset_indexer::store::postgres::{
+    Part, PostgresStore, Request, Requests, SteppedDown, migrate, migrate_application, step_down,
+};
+use asset_indexer::sync::Sync;
+use sqlx::postgres::PgConnection;
+
+use super::Followed;
+use crate::application::{connect, run};
+use crate::support::world::{CHAIN_ID, assert_same, converge, dump, fresh, postgres_store, worker};
+use simulation::chain::SimChain;
+
+/// The newest versions that knew nothing of figures.
+const BEFORE: (i64, i64) = (20261126000006, 20261126000017);
+
+async fn down(owner: &mut PgConnection, part: Part, to: i64) {
+    let lost = match step_down(owner, part, to, &[]).await.expect("it steps down") {
+        SteppedDown::Done(_) => return,
+        SteppedDown::WouldLose(lost) => lost,
+    };
+    let done = step_down(owner, part, to, &lost).await.expect("it steps down");
+    assert!(matches!(done, SteppedDown::Done(_)), "{done:?}");
+}
+
+/// Down to the older version and up again, as a register that never was under this one; and a new worker over it.
+async fn upgraded(followed: &Followed) -> Sync<SimChain, PostgresStore> {
+    let mut owner = connect(&followed.database).await;
+    run(&mut owner, "update ops.leases set expires_at = '-infinity'").await;
+    down(&mut owner, Part::Application, BEFORE.1).await;
+    down(&mut owner, Part::Chain, BEFORE.0).await;
+    let left: i64 = sqlx::query_scalar(
+        "select count(*) from pg_attribute where attname in ('squares') and attrelid in (
+             select oid from pg_class where relnamespace = 'chain'::regnamespace)",
+    )
+    .fetch_one(&mut owner)
+    .await
+    .expect("readable");
+    assert_eq!(left, 0, "nothing is left of the new version");
+    migrate(&mut owner).await.expect("it migrates");
+    migrate_application(&mut owner).await.expect("it migrates");
+    let store = Arc::new(postgres_store(&followed.database).await);
+    worker(followed.chain.clone(), store, followed.config.clone())
+}
+
+fn of<'a>(dump: &'a [(&'static str, Vec<Row>)], table: &str) -> &'a [Row] {
+    &dump.iter().find(|(name, _)| *name == table).expect("dumped").1
+}
+
+#[tokio::test]
+async fn sums_are_right_at_once_and_what_a_reorg_restores_too() {
+    for seed in [81, 82] {
+        let mut followed = Followed::new(seed, 90).await;
+        let mut worker = upgraded(&followed).await;
+        let whole = dump(&fresh(&followed.chain, &followed.config).await).await;
+        let ours = dump(&**worker.store()).await;
+        assert_eq!(of(&ours, "assets"), of(&whole, "assets"), "seed {seed}: made from the register");
+        assert!(of(&ours, "asset_days").is_empty());
+        let blocks = followed.play.blocks(7);
+        followed.chain.reorg(5, blocks);
+        converge(&mut worker).await;
+        let whole = dump(&fresh(&followed.chain, &followed.config).await).await;
+        let ours = dump(&**worker.store()).await;
+        assert_eq!(of(&ours, "assets"), of(&whole, "assets"), "seed {seed}: restored from older images");
+    }
+}
+
+#[tokio::test]
+async fn the_daemon_is_asked_to_fill_the_rest_and_then_all_is_as_if_it_had_been_there() {
+    let mut followed = Followed::new(83, 90).await;
+    let mut worker = upgraded(&followed).await;
+    let pool = followed.pool().await;
+    let requests = Requests::new(pool.clone(), CHAIN_ID);
+    let mut asked = Vec::new();
+    while let Some((id, request, left)) = requests.next().await.expect("readable") {
+        let executor: Executor<SimChain> = Executor {
+            node: None,
+            store: worker.store().clone(),
+            decoder: Arc::new(Decoder::new(&[])),
+            config: followed.config.clone(),
+            left,
+        };
+        executor.execute(&request, &mut |_| {}).await.expect("ground is whole");
+        requests.finished(id, Ok(serde_json::Value::Null)).await.expect("told");
+        asked.push(request);
+    }
+    // The way down asks the older program for a rebuild, which it had no time for.
+    assert_eq!(asked.iter().filter(|request| **request == Request::Upgrade).count(), 1, "{asked:?}");
+    worker.forget();
+    let whole = fresh(&followed.chain, &followed.config).await;
+    assert_same(&dump(&**worker.store()).await, &dump(&whole).await, "upgraded against never otherwise");
+    let blocks = followed.play.blocks(7);
+    followed.chain.reorg(5, blocks);
+    converge(&mut worker).await;
+    let whole = fresh(&followed.chain, &followed.config).await;
+    assert_same(&dump(&**worker.store()).await, &dump(&whole).await, "and after a reorg");
+}
+
+#[tokio::test]
+async fn an_empty_database_asks_for_nothing() {
+    let database = crate::support::world::empty_database().await;
+    let mut owner = connect(&database).await;
+    migrate(&mut owner).await.expect("it migrates");
+    let asked: i64 = sqlx::query_scalar("select count(*) from ops.requests")
+        .fetch_one(&mut owner)
+        .await
+        .expect("readable");
+    assert_eq!(asked, 0);
+}
