@@ -210,6 +210,11 @@ impl Config {
         self.effective.render()
     }
 
+    /// SHA-256 of what is in effect, in hex: without secrets, and wherever the values are from.
+    pub fn digest(&self) -> String {
+        self.effective.digest()
+    }
+
     /// Everything in the URLs that may be a secret, to be taken out of what is written.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let databases = [&self.database.url, &self.database.admin_url];

@@ -5,6 +5,7 @@ mod looks;
 mod requests;
 mod rounds;
 mod security;
+mod settings;
 mod submitted;
 mod upkeep;
 
@@ -51,6 +52,8 @@ pub struct Daemon<S> {
     pub board: Arc<Board>,
     /// Who we are, for people.
     pub holder: String,
+    /// Digest of the effective configuration, without secrets; for people.
+    pub configuration_digest: String,
 }
 
 impl<S> std::fmt::Debug for Daemon<S> {

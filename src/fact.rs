@@ -206,6 +206,8 @@ pub enum Fact {
     WalletRecovered { lost: Address, new: Address, identity: Address },
     /// Name, symbol, decimals, version or identity of a token changed; name and symbol are in the state only.
     InformationUpdated { decimals: u8, version: String, onchain_id: Address },
+    /// A token has a document under this name now, or no longer.
+    DocumentSet { name: B256, uri: Bytes, document_hash: B256, active: bool },
     /// An account became agent, or stopped being one.
     AgentSet { agent: Address, active: bool },
     /// The contract has a new owner.

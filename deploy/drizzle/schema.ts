@@ -38,6 +38,24 @@ export const assetConfiguration = api.view("asset_configuration", {
   asOfBlock: bigint("as_of_block", { mode: "number" }),
 }).existing();
 
+export const assetDocuments = api.view("asset_documents", {
+  chainId: bigint("chain_id", { mode: "number" }),
+  assetId: uuid("asset_id"),
+  name: text("name"),
+  uri: text("uri"),
+  documentHash: text("document_hash"),
+  active: boolean("active"),
+  setAt: timestamp("set_at", { withTimezone: true }),
+  endedAt: timestamp("ended_at", { withTimezone: true }),
+  fromBlock: bigint("from_block", { mode: "number" }),
+  fromLog: bigint("from_log", { mode: "number" }),
+  toBlock: bigint("to_block", { mode: "number" }),
+  toLog: bigint("to_log", { mode: "number" }),
+  nameBytes: bytea("name_bytes"),
+  asOfBlock: bigint("as_of_block", { mode: "number" }),
+  finality: text("finality"),
+}).existing();
+
 export const assetEvents = api.view("asset_events", {
   chainId: bigint("chain_id", { mode: "number" }),
   id: uuid("id"),
@@ -97,6 +115,8 @@ export const assetMetadata = api.view("asset_metadata", {
   regulatoryInfo: jsonb("regulatory_info"),
   updatedAt: timestamp("updated_at", { withTimezone: true }),
   chainId: bigint("chain_id", { mode: "number" }),
+  documents: jsonb("documents"),
+  claims: jsonb("claims"),
 }).existing();
 
 export const assetMetrics = api.view("asset_metrics", {

@@ -36,6 +36,7 @@ pub(super) async fn daemon(
         looking: config.looking,
         board,
         holder: setup::holder(),
+        configuration_digest: config.digest(),
     })
 }
 

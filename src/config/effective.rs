@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use sha2::{Digest, Sha256};
+
 use super::key::{self, Key, List, SECTIONS};
 
 /// A line: a value, or why there is none.
@@ -41,6 +43,19 @@ impl Effective {
     /// An entry of a list, its values as TOML.
     pub(super) fn entry(&mut self, list: List, origin: String, values: Vec<(&'static str, String)>) {
         self.entries.push(Entry { list: list.name, origin, values });
+    }
+
+    /// Digest of the values, not of where they are from: the same configuration from a file and from the environment has
+    /// the same.
+    pub(super) fn digest(&self) -> String {
+        let bare = |line: &Line| match line {
+            Line::Value { literal, .. } => Line::Value { literal: literal.clone(), origin: String::new() },
+            Line::Unset => Line::Unset,
+        };
+        let lines = self.lines.iter().map(|(key, line)| (*key, bare(line))).collect();
+        let bare = |entry: &Entry| Entry { origin: String::new(), ..entry.clone() };
+        let bare = Self { lines, entries: self.entries.iter().map(bare).collect() };
+        alloy::hex::encode(Sha256::digest(bare.render()))
     }
 
     /// The whole as TOML, ending with a line break.

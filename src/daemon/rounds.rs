@@ -1,11 +1,14 @@
 //! What a worker looks after beside following the chain: flags to be counted, months and seals, snapshots, security,
 //! submitted transactions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::settings::{self, Feature};
 use super::{Daemon, looks, security, submitted, unless_given_up, upkeep};
 use crate::source::Source;
 
@@ -25,6 +28,10 @@ pub(super) struct Rounds {
     aside: JoinSet<()>,
     /// Questions about submitted transactions.
     asking: JoinSet<()>,
+    /// Listens for flags that change.
+    ear: JoinSet<()>,
+    /// Whether a flag changed since the last round.
+    flag_changed: Arc<AtomicBool>,
 }
 
 impl<S: Source> Daemon<S> {
@@ -35,17 +42,13 @@ impl<S: Source> Daemon<S> {
             unless_given_up(stop, self.count_flags()).await;
             rounds.counted = Some(Instant::now());
         }
-        if is_due(rounds.looked_after, upkeep::EVERY) {
-            unless_given_up(stop, upkeep::look_after(&self.board, &self.pool)).await;
-            while rounds.aside.try_join_next().is_some() {}
-            if rounds.aside.is_empty() {
-                let (pool, chain_id) = (self.pool.clone(), self.config.chain_id);
-                rounds.aside.spawn(async move {
-                    upkeep::snapshots(pool.clone(), chain_id).await;
-                    upkeep::violations(pool.clone(), chain_id).await;
-                    upkeep::verdicts(pool, chain_id).await;
-                });
-            }
+        if rounds.ear.is_empty() {
+            rounds.ear.spawn(settings::listen(self.database.clone(), rounds.flag_changed.clone()));
+            unless_given_up(stop, settings::tell(&self.pool, &self.config, &self.configuration_digest)).await;
+        }
+        let heard = rounds.flag_changed.swap(false, Ordering::Relaxed);
+        if heard || is_due(rounds.looked_after, upkeep::EVERY) {
+            unless_given_up(stop, self.look_after(&mut rounds.aside)).await;
             rounds.looked_after = Some(Instant::now());
         }
         if is_due(rounds.secured, security::EVERY) {
@@ -60,6 +63,35 @@ impl<S: Source> Daemon<S> {
             }
             rounds.followed = Some(Instant::now());
         }
+    }
+
+    /// What is done every hour, but for what is switched off.
+    async fn look_after(&self, aside: &mut JoinSet<()>) {
+        let off = match settings::switched_off(&self.pool).await {
+            Ok(off) => Some(off),
+            Err(error) => {
+                tracing::warn!(%error, "what is switched off could not be read: nothing that may be is done this time");
+                None
+            }
+        };
+        let is_on = |feature| off.as_ref().is_some_and(|off| off.is_on(feature));
+        upkeep::look_after(&self.board, &self.pool, is_on(Feature::SealTrails)).await;
+        while aside.try_join_next().is_some() {}
+        if !aside.is_empty() {
+            return;
+        }
+        let (pool, chain_id) = (self.pool.clone(), self.config.chain_id);
+        let [take_snapshots, find_violations, log_verdicts] =
+            [Feature::TakeSnapshots, Feature::FindViolations, Feature::LogVerdicts].map(is_on);
+        aside.spawn(async move {
+            upkeep::snapshots(pool.clone(), chain_id, take_snapshots).await;
+            if find_violations {
+                upkeep::violations(pool.clone(), chain_id).await;
+            }
+            if log_verdicts {
+                upkeep::verdicts(pool, chain_id).await;
+            }
+        });
     }
 
     async fn count_flags(&self) {

@@ -26,14 +26,17 @@ pub(super) async fn application_has(pool: &PgPool, function: &str) -> Result<boo
     sqlx::query_scalar(sql).bind(function).fetch_one(pool).await
 }
 
-/// Trims the log of commits and makes the snapshots that are due, one transaction each; takes long where a large register
+/// Trims the log of commits and makes the snapshots that are due unless they are switched off, one transaction each; takes long where a large register
 /// was just backfilled, so nobody waits for it. What fails is done the next time: without snapshots the register's past
 /// is read more slowly, and no less right.
-pub(super) async fn snapshots(pool: PgPool, chain_id: u64) {
+pub(super) async fn snapshots(pool: PgPool, chain_id: u64, take: bool) {
     let working = async {
         let trimmed: i64 = sqlx::query_scalar("select ops.trim_commits()").fetch_one(&pool).await?;
         let swept: i64 = sqlx::query_scalar("select ops.sweep_snapshots()").fetch_one(&pool).await?;
         tracing::debug!(trimmed, swept, "log of commits and snapshots");
+        if !take {
+            return Ok(());
+        }
         // The supply of old blocks would be counted without what is in archives alone, and the snapshot outlive that.
         let archived: Option<i64> = sqlx::query_scalar("select api.archived_below($1)")
             .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
@@ -111,9 +114,10 @@ pub(super) async fn verdicts(pool: PgPool, chain_id: u64) {
     }
 }
 
-/// Makes the months that are missing, tells how many there are now, and seals the trails. That months could not be made is
+/// Makes the months that are missing, tells how many there are now, and seals the trails unless that is switched off. That
+/// months could not be made is
 /// told by the metric, which stays; what could not be sealed is sealed the next time.
-pub(super) async fn look_after(board: &Board, pool: &PgPool) {
+pub(super) async fn look_after(board: &Board, pool: &PgPool, seals: bool) {
     let looking = async {
         if application_has(pool, "ensure_months").await? {
             let made: i32 =
@@ -121,7 +125,9 @@ pub(super) async fn look_after(board: &Board, pool: &PgPool) {
             let ahead: i32 = sqlx::query_scalar("select app.months_ahead()").fetch_one(pool).await?;
             board.partitions_ahead(ahead);
             tracing::debug!(made, ahead, "partitions of the application's monthly tables");
-            seal(pool).await?;
+            if seals {
+                seal(pool).await?;
+            }
         }
         Ok::<(), sqlx::Error>(())
     };

@@ -3,7 +3,7 @@
 use alloy::primitives::U256;
 use alloy::sol;
 
-use super::bound;
+use super::{bound, documents};
 use crate::block::RawLog;
 use crate::fact::Fact;
 use crate::mutant::{Mutant, is};
@@ -31,6 +31,6 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
             spender: event.spender,
             amount: event.value,
         }),
-        _ => Some(Fact::Recorded),
+        _ => documents::fact(event, log),
     }
 }

@@ -8,6 +8,7 @@
 //! Invariant: any bytes give a [`Reading`]; nothing a contract logs is an error of ours.
 
 pub mod calls;
+mod documents;
 mod erc20;
 mod json;
 mod onchainid;
@@ -74,8 +75,8 @@ macro_rules! abi_files {
 }
 
 abi_files! {
-    Erc20: "erc20.json";
-    TrexToken: "trex/token.json", "trex/legacy_token.json";
+    Erc20: "erc20.json", "erc1643.json", "erc4906.json";
+    TrexToken: "trex/token.json", "trex/legacy_token.json", "erc1643.json", "erc4906.json";
     IdentityRegistry: "trex/identity_registry.json";
     IdentityRegistryStorage: "trex/identity_registry_storage.json";
     TrustedIssuersRegistry: "trex/trusted_issuers_registry.json";

@@ -2,7 +2,7 @@
 
 use alloy::sol;
 
-use super::{bound, erc20};
+use super::{bound, documents, erc20};
 use crate::block::RawLog;
 use crate::fact::{Fact, Link};
 
@@ -60,7 +60,7 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
             .map(|event| Fact::AgentSet { agent: event._agent, active: false }),
         "OwnershipTransferred" => bound::<Token::OwnershipTransferred>(log)
             .map(|event| Fact::OwnershipTransferred { previous: event.previousOwner, new: event.newOwner }),
-        _ => Some(Fact::Recorded),
+        _ => documents::fact(event, log),
     }
 }
 

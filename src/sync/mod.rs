@@ -87,6 +87,17 @@ pub enum Proving {
     BeforeCommit,
 }
 
+impl Proving {
+    /// The mode as the configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Proving::Off => "off",
+            Proving::Background => "background",
+            Proving::BeforeCommit => "before-commit",
+        }
+    }
+}
+
 /// What a step did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

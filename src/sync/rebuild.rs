@@ -13,7 +13,7 @@ use crate::row::{Field, Row, Table};
 use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
 use crate::store::{Cause, Checkpoint, Commit, Section, Store, StoreError};
 use crate::table::contract::{Contract as ContractRow, Coverage};
-use crate::table::event::{AssetEvent, ConfiguredContract, Observation, TransactionInput};
+use crate::table::event::{ConfiguredContract, Observation, TransactionInput};
 use crate::table::fold::{Changes, Load};
 
 /// Ground as a source: logs come from the tables; a call or an input that ground does not hold comes from a node, where
@@ -336,9 +336,8 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
         &self,
         checkpoint: &Checkpoint,
         undo_block: Option<u64>,
-        mut changes: Changes,
+        changes: Changes,
     ) -> Result<(), SyncError> {
-        changes.inserts.retain(|(table, _)| *table != AssetEvent::DEF);
         let commit = Commit {
             expected: checkpoint.block.id,
             next: checkpoint.block,

@@ -12,6 +12,7 @@ use alloy::primitives::{Address, Bytes, U256};
 use super::asset::Asset;
 use super::contract::{Contract, ContractLink};
 use super::day::AssetDay;
+use super::document::AssetDocument;
 use super::event::{AssetEvent, Observation, TransactionInput};
 use super::holder::{AssetHolder, OwnershipHistory};
 use super::identity::{ClaimRevocation, Identity, IdentityClaim, IdentityKeyRow, IdentityLink};
@@ -85,6 +86,7 @@ pub struct Fold {
     pub(super) assets: Rows<Asset>,
     pub(super) holders: Rows<AssetHolder>,
     pub(super) days: Rows<AssetDay>,
+    pub(super) documents: Rows<AssetDocument>,
     pub(super) contracts: Rows<Contract>,
     pub(super) contract_links: Rows<ContractLink>,
     pub(super) permissions: Rows<AssetPermission>,
@@ -126,6 +128,7 @@ impl Fold {
             assets: Rows::default(),
             holders: Rows::default(),
             days: Rows::default(),
+            documents: Rows::default(),
             contracts: Rows::default(),
             contract_links: Rows::default(),
             permissions: Rows::default(),
@@ -206,6 +209,9 @@ impl Fold {
             Fact::WalletFrozen { .. } | Fact::AmountFrozen { .. } | Fact::AmountUnfrozen { .. } => {
                 self.freeze_changed(entry)
             }
+            Fact::DocumentSet { name, uri, document_hash, active } => {
+                self.document_set(entry, *name, uri, *document_hash, *active)
+            }
             Fact::AgentSet { agent, active } => self.agent_set(entry, *agent, *active),
             Fact::OwnershipTransferred { previous, new } => self.owner_changed(entry, *previous, *new),
             Fact::LinkSet { link, target, active } => self.link_set(entry, *link, *target, *active),
@@ -264,6 +270,7 @@ impl Fold {
         self.assets.reset();
         self.holders.reset();
         self.days.reset();
+        self.documents.reset();
         self.contracts.reset();
         self.contract_links.reset();
         self.permissions.reset();

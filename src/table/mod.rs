@@ -8,6 +8,7 @@
 pub mod asset;
 pub mod contract;
 pub mod day;
+pub mod document;
 pub mod event;
 pub mod fold;
 pub mod holder;
@@ -21,7 +22,7 @@ pub mod rows;
 use crate::row::{Table, TableDef};
 
 /// Every declared table, in an order in which they can be written.
-pub const ALL: [&TableDef; 25] = [
+pub const ALL: [&TableDef; 26] = [
     event::ConfiguredContract::DEF,
     event::AssetEvent::DEF,
     event::Observation::DEF,
@@ -33,6 +34,7 @@ pub const ALL: [&TableDef; 25] = [
     asset::Asset::DEF,
     holder::AssetHolder::DEF,
     day::AssetDay::DEF,
+    document::AssetDocument::DEF,
     holder::OwnershipHistory::DEF,
     operation::AssetTransaction::DEF,
     operation::AssetOperation::DEF,

@@ -16,6 +16,7 @@ use super::fold::Fold;
 use super::rows::Missing;
 use crate::amount::Amount;
 use crate::decode::calls::token_call;
+use crate::decode::text;
 use crate::fact::{Entry, Fact, Link, Role};
 use crate::id::fact_id;
 use crate::row::{Table, Time};
@@ -88,6 +89,8 @@ enum Kind {
     SetCompliance,
     SetOnchainId,
     UpdateInformation,
+    SetDocument,
+    RemoveDocument,
     AddAgent,
     RemoveAgent,
     TransferOwnership,
@@ -114,6 +117,8 @@ impl Kind {
             Kind::SetCompliance => "set_compliance",
             Kind::SetOnchainId => "set_onchain_id",
             Kind::UpdateInformation => "update_information",
+            Kind::SetDocument => "document_set",
+            Kind::RemoveDocument => "document_removed",
             Kind::AddAgent => "add_agent",
             Kind::RemoveAgent => "remove_agent",
             Kind::TransferOwnership => "transfer_ownership",
@@ -324,6 +329,8 @@ fn kind(entry: &Entry, told: &Told, input: Option<&TransactionInput>) -> Kind {
         Some(Fact::WalletRecovered { lost, new, .. }) if told.moved.contains(&(*lost, *new)) => Kind::Other,
         Some(Fact::WalletRecovered { .. }) => Kind::Recovery,
         Some(Fact::InformationUpdated { .. }) => Kind::UpdateInformation,
+        Some(Fact::DocumentSet { active: true, .. }) => Kind::SetDocument,
+        Some(Fact::DocumentSet { active: false, .. }) => Kind::RemoveDocument,
         Some(Fact::AgentSet { active: true, .. }) => Kind::AddAgent,
         Some(Fact::AgentSet { active: false, .. }) => Kind::RemoveAgent,
         Some(Fact::OwnershipTransferred { .. }) => Kind::TransferOwnership,
@@ -373,6 +380,10 @@ impl Detail {
             Some(Fact::InformationUpdated { decimals, version, onchain_id }) => {
                 detail.parameters =
                     json!({ "decimals": decimals, "version": version, "onchain_id": onchain_id });
+            }
+            Some(Fact::DocumentSet { name, uri, document_hash, .. }) => {
+                let uri = text::storable(uri, text::LONG_MAX);
+                detail.parameters = json!({ "name": name, "uri": uri, "document_hash": document_hash });
             }
             Some(Fact::AgentSet { agent, active }) => {
                 let place = if *active { &mut detail.to } else { &mut detail.from };

@@ -11,7 +11,8 @@ use asset_indexer::sync::{Config, Sync};
 use sqlx::postgres::PgPool;
 
 use crate::support::world::{config, converge, database, pool, postgres_store, worker};
-use simulation::chain::SimChain;
+use simulation::chain::{NewTransaction, SimChain};
+use simulation::events::{account, document, log, metadata};
 use simulation::play::Play;
 
 /// A play whose blocks come hours apart, followed on PostgreSQL.
@@ -32,11 +33,13 @@ impl Followed {
     async fn by_clock(seed: u64, blocks: usize, sometimes: i64) -> Self {
         let mut play = Play::new(seed);
         let chain = Arc::new(Play::chain(6));
+        chain.mine(vec![documents(1)]);
         for (number, block) in play.blocks(blocks).into_iter().enumerate() {
             chain.pace(if number % 11 == 7 { sometimes } else { 9_000 });
             chain.mine(block);
         }
         chain.pace(9_000);
+        chain.mine(vec![documents(2)]);
         let config = config(&Play::contracts());
         let database = database().await;
         let store = Arc::new(postgres_store(&database).await);
@@ -48,4 +51,14 @@ impl Followed {
     async fn pool(&self) -> PgPool {
         pool(&self.database).await
     }
+}
+
+/// What tokens log of documents and metadata, which an older program did not read.
+fn documents(hash: u8) -> NewTransaction {
+    let token = account(0x70, 0);
+    let logs = vec![
+        document(token, b"prospectus", "ipfs://prospectus", hash),
+        log(token, metadata::MetadataUpdate { tokenId: alloy::primitives::U256::from(1) }),
+    ];
+    NewTransaction { logs, ..NewTransaction::default() }
 }

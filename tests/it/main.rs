@@ -4,6 +4,7 @@ mod application;
 mod chain;
 mod commands;
 mod converge;
+mod documents;
 mod drizzle;
 mod figures;
 mod hostile;

@@ -6,6 +6,7 @@ mod database;
 mod disk;
 mod duels;
 mod failover;
+mod flags;
 mod kills;
 mod node;
 mod node_link;

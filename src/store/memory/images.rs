@@ -88,7 +88,9 @@ impl State {
             }
         }
         let replaced = Arc::make_mut(self.tables.entry(table.name).or_default()).insert(key, row.clone());
-        if replaced.is_some() && is_new {
+        // A rebuild writes events as it reads them now.
+        let is_read_again = self.refolded.is_some() && *table == *AssetEvent::DEF;
+        if replaced.is_some() && is_new && !is_read_again {
             return Err(StoreError::Refused {
                 during: "commit",
                 reason: format!("duplicate key in {}: {row:?} (SQLSTATE 23505)", table.name),

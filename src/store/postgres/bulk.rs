@@ -79,6 +79,41 @@ pub(super) async fn upsert(
     sqlx::query(AssertSqlSafe(format!("truncate {stage}"))).execute(connection).await.map(drop)
 }
 
+/// Replaces rows of one stretch of blocks that differ from what is stored, where rows may be added and taken but not updated.
+pub(super) async fn replace(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+    rows: &[Row],
+    chain_id: u64,
+) -> Result<(), sqlx::Error> {
+    let Some(place) = table.column("block_number") else { return Ok(()) };
+    let blocks =
+        || rows.iter().filter_map(|row| if let Value::Int(at) = row[place] { Some(at) } else { None });
+    let (Some(from), Some(to)) = (blocks().min(), blocks().max()) else { return Ok(()) };
+    create_stage(connection, table).await?;
+    let stage = format!("pg_temp.stage_{}", table.name);
+    copy(connection, &stage, table, rows).await?;
+    let name = rows::name(table);
+    let delete = format!(
+        "delete from {name} t using {stage} s where t.chain_id = $1 and t.block_number between $2 and $3
+             and {} and ({}) is distinct from ({})",
+        same_key(table, "t", "s"),
+        columns(table, "t."),
+        columns(table, "s."),
+    );
+    let insert = format!(
+        "{} from {stage} s where not exists (
+             select from {name} t where t.chain_id = $1 and t.block_number between $2 and $3 and {})",
+        into(table, "s."),
+        same_key(table, "t", "s"),
+    );
+    for sql in [delete, insert] {
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(int(chain_id)).bind(from).bind(to);
+        query.execute(&mut *connection).await?;
+    }
+    sqlx::query(AssertSqlSafe(format!("truncate {stage}"))).execute(connection).await.map(drop)
+}
+
 /// `insert into table (columns) select columns`, to be followed by `from …`.
 pub(super) fn into(table: &TableDef, prefix: &str) -> String {
     into_place(&rows::name(table), table, prefix)

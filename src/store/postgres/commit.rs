@@ -9,8 +9,9 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::{Inner, PARTITION_BLOCKS, PostgresStore, archived, bulk, evidence, int, lease, rows};
 use crate::block::{BlockId, Header};
-use crate::row::{Field, Row, TableDef};
+use crate::row::{Field, Row, Table, TableDef};
 use crate::store::{Commit, Section};
+use crate::table::event::AssetEvent;
 
 /// A row of the log of commits: the chain's checkpoint as the transaction leaves it. Chain and kind are asked for.
 const LOG: &str = "insert into ops.commits (chain_id, kind, block_number, block_hash, finalized_number)
@@ -82,6 +83,11 @@ impl PostgresStore {
     ) -> Result<(), sqlx::Error> {
         for (table, rows) in &section.changes.inserts {
             self.make_partitions(connection, inner, table, rows).await?;
+            if inner.rebuilding && **table == *AssetEvent::DEF {
+                // The logs are there. Where this program reads one otherwise than the one that stored it, it says so.
+                bulk::replace(connection, table, rows, self.chain_id).await?;
+                continue;
+            }
             bulk::insert(connection, table, rows).await?;
             if let Some(block) = section.undo_block {
                 bulk::journal_late(connection, table, rows, self.chain_id, block).await?;

@@ -47,7 +47,9 @@ pub use lease::Lease;
 pub use requests::{Request, RequestState, Requests};
 pub(crate) use rows::base_type;
 pub use rows::{read_events, read_page};
-pub use schema::{Migrated, check_schema, check_version, migrate, migrate_application, role_sql};
+pub use schema::{
+    Migrated, check_schema, check_version, migrate, migrate_application, role_sql, schema_version,
+};
 pub use shadow::{ShadowStore, TableDifference};
 pub use stated::{read_drawn, read_positions, read_probes, read_supplies, suspect_assets};
 pub use step_down::{Part, SteppedDown, step_down};

@@ -61,6 +61,11 @@ pub fn role_sql() -> &'static str {
     include_str!("../../../migrations/roles.sql")
 }
 
+/// The version of the schema that this program is built for.
+pub fn schema_version() -> i64 {
+    newest(&MIGRATIONS)
+}
+
 /// Refuses servers that are too old.
 ///
 /// # Errors

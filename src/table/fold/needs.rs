@@ -88,6 +88,10 @@ macro_rules! each_rows {
             $body
         }
         {
+            let $rows = &mut $fold.documents;
+            $body
+        }
+        {
             let $rows = &mut $fold.contracts;
             $body
         }
@@ -175,7 +179,7 @@ impl Fold {
                 }
             )+ };
         }
-        wanted!(assets holders days contracts contract_links permissions registrations providers required_topics
+        wanted!(assets holders days documents contracts contract_links permissions registrations providers required_topics
             modules module_parameters identities identity_links identity_keys claims revocations inputs observations);
         if !self.wanted_wallet_sets.is_empty() {
             let (table, columns) = registrations_by_identity();

@@ -23,7 +23,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use crate::support::real::rows;
 use crate::support::world::{CHAIN_ID, cluster, config, converge, database, pool, postgres_store, worker};
 use simulation::chain::{NewTransaction, SimChain};
-use simulation::events::{account, log, token, transfer};
+use simulation::events::{account, document, log, token, transfer};
 use simulation::play::Play;
 
 mod id_factory {
@@ -158,7 +158,7 @@ impl Stage {
     }
 }
 
-/// Wallets and a token linked by a factory of identities.
+/// Wallets and a token linked by a factory of identities, and documents of a token.
 fn links() -> NewTransaction {
     let factory = account(9, 9);
     let logs = vec![
@@ -166,6 +166,9 @@ fn links() -> NewTransaction {
         log(factory, id_factory::WalletLinked { wallet: account(0xaa, 1), identity: account(0x1d, 1) }),
         log(factory, id_factory::WalletUnlinked { wallet: account(0xaa, 1), identity: account(0x1d, 1) }),
         log(factory, id_factory::TokenLinked { token: account(0x70, 0), identity: account(0x1d, 20) }),
+        document(account(0x70, 0), b"prospectus", "ipfs://one", 1),
+        document(account(0x70, 0), b"prospectus", "ipfs://two", 2),
+        document(account(0x70, 0), b"terms", "ipfs://terms", 3),
     ];
     NewTransaction { logs, ..NewTransaction::default() }
 }

@@ -11,6 +11,16 @@ pub mod erc20 {
     pub use Abi::*;
 }
 /// Events of its ABI file.
+pub mod documents {
+    alloy::sol!(Abi, "../../abi/erc1643.json");
+    pub use Abi::*;
+}
+/// Events of its ABI file.
+pub mod metadata {
+    alloy::sol!(Abi, "../../abi/erc4906.json");
+    pub use Abi::*;
+}
+/// Events of its ABI file.
 pub mod token {
     alloy::sol!(Abi, "../../abi/trex/token.json");
     pub use Abi::*;
@@ -90,4 +100,14 @@ pub fn claim_added(identity: Address, issuer: Address, topic: u64, nonce: u64) -
             uri: format!("https://example.com/{nonce}"),
         },
     )
+}
+
+/// A token's log of a document that it sets.
+pub fn document(token: Address, name: &[u8], uri: &str, hash: u8) -> NewLog {
+    let event = documents::DocumentUpdated {
+        name: B256::right_padding_from(name),
+        uri: uri.to_owned(),
+        documentHash: B256::repeat_byte(hash),
+    };
+    log(token, event)
 }
