@@ -127,12 +127,13 @@ impl Fold {
             slot,
         };
         let open = self.contract_links.get(&key)?;
-        let active = active && !target.is_zero();
+        // To point to nobody is to cut whatever is linked; to cut nobody is to cut nothing.
+        let (cuts_any, active) = (active && target.is_zero(), active && !target.is_zero());
         if active && open.as_ref().is_some_and(|open| open.target == target) {
             return Ok(());
         }
         if let Some(mut open) = open {
-            if !active && open.target != target && !target.is_zero() {
+            if !active && !cuts_any && open.target != target {
                 return Ok(()); // what was cut is not what is linked now
             }
             open.close(entry.position(), entry.time);

@@ -47,8 +47,9 @@ async fn every_event_in_any_order_is_read_as_the_oracle_reads_it() {
     let token = [Role::TrexToken, Role::Erc20];
     let storage = [Role::IdentityRegistryStorage, Role::IdentityRegistry];
     let identity = [Role::Identity, Role::IdFactory];
+    let modules = [Role::ComplianceModule, Role::Compliance];
     for seed in 0..6 {
-        for roles in [&ROLES[..], &token, &storage, &identity] {
+        for roles in [&ROLES[..], &token, &storage, &identity, &modules] {
             let mut noise = Noise::new(seed, roles, false);
             let mut settings = config(noise.contracts());
             settings.claim_expiry = [(U256::from(1), 0)].into();

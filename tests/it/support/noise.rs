@@ -87,7 +87,9 @@ impl Noise {
         for (_, contract) in self.contracts.clone() {
             self.answers(&chain, contract);
         }
-        for _ in 0..blocks {
+        for number in 0..blocks {
+            // Some days go by, and now and then the clock goes back over midnight.
+            chain.pace(if number % 11 == 10 { -30_000 } else { 9_000 });
             let transactions = (0..self.below(3)).map(|_| self.transaction()).collect();
             chain.mine(transactions);
         }
@@ -152,13 +154,25 @@ impl Noise {
         if role == Role::Identity && self.below(4) == 0 {
             return self.signed_claim(address);
         }
+        let scopes = self.scopes();
         let random = &mut self.random;
         let mut choose = |bound| random.random_range(0..bound);
-        let (_, mut topics, mut data) = noise::log(role.name(), &self.addresses, &mut choose);
+        let (_, mut topics, mut data) = if role == Role::ComplianceModule {
+            noise::module_log(&scopes, &self.addresses, &mut choose)
+        } else {
+            noise::log(role.name(), &self.addresses, &mut choose)
+        };
         if choose(20) == 0 {
             noise::damage(&mut topics, &mut data, &mut choose);
         }
         raw(address, topics, data)
+    }
+
+    /// Whom modules speak of: the compliances and tokens among the contracts, and one wallet.
+    fn scopes(&self) -> Vec<Address> {
+        let is_scope = |role: &Role| matches!(role, Role::Compliance | Role::TrexToken);
+        let contracts = self.contracts.iter().filter(|(role, _)| is_scope(role)).map(|(_, address)| *address);
+        contracts.chain([self.addresses[1]]).collect()
     }
 
     /// Call data, and often a log of what it did.
