@@ -400,6 +400,8 @@ export const complianceModules = api.view("compliance_modules", {
   status: text("status"),
   firstAt: timestamp("first_at", { withTimezone: true }),
   contractAddressBytes: bytea("contract_address_bytes"),
+  implementation: text("implementation"),
+  firstBlock: bigint("first_block", { mode: "number" }),
 }).existing();
 
 export const complianceRules = api.view("compliance_rules", {
@@ -557,6 +559,28 @@ export const identityKeys = api.view("identity_keys", {
   toLog: bigint("to_log", { mode: "number" }),
   toAt: timestamp("to_at", { withTimezone: true }),
   identityBytes: bytea("identity_bytes"),
+  asOfBlock: bigint("as_of_block", { mode: "number" }),
+  finality: text("finality"),
+}).existing();
+
+export const moduleParameters = api.view("module_parameters", {
+  chainId: bigint("chain_id", { mode: "number" }),
+  module: text("module"),
+  moduleName: text("module_name"),
+  scope: text("scope"),
+  parameter: text("parameter"),
+  argument: text("argument"),
+  value: numeric("value"),
+  account: text("account"),
+  active: boolean("active"),
+  fromBlock: bigint("from_block", { mode: "number" }),
+  fromLog: bigint("from_log", { mode: "number" }),
+  fromAt: timestamp("from_at", { withTimezone: true }),
+  toBlock: bigint("to_block", { mode: "number" }),
+  toLog: bigint("to_log", { mode: "number" }),
+  toAt: timestamp("to_at", { withTimezone: true }),
+  moduleBytes: bytea("module_bytes"),
+  scopeBytes: bytea("scope_bytes"),
   asOfBlock: bigint("as_of_block", { mode: "number" }),
   finality: text("finality"),
 }).existing();
