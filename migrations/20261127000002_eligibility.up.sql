@@ -57,7 +57,13 @@ begin
         and c.target = p_compliance
     join chain.contract_links r on r.chain_id = m.chain_id and r.address = token and r.link = 'identity_registry'
     join chain.contract_links s on s.chain_id = m.chain_id and s.address = r.target and s.link = 'storage'
-    join chain.registrations g on g.chain_id = m.chain_id and g.storage = s.target and g.identity = p_identity
+    -- Each half by an index of its own.
+    cross join lateral (
+        select o.wallet, o.from_block, o.from_log, o.to_block, o.to_log from chain.registrations o
+        where o.chain_id = p_chain_id and o.storage = s.target and o.identity = p_identity and o.to_block is null
+        union all
+        select o.wallet, o.from_block, o.from_log, o.to_block, o.to_log from chain.registrations o
+        where o.chain_id = p_chain_id and o.storage = s.target and o.identity = p_identity and o.to_block is not null) g
     cross join lateral (
         select greatest(array[m.from_block, m.from_log], array[c.from_block, c.from_log], array[r.from_block, r.from_log],
                 array[s.from_block, s.from_log], array[g.from_block, g.from_log], preset.at) as begins,

@@ -1,5 +1,6 @@
 //! The documented questions: each is a file that the README and this test share.
 
+mod eligibility;
 pub mod plans;
 
 use std::fs;
