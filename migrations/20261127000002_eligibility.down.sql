@@ -65,5 +65,5 @@ end;
 comment on function api.check_eligibility is
 'Whether a transfer between two wallets would be let through as of the checkpoint (T-REX: pause, freezes, free balance, isVerified of the recipient), with all reasons: yes, no, or undetermined where the logs do not tell (a compliance module has rules of its own, a claim cannot be judged). Amounts in base units.';
 drop function chain.judge_modules(bigint, uuid, bytea, bytea, bytea, bytea, numeric),
-    chain.counted_balance(bigint, uuid, bytea, bytea, bytea), chain.any_behind(bigint, bytea[]);
+    chain.modules_in_force(bigint, bytea, bigint), chain.counted_balance(bigint, uuid, bytea, bytea, bytea), chain.any_behind(bigint, bytea[]);
 drop index chain.registrations_undetermined, chain.registrations_identity_past;

@@ -57,7 +57,13 @@ begin
         and c.target = p_compliance
     join chain.contract_links r on r.chain_id = m.chain_id and r.address = token and r.link = 'identity_registry'
     join chain.contract_links s on s.chain_id = m.chain_id and s.address = r.target and s.link = 'storage'
-    join chain.registrations g on g.chain_id = m.chain_id and g.storage = s.target and g.identity = p_identity
+    -- Each half by an index of its own.
+    cross join lateral (
+        select o.wallet, o.from_block, o.from_log, o.to_block, o.to_log from chain.registrations o
+        where o.chain_id = p_chain_id and o.storage = s.target and o.identity = p_identity and o.to_block is null
+        union all
+        select o.wallet, o.from_block, o.from_log, o.to_block, o.to_log from chain.registrations o
+        where o.chain_id = p_chain_id and o.storage = s.target and o.identity = p_identity and o.to_block is not null) g
     cross join lateral (
         select greatest(array[m.from_block, m.from_log], array[c.from_block, c.from_log], array[r.from_block, r.from_log],
                 array[s.from_block, s.from_log], array[g.from_block, g.from_log], preset.at) as begins,
@@ -84,6 +90,32 @@ begin
 end
 $$;
 comment on function chain.counted_balance is 'What a MaxBalanceModule (T-REX 4.1.6) counts for an identity now: its last preset, and the movements of the identity''s wallets since then while the module was bound. Null where the logs do not tell it exactly.';
+
+create function chain.modules_in_force(p_chain_id bigint, p_token bytea, p_at_block bigint default null)
+returns table (module bytea, module_name text, is_settled boolean, countries text[], most numeric)
+language sql stable parallel safe
+begin atomic
+    select m.target::bytea, x.name,
+        not chain.any_behind(p_chain_id, array[m.target::bytea, c.target::bytea, p_token]) and exists (
+            select from chain.module_parameters b where b.chain_id = p_chain_id and b.module = m.target and b.scope = c.target
+                and b.parameter = 'bound' and b.argument = '' and chain.in_force(b.from_block, b.to_block, p_at_block)),
+        array(
+            select p.argument from chain.module_parameters p where p.chain_id = p_chain_id and p.module = m.target
+                and p.scope = c.target and chain.in_force(p.from_block, p.to_block, p_at_block)
+                and p.parameter = case x.name when 'CountryAllowModule' then 'allowed_country'
+                    when 'CountryRestrictModule' then 'restricted_country' end),
+        (select p.value from chain.module_parameters p where p.chain_id = p_chain_id and p.module = m.target
+            and p.scope = c.target and p.argument = '' and chain.in_force(p.from_block, p.to_block, p_at_block)
+            and p.parameter = case x.name when 'MaxBalanceModule' then 'max_balance'
+                when 'SupplyLimitModule' then 'supply_limit' end)
+    from chain.contract_links c
+    join chain.contract_links m on m.chain_id = c.chain_id and m.address = c.target and m.link = 'module'
+        and chain.in_force(m.from_block, m.to_block, p_at_block)
+    left join chain.compliance_modules x on x.chain_id = m.chain_id and x.module = m.target
+    where c.chain_id = p_chain_id and c.address = p_token and c.link = 'compliance' and c.slot = chain.zero_address()
+        and chain.in_force(c.from_block, c.to_block, p_at_block);
+end;
+comment on function chain.modules_in_force is 'The modules of a token''s compliance at the end of a block, or now: what each calls itself today, whether its rules are known from its binding on, and the countries or the limit that it was given.';
 
 create function chain.judge_modules(p_chain_id bigint, p_asset uuid, p_compliance bytea, p_storage bytea, p_from bytea, p_to bytea,
     p_amount numeric)
@@ -289,6 +321,6 @@ $$;
 comment on function api.check_eligibility is
 'Whether a transfer between two wallets would be let through as of the checkpoint (T-REX 4: pause, freezes, free balance, isVerified of the recipient, the rules of the compliance''s modules), with all reasons: yes, no, or undetermined where the logs do not tell (a module has rules of its own, a claim cannot be judged). From the zero address: whether an agent may mint, which pause and freezes do not stop. Forced transfers and burns ask no module. Amounts in base units.';
 
-grant execute on function chain.any_behind(bigint, bytea[]), chain.counted_balance(bigint, uuid, bytea, bytea, bytea),
+grant execute on function chain.any_behind(bigint, bytea[]), chain.modules_in_force(bigint, bytea, bigint), chain.counted_balance(bigint, uuid, bytea, bytea, bytea),
     chain.judge_modules(bigint, uuid, bytea, bytea, bytea, bytea, numeric)
 to asset_indexer_reader, asset_indexer_writer;

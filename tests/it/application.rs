@@ -2,6 +2,7 @@
 
 mod findings;
 mod guards;
+mod module_findings;
 mod owner;
 mod privacy;
 mod rights;

@@ -1,6 +1,7 @@
 //! The documented questions: each is a file that the README and this test share.
 
 mod answers;
+mod eligibility;
 pub mod plans;
 
 use std::fs;

@@ -15,7 +15,8 @@ const UNVERIFIED: &str = "select count(*) from api.asset_holders h join api.asse
 const OPEN: &str = "select count(*) from app.compliance_violations v where not exists (
     select from app.violation_resolutions r where r.violation_id = v.id)";
 
-async fn found(owner: &mut PgConnection) -> (i64, i64) {
+/// Has the daemon's question asked: how many were opened, and cleared.
+pub(super) async fn found(owner: &mut PgConnection) -> (i64, i64) {
     sqlx::query_as("select opened, cleared from app.find_violations($1)")
         .bind(i64::try_from(CHAIN_ID).expect("small"))
         .fetch_one(owner)
@@ -23,6 +24,7 @@ async fn found(owner: &mut PgConnection) -> (i64, i64) {
         .expect("the daemon asks so")
 }
 
+/// A platform whose database follows a played chain; its first tenant deals with every asset.
 pub(super) async fn followed(seed: u64, finality_depth: u64) -> Platform {
     let mut platform = Platform::new().await;
     let chain: Arc<SimChain> = Arc::new(Play::chain(finality_depth));
