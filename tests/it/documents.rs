@@ -41,7 +41,9 @@ async fn indexed(chain: &Arc<SimChain>, role: Role, token: alloy::primitives::Ad
 }
 
 /// Name, URI, block and log of beginning and end.
-fn versions(rows: Vec<AssetDocument>) -> Vec<(B256, String, (u64, u32), Option<(u64, u32)>)> {
+type Version = (B256, String, (u64, u32), Option<(u64, u32)>);
+
+fn versions(rows: Vec<AssetDocument>) -> Vec<Version> {
     let version = |row: AssetDocument| {
         (row.name, row.uri, (row.from_block, row.from_log), row.to_block.zip(row.to_log))
     };

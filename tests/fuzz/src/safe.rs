@@ -28,6 +28,9 @@ pub(crate) fn assert_storable(table: &TableDef, row: &Row) {
             Value::Number(number) => {
                 assert_eq!(number.to_string().parse().ok(), Some(*number), "{}", place());
             }
+            Value::Squares(squares) => {
+                assert_eq!(squares.to_string().parse().ok(), Some(**squares), "{}", place());
+            }
             Value::Numbers(numbers) => {
                 for number in numbers {
                     assert_eq!(number.to_string().parse().ok(), Some(*number), "{}", place());
