@@ -22,5 +22,6 @@ mod schema;
 mod security;
 mod sensitivity;
 mod support;
+mod targets;
 mod tidy;
 mod verify;
