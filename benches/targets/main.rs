@@ -39,6 +39,9 @@ struct Arguments {
     /// leaves its own.
     #[arg(long)]
     on: Option<String>,
+    /// Of the statements, asks those whose target contains this; with `--on`.
+    #[arg(long, default_value = "", requires = "on")]
+    only: String,
     /// Keeps the private PostgreSQL with the loaded database `targets` in this directory.
     #[arg(long)]
     keep: Option<std::path::PathBuf>,
@@ -67,7 +70,8 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<Outcome, Failed> {
     if let Some(url) = &arguments.on {
-        return measuring::measure(&url.parse()?, shape(arguments), manner(arguments), Duration::ZERO).await;
+        let (shape, manner) = (shape(arguments), manner(arguments));
+        return measuring::measure(&url.parse()?, shape, manner, Duration::ZERO, &arguments.only).await;
     }
     let roots = [std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
     let binaries = find_binaries(&Search { roots: &roots, ..Search::default() })?;
