@@ -87,7 +87,7 @@ end;
 drop function chain.compliance_at_once(uuid, bigint), chain.compliance_rules(uuid, bigint),
     chain.compliance_one_by_one(uuid, bigint), chain.has_many_holders(uuid),
     chain.contracts_behind(bigint, bigint);
-drop index chain.assets_type, chain.system_events_time;
+drop index chain.assets_listing, chain.system_events_time;
 delete from ops.table_classes where table_name in ('ops.stated_targets', 'ops.target_measurements');
 drop view ops.targets;
 drop table ops.target_measurements, ops.stated_targets;

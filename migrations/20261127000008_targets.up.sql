@@ -230,9 +230,9 @@ insert into ops.stated_targets (target, area, what, measure, figure, kind, bound
     ('recovery_testing.duration', 'Backup Performance', 'Recovery Testing', 'Duration', '1-2 hours', 'kept', null, null, null, 'deploy/backup; make drill prints duration and size'),
     ('failed_access_attempts.threshold', 'Security Monitoring', 'Failed Access Attempts', 'Alert Threshold', '>5 attempts/hour', 'kept', null, null, null, 'app.login_guard and trigger refuse_locked of app.login_history; app.security_findings');
 
--- Questions by period, and assets by type.
+-- Questions by period, and assets by type and status, as api.assets says it.
 create index system_events_time on chain.system_events (timestamp desc);
-create index assets_type on chain.assets (asset_type, created_block desc, id);
+create index assets_listing on chain.assets (asset_type, (case when paused then 'paused' else 'active' end), created_block desc, id);
 
 -- Compliance of many holders ---------------------------------------------------------------------------------------
 -- chain.judge looks up the claims of one identity: right for a page, and some twenty microseconds for each of a million
