@@ -6,7 +6,7 @@ TOOLS ?= $(CURDIR)/.tools
 export ASSET_INDEXER_TOOLS := $(TOOLS)
 export SCENARIO_CONTRACTS := $(CURDIR)/tests/contracts
 
-.PHONY: demo test setup lint deploy-check drill simulate replay soak mutants bench bench-reports clean
+.PHONY: demo test setup lint deploy-check drill simulate replay soak mutants bench bench-reports bench-targets clean
 
 demo: setup
 	cargo build --quiet --locked --workspace
@@ -63,6 +63,10 @@ bench: setup
 
 bench-reports: setup
 	cargo bench --locked --bench reports -- $(ARGS)
+
+# The published schema's figures beside ours: make bench-targets ARGS='--scale 0.1'
+bench-targets: setup
+	cargo bench --locked --bench targets -- $(ARGS)
 
 clean:
 	rm -rf target .tools .demo tests/contracts/node_modules

@@ -9,11 +9,13 @@
 //! Reads alone, from one snapshot of the database. Knows no RPC and no command line.
 
 pub mod cap_table;
+pub mod compliance;
 mod csv;
 mod instant;
 mod number;
 mod question;
 mod record;
+pub mod regulatory;
 mod subject;
 
 use std::borrow::Cow;

@@ -42,15 +42,17 @@ impl Totals {
     }
 }
 
+/// Sums of positions as they come.
 #[derive(Default)]
-struct Sums {
+pub(super) struct Sums {
     holders: u64,
     balance: Amount,
     frozen: Amount,
 }
 
 impl Sums {
-    fn add(&mut self, balance: &str, frozen: &str) -> Option<()> {
+    /// Adds a position; none where it is no whole number.
+    pub(super) fn add(&mut self, balance: &str, frozen: &str) -> Option<()> {
         self.holders += 1;
         self.balance = self.balance.plus(amount(balance)?);
         if frozen != "0" {
@@ -59,7 +61,8 @@ impl Sums {
         Some(())
     }
 
-    fn totals(&self, supply_base: &str) -> Totals {
+    /// The sums, beside the supply.
+    pub(super) fn totals(&self, supply_base: &str) -> Totals {
         let balance_base = self.balance.to_string();
         Totals {
             holders: self.holders,
@@ -97,6 +100,30 @@ pub async fn by_wallet(
     decimals: Option<u32>,
     supply_base: &str,
 ) -> Result<(String, Totals), StoreError> {
+    let lines = positions(connection, asset, block, || Lines::new(decimals, supply_base)).await?;
+    if !lines.is_whole {
+        return Err(not_whole());
+    }
+    Ok((lines.body, lines.sums.totals(supply_base)))
+}
+
+/// What becomes of positions as they come.
+pub(super) trait Positions {
+    /// A wallet (hexadecimal, without `0x`) with a balance other than zero, and what of it is frozen, in base units.
+    fn take(&mut self, wallet: &str, balance: &str, frozen: &str, wallet_frozen: bool);
+}
+
+/// The positions of an asset at the end of a block, in the order of wallets: the newest snapshot merged with the changes
+/// since.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn positions<P: Positions>(
+    connection: &mut PgConnection,
+    asset: Uuid,
+    block: i64,
+    taker: impl Fn() -> P,
+) -> Result<P, StoreError> {
     let wrong = |error: sqlx::Error| failed("reading the positions", &error);
     let snapshot: Option<(i64, i64)> =
         sqlx::query_as("select id, block_number from chain.snapshot_below($1, $2)")
@@ -108,20 +135,26 @@ pub async fn by_wallet(
     let (snapshot, above) = snapshot.map_or((None, -1), |(id, block)| (Some(id), block));
     let changed = changed(connection, asset, above, block).await.map_err(wrong)?;
     for order in ["", " order by p.holder"] {
-        let mut lines = Lines::new(decimals, supply_base, changed.fields());
+        let mut merge = Merge::new(taker(), changed.fields());
         if let Some(snapshot) = snapshot {
             let sql = format!(
                 "copy (select encode(p.holder, 'hex'), p.balance, p.frozen, p.wallet_frozen
                      from chain.snapshot_positions({snapshot}) p{order}) to stdout"
             );
-            copy(connection, &sql, |line| lines.merge(line)).await.map_err(wrong)?;
+            copy(connection, &sql, |line| merge.merge(line)).await.map_err(wrong)?;
         }
         // Rows lie in the order of wallets where they were written; space that was used before may have broken that.
-        if lines.in_order {
-            return lines.end();
+        if merge.in_order {
+            return Ok(merge.end());
         }
     }
     Err(StoreError::Refused { during: "reading the positions", reason: "the rows came unsorted".to_owned() })
+}
+
+/// For a position that is no whole number of base units.
+pub(super) fn not_whole() -> StoreError {
+    let reason = "a position is no whole number of base units".to_owned();
+    StoreError::Corrupt { table: "ownership_history", reason }
 }
 
 /// The last change of each wallet in the blocks above one and up to another, in the order of wallets.
@@ -184,32 +217,17 @@ impl Changes {
     }
 }
 
-/// The body as it grows: the snapshot's wallets and the changed ones, merged in their order.
-struct Lines<'a, I: Iterator<Item = [&'a str; 6]>> {
+/// The snapshot's wallets and the changed ones, merged in their order.
+struct Merge<'a, I: Iterator<Item = [&'a str; 6]>, P> {
     changed: std::iter::Peekable<I>,
-    decimals: Option<u32>,
-    supply_base: &'a str,
-    share: Share,
-    sums: Sums,
-    body: String,
+    taker: P,
     last: String,
     in_order: bool,
-    is_whole: bool,
 }
 
-impl<'a, I: Iterator<Item = [&'a str; 6]>> Lines<'a, I> {
-    fn new(decimals: Option<u32>, supply_base: &'a str, changed: I) -> Self {
-        Self {
-            changed: changed.peekable(),
-            decimals,
-            supply_base,
-            share: Share::new(supply_base),
-            sums: Sums::default(),
-            body: format!("{HEADER}\n"),
-            last: String::new(),
-            in_order: true,
-            is_whole: true,
-        }
+impl<'a, I: Iterator<Item = [&'a str; 6]>, P: Positions> Merge<'a, I, P> {
+    fn new(taker: P, changed: I) -> Self {
+        Self { changed: changed.peekable(), taker, last: String::new(), in_order: true }
     }
 
     /// A line of the snapshot: wallet, balance, frozen, wallet_frozen. What changed since stands in its place.
@@ -223,18 +241,46 @@ impl<'a, I: Iterator<Item = [&'a str; 6]>> Lines<'a, I> {
         while let Some([other, _, _, balance, frozen, wallet_frozen]) =
             self.changed.next_if(|other| other[0] <= wallet)
         {
-            self.push(other, balance, frozen, wallet_frozen == "t");
+            self.push(other, balance, frozen, wallet_frozen);
             if other == wallet {
                 return;
             }
         }
-        self.push(wallet, balance, frozen, wallet_frozen == "t");
+        self.push(wallet, balance, frozen, wallet_frozen);
     }
 
-    fn push(&mut self, wallet: &str, balance: &str, frozen: &str, wallet_frozen: bool) {
-        if balance == "0" {
-            return;
+    fn push(&mut self, wallet: &str, balance: &str, frozen: &str, wallet_frozen: &str) {
+        if balance != "0" {
+            self.taker.take(wallet, balance, frozen, wallet_frozen == "t");
         }
+    }
+
+    fn end(mut self) -> P {
+        while let Some([wallet, _, _, balance, frozen, wallet_frozen]) = self.changed.next() {
+            self.push(wallet, balance, frozen, wallet_frozen);
+        }
+        self.taker
+    }
+}
+
+/// The body as it grows.
+struct Lines {
+    decimals: Option<u32>,
+    share: Share,
+    sums: Sums,
+    body: String,
+    is_whole: bool,
+}
+
+impl Lines {
+    fn new(decimals: Option<u32>, supply_base: &str) -> Self {
+        let share = Share::new(supply_base);
+        Self { decimals, share, sums: Sums::default(), body: format!("{HEADER}\n"), is_whole: true }
+    }
+}
+
+impl Positions for Lines {
+    fn take(&mut self, wallet: &str, balance: &str, frozen: &str, wallet_frozen: bool) {
         self.is_whole &= self.sums.add(balance, frozen).is_some();
         self.body.push_str("0x");
         self.body.push_str(wallet);
@@ -250,21 +296,10 @@ impl<'a, I: Iterator<Item = [&'a str; 6]>> Lines<'a, I> {
         self.body.push_str(frozen);
         self.body.push_str(if wallet_frozen { ",t\n" } else { ",f\n" });
     }
-
-    fn end(mut self) -> Result<(String, Totals), StoreError> {
-        while let Some([wallet, _, _, balance, frozen, wallet_frozen]) = self.changed.next() {
-            self.push(wallet, balance, frozen, wallet_frozen == "t");
-        }
-        if !self.is_whole {
-            let reason = "a position is no whole number of base units".to_owned();
-            return Err(StoreError::Corrupt { table: "ownership_history", reason });
-        }
-        Ok((self.body, self.sums.totals(self.supply_base)))
-    }
 }
 
 /// Gives each line that a COPY to standard output tells; a row comes whole, in one piece or with others.
-async fn copy(
+pub(super) async fn copy(
     connection: &mut PgConnection,
     sql: &str,
     mut line: impl FnMut(&str),

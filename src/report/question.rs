@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::cap_table::{self, Totals};
-use super::{Period, Report, Stamp};
+use super::{Period, Report, Stamp, compliance, regulatory};
 use crate::store::StoreError;
 use crate::store::postgres::failed;
 
@@ -123,6 +123,31 @@ pub async fn ask(connection: &mut PgConnection, kind: &Kind, mut stamp: Stamp) -
                     .await?;
             stamp.totals = Some(totals);
             body
+        }
+        Kind::Compliance if compliance::is_large(connection, stamp.asset_id).await? => {
+            let told =
+                compliance::body(connection, stamp.asset_id, block, stamp.decimals, &stamp.supply_base)
+                    .await?;
+            let body = match told {
+                Some((body, totals)) => {
+                    stamp.totals = Some(totals);
+                    body
+                }
+                None => {
+                    let body = kind.body(connection, stamp.asset_id, block).await?;
+                    stamp.totals = Totals::of(&body, &stamp.supply_base);
+                    body
+                }
+            };
+            body
+        }
+        Kind::Regulatory { period, zone } if compliance::is_large(connection, stamp.asset_id).await? => {
+            let units = (stamp.decimals, stamp.supply_base.as_str());
+            let within = (period.as_ref(), zone.as_str());
+            match regulatory::body(connection, stamp.asset_id, block, units, within).await? {
+                Some(body) => body,
+                None => kind.body(connection, stamp.asset_id, block).await?,
+            }
         }
         kind => {
             let body = kind.body(connection, stamp.asset_id, block).await?;

@@ -25,5 +25,6 @@ mod schema;
 mod security;
 mod sensitivity;
 mod support;
+mod targets;
 mod tidy;
 mod verify;

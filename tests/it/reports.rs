@@ -3,6 +3,7 @@
 
 mod command;
 mod commits;
+mod compliance;
 mod plans;
 mod positions;
 mod time;

@@ -58,7 +58,11 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
         | "ops.archived_partitions"
         | "ops.commit_retention"
         | "ops.register_snapshots"
-        | "ops.register_positions" => verbs("SELECT"),
+        | "ops.register_positions"
+        // What was measured, who measures writes: the owner.
+        | "ops.stated_targets"
+        | "ops.target_measurements"
+        | "ops.targets" => verbs("SELECT"),
         "ops.legal_holds" | "ops.retention_policies" | "ops.register_growth" => verbs(""),
         joined if JOINED.contains(&joined) || joined.starts_with("app.") => verbs(""),
         view if view.starts_with("api.") => verbs("SELECT"),
@@ -70,6 +74,7 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
 fn readers(table: &str) -> BTreeSet<&'static str> {
     match table {
         "ops.table_classes" | "ops.evidence" | "ops.drift" => verbs("SELECT"),
+        "ops.stated_targets" | "ops.target_measurements" | "ops.targets" => verbs("SELECT"),
         "ops.commits" | "ops.commit_retention" | "ops.register_snapshots" | "ops.register_positions" => {
             verbs("SELECT")
         }

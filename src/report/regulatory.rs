@@ -1,0 +1,197 @@
+//! The regulatory summary of an asset with very many holders: summed here while the positions come, because the database
+//! would have to sort and hash each of them several times. `api.regulatory_summary` says the same; a test compares the two.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+use uuid::Uuid;
+
+use super::Period;
+use super::cap_table::{Positions, not_whole, positions};
+use super::compliance::{Account, Registry, account};
+use super::number::{Share, amount, units};
+use crate::amount::Amount;
+use crate::store::StoreError;
+use crate::store::postgres::failed;
+
+/// The header of the body.
+const HEADER: &str = "section,item,holders,amount,amount_base,percentage";
+/// Of so many investors it is told what they hold together.
+const TOPS: [usize; 2] = [1, 10];
+
+/// The body of the summary at the end of a block; none where [`Registry::read`] judges nobody.
+///
+/// # Errors
+/// The database's; [`StoreError::Corrupt`] for a position that is no whole number of base units.
+pub async fn body(
+    connection: &mut PgConnection,
+    asset: Uuid,
+    block: i64,
+    (decimals, supply_base): (Option<u32>, &str),
+    (period, zone): (Option<&Period>, &str),
+) -> Result<Option<String>, StoreError> {
+    let Some(registry) = Registry::read(connection, asset, block).await? else { return Ok(None) };
+    let held = positions(connection, asset, block, || Held::new(&registry)).await?;
+    if !held.is_whole {
+        return Err(not_whole());
+    }
+    let mut lines = Lines { body: format!("{HEADER}\n"), decimals, share: Share::new(supply_base) };
+    lines.push("register", "supply", None, supply_base, true);
+    held.told(&mut lines);
+    for (kind, count, base) in issuance(connection, asset, block, period, zone).await? {
+        lines.push("issuance", &kind, u64::try_from(count).ok(), &base, false);
+    }
+    Ok(Some(lines.body))
+}
+
+/// What was minted and burned up to the block, in the period.
+async fn issuance(
+    connection: &mut PgConnection,
+    asset: Uuid,
+    block: i64,
+    period: Option<&Period>,
+    zone: &str,
+) -> Result<Vec<(String, i64, String)>, StoreError> {
+    let within = period.map_or_else(String::new, |Period { first, last, .. }| {
+        format!(
+            "and o.executed_at >= date '{first}'::timestamp at time zone '{zone}'
+             and o.executed_at < (date '{last}' + 1)::timestamp at time zone '{zone}'"
+        )
+    });
+    let sql = format!(
+        "select case o.operation_type when 'mint' then 'minted' else 'burned' end, count(*), sum(o.amount)::text
+         from chain.assets a
+         join chain.asset_operations o on o.chain_id = a.chain_id and o.asset_id = a.id
+             and o.operation_type in ('mint', 'burn') and o.block_number <= $2
+         where a.id = $1 {within}
+         group by o.operation_type order by 1"
+    );
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(asset).bind(block).fetch_all(connection).await;
+    asked.map_err(|error| failed("reading what was issued", &error))
+}
+
+/// How many, and what they hold.
+#[derive(Default)]
+struct Group {
+    holders: u64,
+    base: Amount,
+}
+
+impl Group {
+    fn add(&mut self, base: Amount) {
+        self.holders += 1;
+        self.base = self.base.plus(base);
+    }
+}
+
+/// Everything that the sections say of holders, as it grows.
+struct Held<'a> {
+    registry: &'a Registry,
+    wallets: Group,
+    frozen: Group,
+    parts: Group,
+    verdicts: BTreeMap<&'static str, Group>,
+    countries: BTreeMap<String, Group>,
+    investors: HashMap<Account, Amount>,
+    is_whole: bool,
+}
+
+impl<'a> Held<'a> {
+    fn new(registry: &'a Registry) -> Self {
+        Self {
+            registry,
+            wallets: Group::default(),
+            frozen: Group::default(),
+            parts: Group::default(),
+            verdicts: BTreeMap::new(),
+            countries: BTreeMap::new(),
+            investors: HashMap::new(),
+            is_whole: true,
+        }
+    }
+
+    fn told(&self, lines: &mut Lines) {
+        let mut group = |section: &str, item: &str, group: &Group| {
+            lines.push(section, item, Some(group.holders), &group.base.to_string(), true);
+        };
+        group("register", "wallets", &self.wallets);
+        let investors = Group { holders: self.investors.len() as u64, base: self.wallets.base };
+        group("register", "investors", &investors);
+        group("frozen", "wallets", &self.frozen);
+        group("frozen", "parts", &self.parts);
+        for (verdict, of) in &self.verdicts {
+            group("verdict", verdict, of);
+        }
+        // In the order of the items as they are written.
+        let mut countries: Vec<(String, &Group)> =
+            self.countries.iter().map(|(country, of)| (country_item(country), of)).collect();
+        countries.sort_by(|one, other| one.0.cmp(&other.0));
+        for (country, of) in countries {
+            group("country", &country, of);
+        }
+        let positive = |amount: &&Amount| !amount.is_negative() && !amount.is_zero();
+        let mut largest: Vec<Amount> = self.investors.values().filter(positive).copied().collect();
+        largest.sort_unstable_by(|one, other| other.cmp(one));
+        for top in TOPS {
+            let mut of = Group::default();
+            largest.iter().take(top).for_each(|amount| of.add(*amount));
+            group("largest", &format!("top {top}"), &of);
+        }
+    }
+}
+
+impl Positions for Held<'_> {
+    fn take(&mut self, wallet: &str, balance: &str, frozen: &str, wallet_frozen: bool) {
+        let (Some(holder), Some(balance), Some(part)) = (account(wallet), amount(balance), amount(frozen))
+        else {
+            self.is_whole = false;
+            return;
+        };
+        let registered = self.registry.of(&holder);
+        self.wallets.add(balance);
+        if wallet_frozen {
+            self.frozen.add(balance);
+        }
+        if !part.is_zero() {
+            self.parts.add(part);
+        }
+        self.verdicts.entry(self.registry.judge(registered).0).or_default().add(balance);
+        let country = registered.map_or("", |registered| &registered.country);
+        match self.countries.get_mut(country) {
+            Some(of) => of.add(balance),
+            None => self.countries.entry(country.to_owned()).or_default().add(balance),
+        }
+        let investor = registered.map_or(holder, |registered| registered.identity);
+        let together = self.investors.entry(investor).or_default();
+        *together = together.plus(balance);
+    }
+}
+
+/// ISO 3166-1 numeric in three digits; longer numbers are cut as PostgreSQL's `lpad` cuts them.
+fn country_item(country: &str) -> String {
+    match country {
+        "" => "not known".to_owned(),
+        known => format!("{known:0>3}").chars().take(3).collect(),
+    }
+}
+
+/// The body as it grows.
+struct Lines {
+    body: String,
+    decimals: Option<u32>,
+    share: Share,
+}
+
+impl Lines {
+    fn push(&mut self, section: &str, item: &str, holders: Option<u64>, base: &str, of_supply: bool) {
+        let holders = holders.map_or_else(String::new, |holders| holders.to_string());
+        self.body.push_str(&format!("{section},{item},{holders},"));
+        units(&mut self.body, base, self.decimals);
+        self.body.push_str(&format!(",{base},"));
+        if of_supply {
+            self.share.percentage(&mut self.body, base);
+        }
+        self.body.push('\n');
+    }
+}
