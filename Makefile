@@ -14,6 +14,7 @@ demo: setup
 
 test: lint deploy-check
 	cargo test --locked --workspace --exclude simulation --no-fail-fast
+	tests/postgresql/run.sh
 	$(MAKE) drill
 	$(MAKE) simulate
 
@@ -65,4 +66,4 @@ bench-reports: setup
 	cargo bench --locked --bench reports -- $(ARGS)
 
 clean:
-	rm -rf target .tools .demo tests/contracts/node_modules
+	rm -rf target .tools .demo tests/contracts/node_modules tests/postgresql/node_modules
