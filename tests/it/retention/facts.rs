@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use asset_indexer::decode::Decoder;
-use asset_indexer::execute::{ExecuteError, Executor};
+use asset_indexer::execute::ExecuteError;
 use asset_indexer::fact::Role;
 use asset_indexer::store::StoreError;
 use asset_indexer::store::postgres::{PostgresStore, Request};
@@ -18,7 +18,8 @@ use sqlx::postgres::PgPool;
 use super::{maintain, run, scalar};
 use crate::support::command::{Folder, Line};
 use crate::support::world::{
-    CHAIN_ID, READER, assert_same, cluster, config, converge, database, dump, pool, postgres_store, worker,
+    CHAIN_ID, READER, assert_same, cluster, config, converge, database, dump, executor, pool, postgres_store,
+    worker,
 };
 
 const MONTH: i64 = 30 * 86_400;
@@ -73,13 +74,7 @@ impl Register {
     }
 
     async fn execute(&self, request: Request) -> Result<Json, ExecuteError> {
-        let executor = Executor {
-            node: Some(self.chain.clone()),
-            store: self.worker.store().clone(),
-            decoder: Arc::new(Decoder::new(&[])),
-            config: self.config.clone(),
-            left: false,
-        };
+        let executor = executor(Some(&self.chain), self.worker.store(), &self.config);
         executor.execute(&request, &mut |_| {}).await
     }
 
