@@ -50,7 +50,7 @@ pub use rows::{read_events, read_page};
 pub use schema::{Migrated, check_schema, check_version, migrate, migrate_application, role_sql};
 pub use shadow::{ShadowStore, TableDifference};
 pub use stated::{read_drawn, read_positions, read_probes, read_supplies, suspect_assets};
-pub use step_down::{Part, SteppedDown, step_down};
+pub use step_down::{Loss, Part, SteppedDown, step_down};
 
 /// How many blocks one partition of a fact table holds; the same number as in the migration that makes them.
 const PARTITION_BLOCKS: u64 = 1_000_000;
