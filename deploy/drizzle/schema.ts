@@ -942,6 +942,11 @@ export const integrationConfig = app.table("integration_config", {
   updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().default(sql`now()`),
 });
 
+export const keptGuards = app.table("kept_guards", {
+  object: text("object").notNull(),
+  said: text("said").notNull(),
+});
+
 export const keptRights = app.table("kept_rights", {
   grantee: text("grantee").notNull(),
   object: text("object").notNull(),

@@ -63,6 +63,11 @@ async fn work(connection: &mut sqlx::postgres::PgConnection, arguments: &Argumen
     }
     // Listed before anything is archived: what a run writes it does not destroy.
     let expired = maintain::expired(connection).await?;
+    let tells = |partition: &maintain::Partition| rows::TELL_OF_ACTIVITY.contains(&partition.table.as_str());
+    let tells_of_activity = |due: &Due| due.kept.is_empty() && due.unit.partitions.iter().any(tells);
+    if arguments.apply && due.iter().any(tells_of_activity) {
+        rows::note_activity(connection).await?;
+    }
     for due in &due {
         archive(connection, arguments, due).await?;
     }

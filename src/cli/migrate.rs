@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 use super::Failure;
 use super::setup::{Database, connect};
 use crate::config::Config;
-use crate::store::postgres::{Migrated, Part, SteppedDown, migrate, migrate_application, step_down};
+use crate::store::postgres::{Loss, Migrated, Part, SteppedDown, migrate, migrate_application, step_down};
 
 /// A connection as the schema's owner; none where the database is private.
 async fn as_owner(config: &Config) -> Result<Option<PgConnection>, Failure> {
@@ -56,14 +56,36 @@ pub(super) async fn down(
                 println!("version {version} was taken down");
             }
         }
-        SteppedDown::WouldLose(things) => {
-            let things = things.join(",");
-            let message = format!(
-                "these hold rows and would be gone: {things}; nothing was changed. Make a backup, and accept the loss by \
-                 name: --accept-loss {things}"
-            );
-            return Err(Failure::new(Failure::FINDINGS, message));
-        }
+        SteppedDown::WouldLose(losses) => return Err(would_lose(&losses)),
     }
     Ok(())
+}
+
+/// Keys that a message names of each table.
+const KEYS_SHOWN: usize = 5;
+
+fn would_lose(losses: &[Loss]) -> Failure {
+    let names = |some: &dyn Fn(&&Loss) -> bool| -> Vec<&str> {
+        losses.iter().filter(some).map(|loss| loss.name.as_str()).collect()
+    };
+    let mut told = Vec::new();
+    let gone = names(&|loss| loss.rows.is_empty());
+    if !gone.is_empty() {
+        told.push(format!("these hold rows and would be gone: {}", gone.join(",")));
+    }
+    for Loss { name, rows } in losses.iter().filter(|loss| !loss.rows.is_empty()) {
+        let keys = rows.iter().take(KEYS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = rows.len().saturating_sub(KEYS_SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let table = name.trim_end_matches(":rows");
+        told.push(format!(
+            "rows of {table} were changed since they were made, and that would be lost: {keys}{more}"
+        ));
+    }
+    let message = format!(
+        "{}; nothing was changed. Make a backup, and accept the loss by name: --accept-loss {}",
+        told.join("; "),
+        names(&|_| true).join(",")
+    );
+    Failure::new(Failure::FINDINGS, message)
 }

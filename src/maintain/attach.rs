@@ -139,6 +139,14 @@ async fn fill(connection: &mut PgConnection, record: &Record, folder: &Path) -> 
         record.table_name
     );
     run(connection, during, like).await?;
+    // Whoever puts it back may be another member of the owner's role: a partition is its table's owner's.
+    let owner: String =
+        sqlx::query_scalar("select relowner::regrole::text from pg_class where oid = $1::regclass")
+            .bind(&record.table_name)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(wrong(during))?;
+    run(connection, during, format!("alter table {name} owner to {owner}")).await?;
     copy::into_table(connection, &path, &name, &record.columns).await?;
     let content = copy::out(connection, &partition, &record.columns, &mut std::io::sink(), &path).await?;
     if (content.rows, &content.sha256) != (record.row_count, &record.content_sha256) {

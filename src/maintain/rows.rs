@@ -8,6 +8,9 @@ use super::{MaintainError, holds, run, tell, wrong};
 /// Rows deleted in one transaction.
 const BATCH: i64 = 1_000;
 
+/// The logs that tell when a user was active.
+pub const TELL_OF_ACTIVITY: [&str; 2] = ["app.login_history", "app.user_actions"];
+
 /// Which rows of a table go, and since when they are of no use.
 struct Rule {
     table: &'static str,
@@ -125,13 +128,22 @@ pub async fn silent_subjects(connection: &mut PgConnection) -> Result<i64, Maint
     }
     sqlx::query_scalar(
         "select count(*) from app.users u cross join ops.retention_policies p
-         where p.table_name = 'app.users' and greatest(u.created_at, u.updated_at,
+         where p.table_name = 'app.users' and u.status <> 'erased' and greatest(u.created_at, u.updated_at, u.last_activity_at,
              (select max(l.timestamp) from app.login_history l where l.user_id = u.id),
              (select max(a.timestamp) from app.user_actions a where a.user_id = u.id)) < now() - p.delete_after",
     )
     .fetch_one(connection)
     .await
     .map_err(wrong("counting users without activity"))
+}
+
+/// Notes in each user's row when they were active last, in batches. Months of logs go before a user's own time is over: what
+/// tells of activity must not go with them.
+///
+/// # Errors
+/// The database's; what was noted stays.
+pub async fn note_activity(connection: &mut PgConnection) -> Result<(), MaintainError> {
+    run(connection, "noting when users were active last", "call app.note_activity('maintain')").await
 }
 
 fn rule(table: &str) -> Result<&'static Rule, MaintainError> {

@@ -43,9 +43,32 @@ pub async fn record(
     let wrong = |error: sqlx::Error| failed("recording the report", &error);
     let options = options.clone().log_statements(tracing::log::LevelFilter::Off);
     let mut connection = PgConnection::connect_with(&options).await.map_err(wrong)?;
+    refuse_other_tenant(&mut connection, recording).await?;
     let recorded = insert(&mut connection, report, recording).await.map_err(wrong)?;
     connection.close().await.map_err(wrong)?;
     Ok(recorded)
+}
+
+/// A login that is bound to a tenant works for that one whatever it asks for: the report would be recorded for another.
+async fn refuse_other_tenant(connection: &mut PgConnection, recording: &Recording) -> Result<(), StoreError> {
+    let Some(wanted) = recording.tenant else { return Ok(()) };
+    let works_for: Option<Uuid> = sqlx::query_scalar(
+        "select app.current_tenant() from set_config('app.tenant', $1, false) where set_config is not null",
+    )
+    .bind(wanted.to_string())
+    .fetch_one(connection)
+    .await
+    .map_err(|error| failed("recording the report", &error))?;
+    match works_for {
+        Some(tenant) if tenant == wanted => Ok(()),
+        tenant => Err(StoreError::Refused {
+            during: "recording the report",
+            reason: format!(
+                "--tenant {wanted} is not the tenant that this login works for, which is {}: nothing was recorded",
+                tenant.map_or("none".to_owned(), |tenant| tenant.to_string())
+            ),
+        }),
+    }
 }
 
 async fn insert(

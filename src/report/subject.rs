@@ -86,13 +86,14 @@ pub async fn subject(
     let checkpoint = snapshot.at().number;
     let finalized = snapshot.checkpoint.finalized.number.min(checkpoint);
     check_zone(snapshot, zone).await?;
+    let top = archived_below(snapshot).await?;
     let mut time = None;
     let block = match as_of {
         AsOf::Newest if not_final => checkpoint,
         AsOf::Newest => finalized,
         AsOf::Block(block) => block,
         AsOf::Time(at) => {
-            let (instant, block) = block_at(snapshot, at, zone).await?;
+            let (instant, block) = block_at(snapshot, at, zone).await.map_err(archived(top))?;
             time = Some(instant.to_rfc3339());
             block.ok_or_else(|| SubjectError::NotSettled(instant.to_rfc3339()))?
         }
@@ -103,7 +104,7 @@ pub async fn subject(
     if block > finalized && !not_final {
         return Err(SubjectError::NotFinal { asked: block, finalized });
     }
-    if let Some(top) = archived_below(snapshot).await?
+    if let Some(top) = top
         && (all_of_the_past || block + 1 < top)
     {
         return Err(SubjectError::Archived(top));
@@ -118,6 +119,16 @@ pub async fn subject(
     stamp.as_of_time = time;
     stamp.finality = if block <= finalized { "final" } else { "provisional" };
     Ok(stamp)
+}
+
+/// The database refuses to look for a time among archived blocks.
+fn archived(top: Option<u64>) -> impl Fn(StoreError) -> SubjectError {
+    move |error| match (&error, top) {
+        (StoreError::Refused { reason, .. }, Some(top)) if reason.contains("SQLSTATE P0002") => {
+            SubjectError::Archived(top)
+        }
+        _ => error.into(),
+    }
 }
 
 /// The first block above the facts that are in archives alone.

@@ -38,13 +38,15 @@ pub struct Assembled {
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
-    /// For a range of final blocks, given the logs of the contracts watched so far.
+    /// For a range of final blocks, given the logs of the contracts watched so far. `held` are headers that were read
+    /// before the logs were; none where they are not a node's.
     pub(super) async fn assemble_range(
         &self,
         range: BlockRange,
         logs: Vec<RawLog>,
+        held: &[Header],
     ) -> Result<Assembled, SyncError> {
-        self.assemble_below(range, logs, range.to + 1).await
+        self.assemble_below(range, logs, range.to + 1, held).await
     }
 
     /// The same; of contracts that are found, our blocks above the range are read too, those below `top`.
@@ -53,6 +55,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         range: BlockRange,
         logs: Vec<RawLog>,
         top: u64,
+        held: &[Header],
     ) -> Result<Assembled, SyncError> {
         let mut assembly = Assembly::default();
         let mut unread = logs;
@@ -60,6 +63,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.read(&mut assembly, unread).await?;
             let found = self.announced(&mut assembly);
             if found.is_empty() {
+                self.refuse_moved(held).await?;
                 return Ok(assembly.done());
             }
             let all: HashSet<Address> = found.iter().map(|(address, _)| *address).collect();
@@ -78,7 +82,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// For one block above finality, given all of its logs, whoever emitted them, and the contracts to look at; those
-    /// that `assembly` found before are of them.
+    /// that `assembly` found before are of them. `held` as in [`Sync::assemble_range`].
     pub(super) async fn assemble_block(
         &self,
         block: Header,
@@ -86,6 +90,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         logs: &[RawLog],
         mut watched: HashSet<Address>,
         mut assembly: Assembly,
+        held: &[Header],
     ) -> Result<Assembled, SyncError> {
         watched.extend(assembly.found.keys());
         let of = |logs: &[RawLog], wanted: &HashSet<Address>| -> Vec<RawLog> {
@@ -96,6 +101,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.read(&mut assembly, unread).await?;
             let found = self.announced(&mut assembly);
             if found.is_empty() {
+                if !assembly.found.is_empty() {
+                    // Their older history was listed by number, and what was called final may have moved all the same.
+                    self.refuse_moved(held).await?;
+                }
                 return Ok(assembly.done());
             }
             let all: HashSet<Address> = found.iter().map(|(address, _)| *address).collect();
@@ -138,6 +147,26 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
         }
         Ok(logs)
+    }
+
+    /// Lists by number are the chain's only where it is the same before and after them: also below finality it may move.
+    pub(super) async fn refuse_moved(&self, before: &[Header]) -> Result<(), SyncError> {
+        let numbers: Vec<u64> = before.iter().map(|header| header.id.number).collect();
+        let after = self.source.headers(&numbers).await?;
+        match before.iter().zip(&after).find(|(before, after)| before.id != after.id) {
+            Some((before, after)) => Err(self.moved(before.id, after.id)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn moved(&self, before: BlockId, after: BlockId) -> SyncError {
+        SyncError::Contradiction(format!(
+            "the chain moved while its blocks were read: block {} was {}, and is {} on {}",
+            before.number,
+            before.hash,
+            after.hash,
+            self.source.alias()
+        ))
     }
 
     /// Decodes logs in the roles of their contracts and adds them to the assembly.

@@ -48,8 +48,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let addresses: Vec<Address> = behind.keys().copied().collect();
             let mut logs = self.range_logs(range, &addresses).await?;
             logs.retain(|log| is_unread(&behind, log));
-            assembled = self.assemble_range(range, logs).await?;
-            self.refuse_moved(&[checkpoint.block]).await?;
+            assembled = self.assemble_range(range, logs, &[checkpoint.block]).await?;
         }
         let mut fold = Fold::new(self.settings());
         self.fold_entries(&mut fold, &assembled.entries).await?;
@@ -103,11 +102,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             let known = found.keys().copied().collect::<HashSet<_>>();
             let (logs, _) = self.block_logs(block.id, &watched.union(&known).copied().collect()).await?;
             let assembly = Assembly::with(std::mem::take(&mut found));
+            let held = [checkpoint.block];
             let mut assembled =
-                self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly).await?;
-            if !assembled.found.is_empty() {
-                self.refuse_moved(&[checkpoint.block]).await?;
-            }
+                self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly, &held).await?;
             self.fold_entries(fold, &assembled.entries).await?;
             events += assembled.entries.len();
             found = assembled.found.clone();

@@ -49,8 +49,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         if let Some(log) = logs.iter().find(of_another) {
             return Err(self.moved(end.id, log.block));
         }
-        let assembled = self.assemble_range(range, logs).await?;
-        self.refuse_moved(&headers).await?;
+        let assembled = self.assemble_range(range, logs, &headers).await?;
         let events = assembled.entries.len();
         self.adapt_range(range, events);
         let mut changes = self.fold(&assembled).await?;
@@ -90,26 +89,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
     }
 
-    /// Lists by number are the chain's only where it is the same before and after them: also below finality it may move.
-    pub(super) async fn refuse_moved(&self, before: &[Header]) -> Result<(), SyncError> {
-        let numbers: Vec<u64> = before.iter().map(|header| header.id.number).collect();
-        let after = self.source.headers(&numbers).await?;
-        match before.iter().zip(&after).find(|(before, after)| before.id != after.id) {
-            Some((before, after)) => Err(self.moved(before.id, after.id)),
-            None => Ok(()),
-        }
-    }
-
-    fn moved(&self, before: BlockId, after: BlockId) -> SyncError {
-        SyncError::Contradiction(format!(
-            "the chain moved while its blocks were read: block {} was {}, and is {} on {}",
-            before.number,
-            before.hash,
-            after.hash,
-            self.source.alias()
-        ))
-    }
-
     async fn logs_to_backfill(
         &self,
         checkpoint: &Checkpoint,
@@ -144,10 +123,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let watched: HashSet<Address> = self.watched().into_iter().collect();
         let (assembled, evidence) = self.assemble_proved(block, view.finalized, watched).await?;
-        if !assembled.found.is_empty() {
-            // Their older history was listed by number, and what was called final may have moved all the same.
-            self.refuse_moved(&[block]).await?;
-        }
         let events = assembled.entries.len();
         let mut changes = self.fold(&assembled).await?;
         self.note_late_history(&mut changes, &assembled, checkpoint).await?;
@@ -176,8 +151,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut compared = watched.clone();
         loop {
             let (logs, evidence) = self.block_logs(block.id, &compared).await?;
-            let assembled =
-                self.assemble_block(block, finalized, &logs, watched.clone(), Default::default()).await?;
+            let assembled = self
+                .assemble_block(block, finalized, &logs, watched.clone(), Default::default(), &[block])
+                .await?;
             // Receipts hold every contract's logs; two providers were compared on some contracts only.
             let is_quorum = evidence.iter().any(|stretch| stretch.method == Method::Quorum);
             if !is_quorum || assembled.found.keys().all(|found| compared.contains(found)) {

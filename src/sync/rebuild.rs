@@ -303,7 +303,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             let to = final_top.min(first.saturating_add(self.range_blocks - 1));
             let range = BlockRange { from: first, to };
             let logs = self.source.logs_in_range(range, &self.all_contracts()).await?;
-            let assembled = self.assemble_range(range, logs).await?;
+            let assembled = self.assemble_range(range, logs, &[]).await?;
             self.adapt_range(range, assembled.entries.len());
             events += assembled.entries.len();
             let mut changes = self.fold(&assembled).await?;
@@ -320,7 +320,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             let logs = self.source.logs_of_block(header.id).await?;
             let watched = self.all_contracts().into_iter().collect();
             let assembled = self
-                .assemble_block(*header, checkpoint.finalized, &logs, watched, Default::default())
+                .assemble_block(*header, checkpoint.finalized, &logs, watched, Default::default(), &[])
                 .await?;
             events += assembled.entries.len();
             let mut changes = self.fold(&assembled).await?;

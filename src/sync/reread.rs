@@ -58,7 +58,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut comparison = self.list_again(range).await?;
         let missing = std::mem::take(&mut comparison.missing);
         let found = self.assemble_additions(&checkpoint, range.from, missing, &comparison.remove).await?;
-        self.refuse_moved(&[checkpoint.block]).await?;
         comparison.add =
             found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
         Ok(comparison)
@@ -76,10 +75,15 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Assembled, SyncError> {
         let known: HashSet<Position> =
             missing.iter().map(RawLog::position).chain(removed.iter().copied()).collect();
-        let Some(last) = missing.last().map(|log| log.block.number) else { return Ok(Assembled::default()) };
+        let held = [checkpoint.block];
+        let Some(last) = missing.last().map(|log| log.block.number) else {
+            // That nothing is missing was told by the same lists.
+            self.refuse_moved(&held).await?;
+            return Ok(Assembled::default());
+        };
         let at = checkpoint.block.id.number;
         let to = checkpoint.finalized.number.min(at).max(last);
-        let mut assembled = self.assemble_below(BlockRange { from, to }, missing, at + 1).await?;
+        let mut assembled = self.assemble_below(BlockRange { from, to }, missing, at + 1, &held).await?;
         let is_late = |entry: &Entry| !known.contains(&entry.log.position());
         let late: Vec<u64> = assembled
             .entries

@@ -277,7 +277,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         push_rows(&mut changes, false, self.read_earlier(&comparison.missing).await?);
         let found =
             self.assemble_additions(checkpoint, range.from, comparison.missing, &comparison.remove).await?;
-        self.refuse_moved(&[checkpoint.block]).await?;
         // Also where everything is proved before its commit: of what is above finality, or in a place that is taken, some
         // was left out.
         push_rows(&mut changes, false, self.late_history(starts_of(&found), checkpoint).await?);

@@ -1,6 +1,7 @@
 //! The commands on a real node with the real contracts: what they print, what they leave behind, how they end.
 
 mod migrations;
+mod unlocked;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -11,8 +11,6 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::rpc::types::Filter;
 use asset_indexer::amount::Amount;
-use asset_indexer::decode::Decoder;
-use asset_indexer::execute::Executor;
 use asset_indexer::fact::Role;
 use asset_indexer::id::asset_id;
 use asset_indexer::rpc::Rpc;
@@ -27,7 +25,9 @@ use scenario::emitter::TRANSFER;
 use scenario::{Artifacts, Call, Emitter, Node, NodeOptions, PlainToken, truth};
 
 use crate::support::real::{rows, rpc};
-use crate::support::world::{CHAIN_ID, assert_equal, config, converge, database, postgres_store, worker};
+use crate::support::world::{
+    CHAIN_ID, assert_equal, config, converge, database, executor, postgres_store, worker,
+};
 use answers::{mouth, mouths};
 use logs::{Case, MEGABYTE, cases, claims};
 use simulation::events::account;
@@ -131,13 +131,7 @@ async fn whatever_contracts_log_is_kept_counted_and_flagged_and_stops_nothing() 
     let fresh = stage.memory().await;
     assert_equal(&**live.store(), &*fresh, "after a reorg").await;
 
-    let executor: Executor<Rpc> = Executor {
-        node: None,
-        store: live.store().clone(),
-        decoder: Arc::new(Decoder::new(&[])),
-        config: stage.config.clone(),
-        left: false,
-    };
+    let executor = executor::<Rpc>(None, live.store(), &stage.config);
     executor.execute(&Request::Rebuild, &mut |_| {}).await.expect("ground holds everything");
     assert_equal(&**live.store(), &*fresh, "after a rebuild without the node").await;
 }

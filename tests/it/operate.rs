@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use asset_indexer::decode::Decoder;
-use asset_indexer::execute::{ExecuteError, Executor};
+use asset_indexer::execute::ExecuteError;
 use asset_indexer::fact::Role;
 use asset_indexer::store::postgres::{Lease, PostgresStore, Request};
 use asset_indexer::store::{Commit, Section, Store, StoreError};
@@ -12,8 +11,8 @@ use serde_json::Value as Json;
 use sqlx::postgres::PgPool;
 
 use crate::support::world::{
-    CHAIN_ID, assert_equal, assert_same, config, converge, database, dump, fresh, pool, postgres_store,
-    worker,
+    CHAIN_ID, assert_equal, assert_same, config, converge, database, dump, executor, fresh, pool,
+    postgres_store, worker,
 };
 use simulation::chain::SimChain;
 use simulation::events::account;
@@ -47,13 +46,7 @@ impl Followed {
     }
 
     async fn execute(&self, node: bool, request: Request) -> Result<Json, ExecuteError> {
-        let executor = Executor {
-            node: node.then(|| self.chain.clone()),
-            store: self.worker.store().clone(),
-            decoder: Arc::new(Decoder::new(&[])),
-            config: self.config.clone(),
-            left: false,
-        };
+        let executor = executor(node.then_some(&self.chain), self.worker.store(), &self.config);
         executor.execute(&request, &mut |_| {}).await
     }
 

@@ -52,7 +52,7 @@ pub use schema::{
 };
 pub use shadow::{ShadowStore, TableDifference};
 pub use stated::{read_drawn, read_positions, read_probes, read_supplies, suspect_assets};
-pub use step_down::{Part, SteppedDown, step_down};
+pub use step_down::{Loss, Part, SteppedDown, step_down};
 
 /// How many blocks one partition of a fact table holds; the same number as in the migration that makes them.
 const PARTITION_BLOCKS: u64 = 1_000_000;

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -140,9 +140,39 @@ async fn bring_up(
 ) -> Result<Migrated, StoreError> {
     let before = versions(connection, table).await?;
     refuse_newer(&before, migrations)?;
-    wait_little_for_locks(connection).await?;
     let mut delays = Delays::new(LOCK_RETRIES);
-    while let Err(error) = migrations.run(&mut *connection).await {
+    // What is done outside of a transaction may take long, and is prepared for by itself.
+    let beside =
+        migrations.iter().filter(|migration| is_beside(migration) && !before.contains(&migration.version));
+    let stops: Vec<Option<&Migration>> = beside.map(Some).chain([None]).collect();
+    for stop in stops {
+        let up_to = stop.map_or(i64::MAX, |migration| migration.version - 1);
+        wait_little_for_locks(connection).await?;
+        run_to(connection, migrations, up_to, &mut delays).await?;
+        if let Some(migration) = stop {
+            wait_for_locks(connection).await?;
+            drop_unfinished_indexes(connection, migration).await?;
+            run_to(connection, migrations, migration.version, &mut delays).await?;
+        }
+    }
+    let after = versions(connection, table).await?;
+    let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
+    Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
+}
+
+/// An upward migration of one statement that is not run in a transaction: an index that is built beside readers and writers,
+/// or rows that are filled in batches.
+fn is_beside(migration: &Migration) -> bool {
+    migration.no_tx && !migration.migration_type.is_down_migration()
+}
+
+async fn run_to(
+    connection: &mut PgConnection,
+    migrations: &Migrator,
+    version: i64,
+    delays: &mut Delays,
+) -> Result<(), StoreError> {
+    while let Err(error) = migrations.run_to(version, &mut *connection).await {
         let error = refused("migrating", error);
         match delays.next(None) {
             Some(delay) if is_lock_timeout(&error) => {
@@ -152,9 +182,45 @@ async fn bring_up(
             _ => return Err(with_remedy(error)),
         }
     }
-    let after = versions(connection, table).await?;
-    let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
-    Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
+    Ok(())
+}
+
+/// An index that was being built when its migration was interrupted is there and not valid: building it again would find its
+/// name taken.
+async fn drop_unfinished_indexes(
+    connection: &mut PgConnection,
+    migration: &Migration,
+) -> Result<(), StoreError> {
+    let during = "looking for unfinished indexes";
+    let unfinished: Vec<(String, String)> = sqlx::query_as(
+        "select format('%I.%I', n.nspname, c.relname), c.relname::text
+         from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+         where not i.indisvalid and n.nspname in ('chain', 'ops', 'app')
+             and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(|e| failed(during, &e))?;
+    for (index, name) in unfinished {
+        if migration.sql.as_str().split_whitespace().any(|word| word == name) {
+            tracing::warn!(index, "left unfinished when it was interrupted; built again");
+            let sql = format!("drop index concurrently {index}");
+            sqlx::raw_sql(AssertSqlSafe(sql))
+                .execute(&mut *connection)
+                .await
+                .map_err(|e| failed("dropping an unfinished index", &e))?;
+        }
+    }
+    Ok(())
+}
+
+/// What waits outside of a transaction keeps nobody waiting behind it.
+async fn wait_for_locks(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::raw_sql("set lock_timeout = 0")
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(|e| failed("setting the time to wait for locks", &e))
 }
 
 /// A statement that waits for a table's lock makes everybody after it wait too, readers included: it gives up soon, its

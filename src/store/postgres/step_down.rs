@@ -1,8 +1,8 @@
 //! The way back: taking applied migrations down again, and saying first what would be lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
@@ -36,15 +36,25 @@ impl Part {
 pub enum SteppedDown {
     /// Versions that were taken back, newest first.
     Done(Vec<i64>),
-    /// Nothing was changed: these tables (`schema.table`) and columns (`schema.table.column`) hold rows and would be gone,
-    /// and were not all named as accepted.
-    WouldLose(Vec<String>),
+    /// Nothing was changed: this would be lost, and was not all named as accepted.
+    WouldLose(Vec<Loss>),
 }
 
-/// Takes every version above `target` back, newest first; `accepted` names the tables and columns that may be lost with
-/// their rows.
+/// What a step down would lose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// What it is accepted by: `schema.table` or `schema.table.column`, which hold rows and would be gone; or
+    /// `schema.table:rows`, of which rows would not be what they are after going up again.
+    pub name: String,
+    /// The keys of those rows, where the table stays.
+    pub rows: Vec<String>,
+}
+
+/// Takes every version above `target` back, newest first; `accepted` names what may be lost ([`Loss::name`]).
 ///
-/// What would be lost is found by doing it in a transaction that is rolled back, and looking which tables and columns went.
+/// What would be lost is found by doing it in a transaction that is rolled back, and looking which tables and columns went;
+/// and by going up again in it, and looking which rows did not come back as they were: what a migration put there comes
+/// back, what somebody changed does not. Tables are locked as long as going down and up takes.
 ///
 /// # Errors
 /// The database's; [`StoreError::Refused`] for a target that was never applied, while a daemon writes, and where something of
@@ -65,7 +75,7 @@ pub async fn step_down(
     wait_little_for_locks(connection).await?;
     let steps: Vec<i64> = applied.into_iter().rev().filter(|version| *version > target).collect();
     let lost = losses(connection, migrations, &steps).await?;
-    let unnamed = lost.iter().any(|thing| !accepted.contains(thing));
+    let unnamed = lost.iter().any(|loss| !accepted.contains(&loss.name));
     if unnamed {
         return Ok(SteppedDown::WouldLose(lost));
     }
@@ -94,12 +104,12 @@ async fn refuse_beside_a_writer(connection: &mut PgConnection) -> Result<(), Sto
     Err(StoreError::Refused { during: "stepping down", reason: reason.to_owned() })
 }
 
-/// Tables and columns that hold rows and would be gone.
+/// What holds rows and would be gone, and rows that would not be what they are after going up again.
 async fn losses(
     connection: &mut PgConnection,
     migrations: &Migrator,
     steps: &[i64],
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<Loss>, StoreError> {
     let mut trial = connection.begin().await.map_err(|e| failed("beginning a trial", &e))?;
     let before = things(&mut trial).await?;
     for version in steps {
@@ -108,15 +118,92 @@ async fn losses(
             let reason = format!("version {version} is of a newer program: step down with that one");
             return Err(StoreError::Refused { during: "stepping down", reason });
         };
-        sqlx::raw_sql(down.sql.clone())
-            .execute(&mut *trial)
-            .await
-            .map_err(|e| with_remedy(failed("trying the step down", &e)))?;
+        try_out(&mut trial, down, "trying the step down").await?;
     }
     let after = things(&mut trial).await?;
+    let mut touched = rewritten(&mut trial).await?;
+    touched.retain(|table, _| after.contains(&(table.clone(), None)));
+    for version in steps.iter().rev().filter(|_| !touched.is_empty()) {
+        let up = migrations.iter().find(|m| m.version == *version && !m.migration_type.is_down_migration());
+        // Outside of a transaction indexes are built and rows filled anew: nothing that a step down takes.
+        if let Some(up) = up.filter(|up| !up.no_tx) {
+            try_out(&mut trial, up, "trying the way up again").await?;
+        }
+    }
+    for (table, rows) in &mut touched {
+        *rows = rows_of(&mut trial, table).await?;
+    }
     trial.rollback().await.map_err(|e| failed("taking the trial back", &e))?;
+    let mut lost = gone(connection, &before, &after).await?;
+    for (table, again) in touched {
+        let now = rows_of(connection, &table).await?;
+        let rows: Vec<String> = now.difference(&again).map(|(key, _)| key.clone()).collect();
+        if !rows.is_empty() {
+            lost.push(Loss { name: format!("{table}:rows"), rows });
+        }
+    }
+    Ok(lost)
+}
+
+async fn try_out(
+    trial: &mut PgConnection,
+    migration: &Migration,
+    during: &'static str,
+) -> Result<(), StoreError> {
+    sqlx::raw_sql(migration.sql.clone())
+        .execute(trial)
+        .await
+        .map(drop)
+        .map_err(|e| with_remedy(failed(during, &e)))
+}
+
+/// Key and content of each row.
+type Rows = BTreeSet<(String, String)>;
+
+/// Our tables of which this transaction has changed or deleted rows.
+async fn rewritten(trial: &mut PgConnection) -> Result<BTreeMap<String, Rows>, StoreError> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select distinct format('%I.%I', n.nspname, c.relname)
+         from pg_stat_xact_user_tables s
+         join pg_class c on c.oid = coalesce(pg_partition_root(s.relid), s.relid)
+         join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname in ('chain', 'ops', 'app') and s.n_tup_upd + s.n_tup_del > 0",
+    )
+    .fetch_all(trial)
+    .await
+    .map_err(|e| failed("looking which rows would be changed", &e))?;
+    Ok(tables.into_iter().map(|table| (table, Rows::new())).collect())
+}
+
+async fn rows_of(connection: &mut PgConnection, table: &str) -> Result<Rows, StoreError> {
+    let wrong = |e: sqlx::Error| failed("reading rows that would be changed", &e);
+    let key: Option<String> = sqlx::query_scalar(
+        "select string_agg(format('t.%I', a.attname), ', ' order by k.n)
+         from pg_index i cross join lateral unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
+         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+         where i.indrelid = $1::regclass and i.indisprimary",
+    )
+    .bind(table)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(wrong)?;
+    let sql = match key {
+        Some(key) => format!("select concat_ws('/', {key}), to_jsonb(t)::text from {table} t"),
+        None => format!("select to_jsonb(t)::text, '' from {table} t"),
+    };
+    let rows: Vec<(String, String)> =
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(wrong)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Tables and columns that hold rows and are not there any more.
+async fn gone(
+    connection: &mut PgConnection,
+    before: &BTreeSet<Thing>,
+    after: &BTreeSet<Thing>,
+) -> Result<Vec<Loss>, StoreError> {
     let mut lost = Vec::new();
-    for (table, column) in before.difference(&after) {
+    for (table, column) in before.difference(after) {
         let whole = !after.contains(&(table.clone(), None));
         // A table that goes is named once, by itself; its columns come with it.
         if whole == column.is_some() {
@@ -129,15 +216,19 @@ async fn losses(
             .await
             .map_err(|e| failed("looking what would be lost", &e))?;
         if holds {
-            lost.push(column.as_ref().map_or_else(|| table.clone(), |name| format!("{table}.{name}")));
+            let name = column.as_ref().map_or_else(|| table.clone(), |name| format!("{table}.{name}"));
+            lost.push(Loss { name, rows: Vec::new() });
         }
     }
     Ok(lost)
 }
 
+/// A table, or a column of it.
+type Thing = (String, Option<String>);
+
 /// Our tables, and their columns; quoted where they must be.
-async fn things(connection: &mut PgConnection) -> Result<BTreeSet<(String, Option<String>)>, StoreError> {
-    let found: Vec<(String, Option<String>)> = sqlx::query_as(
+async fn things(connection: &mut PgConnection) -> Result<BTreeSet<Thing>, StoreError> {
+    let found: Vec<Thing> = sqlx::query_as(
         "select format('%I.%I', n.nspname, c.relname), part.name
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
          cross join lateral (

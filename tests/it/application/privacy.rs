@@ -4,6 +4,7 @@ mod catalogue;
 mod commands;
 mod erased;
 mod guarded;
+mod periods;
 
 use asset_indexer::cipher::MARK;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};

@@ -13,7 +13,7 @@ use crate::support::world::{assert_same, database, pool};
 const CHAIN_BEFORE: &str = "20261126000003";
 const APPLICATION_BEFORE: &str = "20261126000012";
 
-async fn migrate(database: &str, arguments: &[&str]) -> Ended {
+pub(super) async fn migrate(database: &str, arguments: &[&str]) -> Ended {
     let url = database_url("postgres", database).await;
     Line::new(&[&["migrate"], arguments].concat()).set("ADMIN_DATABASE_URL", url).run().await
 }
@@ -62,6 +62,35 @@ async fn a_step_down_that_loses_rows_is_refused_until_they_are_named() {
     assert!(up.contains("migrations applied"), "{up}");
     line(&["backfill", "--from", "0"], node.port(), &played, &database).await.run().await.done();
     assert_same(&tables(&database).await, &before, "down, up and read again");
+}
+
+/// What a migration put into a table comes back with it; what somebody changed there does not, and is named.
+#[tokio::test]
+async fn rows_that_somebody_changed_are_named_before_a_step_down_takes_them() {
+    let database = database().await;
+    let down = ["--down-to", APPLICATION_BEFORE, "--application"];
+    let names = asked(&migrate(&database, &down).await);
+    assert!(!names.contains(":rows"), "nobody changed any: {names}");
+    let mut owner = connect(&database).await;
+    run(
+        &mut owner,
+        "update ops.retention_policies set delete_after = '8 years' where table_name = 'app.users'",
+    )
+    .await;
+    let refused = migrate(&database, &down).await;
+    let with_rows = asked(&refused);
+    refused.failed(1, &["rows of ops.retention_policies were changed since they were made", ": app.users;"]);
+    assert_eq!(with_rows, format!("{names},ops.retention_policies:rows"));
+    migrate(&database, &[&down[..], &["--accept-loss", &names]].concat())
+        .await
+        .failed(1, &["ops.retention_policies:rows"]);
+    let period = "select count(*) from ops.retention_policies where table_name = 'app.users' and delete_after = '8 years'";
+    let kept: i64 = sqlx::query_scalar(period).fetch_one(&mut owner).await.expect("readable");
+    assert_eq!(kept, 1, "nothing was changed");
+    migrate(&database, &[&down[..], &["--accept-loss", &with_rows]].concat()).await.done();
+    migrate(&database, &[]).await.done();
+    let kept: i64 = sqlx::query_scalar(period).fetch_one(&mut owner).await.expect("readable");
+    assert_eq!(kept, 0, "as the migration says");
 }
 
 #[tokio::test]

@@ -172,6 +172,25 @@ async fn a_recorded_report_stays_as_it_was_given_out() {
         ];
         report(&indexed, APPLICATION, &all.concat()).await
     };
+    // A login that works for one tenant does not record for another, nor as if it did.
+    let bound = format!("{APPLICATION}_{}", indexed.database);
+    let other: Uuid = sqlx::query_scalar("insert into app.tenants (name) values ('other bank') returning id")
+        .fetch_one(&mut *owner)
+        .await
+        .expect("a tenant");
+    let bind = format!(
+        "create role {bound} login in role asset_indexer_app; insert into app.tenant_logins values ('{bound}', '{other}')"
+    );
+    owner.execute(AssertSqlSafe(bind)).await.expect("the superuser may");
+    let words = ["cap-table", "--asset", &token, "--record", "--tenant", &tenant, "--block", "40"];
+    report(&indexed, &bound, &words)
+        .await
+        .failed(78, &["--tenant", &tenant, &other.to_string(), "nothing was recorded"]);
+    let none: i64 = sqlx::query_scalar("select count(*) from app.asset_reports")
+        .fetch_one(&mut *owner)
+        .await
+        .expect("readable");
+    assert_eq!(none, 0);
     let told = on(&["cap-table"]).await;
     assert!(told.err.contains("recorded in app.asset_reports as "), "{}", told.err);
     let told = json(&told.done());

@@ -85,3 +85,25 @@ async fn the_log_is_kept_as_long_as_its_policy_says() {
     assert_eq!(trim("select ops.trim_commits()").await, 3);
     assert_eq!(kinds(&indexed.pool).await.len(), all - 5);
 }
+
+/// The writer says what is shown, and the database when.
+#[tokio::test]
+async fn a_writer_gives_no_time_to_what_it_logs() {
+    let indexed = Indexed::new(9).await;
+    let options = crate::support::world::cluster()
+        .await
+        .connect_options(crate::support::world::WRITER, &indexed.database);
+    let writer = PgPool::connect_with(options).await.expect("the writer connects");
+    let log = |columns: &str, values: &str| {
+        let sql = format!(
+            "insert into ops.commits (chain_id, kind, block_number, block_hash, finalized_number{columns})
+             select chain_id, 'commit', block_number, block_hash, finalized_number{values} from chain.checkpoints"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&writer)
+    };
+    log("", "").await.expect("a commit is logged");
+    let backdated =
+        log(", committed_at", ", now() - interval '1 day'").await.expect_err("at a time of its own");
+    let code = backdated.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+    assert_eq!(code, "42501");
+}

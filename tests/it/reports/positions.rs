@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
 use asset_indexer::amount::Amount;
-use asset_indexer::decode::Decoder;
-use asset_indexer::execute::Executor;
 use asset_indexer::report::{By, Kind, cap_table};
 use asset_indexer::store::postgres::Request;
 use simulation::play::Play;
 use sqlx::{PgPool, Row as _};
-use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{Balances, Indexed, from_raw_logs, sum};
-use crate::support::world::{config, converge};
+use crate::support::world::{config, converge, executor};
 
 /// Rows of a page: few, so that there are many pages.
 const PAGE: i32 = 3;
@@ -220,13 +217,7 @@ async fn snapshots_go_with_a_rebuild_and_those_above_with_a_rewind() {
             .expect("readable")
     };
     assert!(!indexed.take_snapshots(4).await.is_empty());
-    let executor = Executor {
-        node: Some(indexed.chain.clone()),
-        store: indexed.worker.store().clone(),
-        decoder: Arc::new(Decoder::new(&[])),
-        config: config(&Play::contracts()),
-        left: false,
-    };
+    let executor = executor(Some(&indexed.chain), indexed.worker.store(), &config(&Play::contracts()));
     executor.execute(&Request::Rebuild, &mut |_| {}).await.expect("it rebuilds");
     assert_eq!(count(&indexed.pool, -1).await, 0, "a rebuild takes all along");
     assert!(!indexed.take_snapshots(4).await.is_empty());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use asset_indexer::decode::Decoder;
-use asset_indexer::execute::{ExecuteError, Executor};
+use asset_indexer::execute::ExecuteError;
 use asset_indexer::fact::Role;
 use asset_indexer::store::StoreError;
 use asset_indexer::store::postgres::{PostgresStore, Request};
@@ -18,7 +18,8 @@ use sqlx::postgres::PgPool;
 use super::{maintain, run, scalar};
 use crate::support::command::{Folder, Line};
 use crate::support::world::{
-    CHAIN_ID, READER, assert_same, cluster, config, converge, database, dump, pool, postgres_store, worker,
+    CHAIN_ID, READER, assert_same, cluster, config, converge, database, dump, executor, pool, postgres_store,
+    worker,
 };
 
 const MONTH: i64 = 30 * 86_400;
@@ -73,13 +74,7 @@ impl Register {
     }
 
     async fn execute(&self, request: Request) -> Result<Json, ExecuteError> {
-        let executor = Executor {
-            node: Some(self.chain.clone()),
-            store: self.worker.store().clone(),
-            decoder: Arc::new(Decoder::new(&[])),
-            config: self.config.clone(),
-            left: false,
-        };
+        let executor = executor(Some(&self.chain), self.worker.store(), &self.config);
         executor.execute(&request, &mut |_| {}).await
     }
 
@@ -334,4 +329,99 @@ async fn a_report_that_would_lack_archived_facts_is_refused() {
     }
     report("cap-table", &NARROW.to_string()).await.done();
     report("issuance", &NARROW.to_string()).await.failed(76, &["maintain --attach"]);
+}
+
+/// Whoever asks by SQL is refused as the program is, with the block from which on there are facts; balances are answered.
+#[tokio::test]
+async fn what_would_lack_archived_facts_is_refused_by_the_database() {
+    let register = Register::new(45, &Play::contracts()).await;
+    let asset: uuid::Uuid = scalar(
+        &register.pool,
+        "select id from chain.assets where asset_type = 'erc3643' order by api.hex(contract_address) limit 1",
+    )
+    .await;
+    let old: String = scalar(
+        &register.pool,
+        "select block_timestamp::text from chain.asset_events where block_number between 20 and 30 limit 1",
+    )
+    .await;
+    let last = NARROW - 1;
+    let questions = |block: u64| {
+        [
+            format!("api.cap_table('{asset}', {block})"),
+            format!("api.cap_table_by_investor('{asset}', {block})"),
+            format!("api.concentration('{asset}', {block})"),
+            format!("api.holder_compliance('{asset}', {block})"),
+            format!("api.register_totals('{asset}', {block})"),
+            format!("api.holders_at('{asset}', {block})"),
+        ]
+    };
+    let of_all_the_past = [
+        format!("api.issuance('{asset}', {last})"),
+        format!("api.regulatory_summary('{asset}', {last})"),
+        format!("api.block_at({CHAIN_ID}, '{old}')"),
+        format!("api.holders_at_time('{asset}', '{old}')"),
+    ];
+    // The first block above with an event: what it is called is known by that event.
+    let first: i64 = scalar(
+        &register.pool,
+        &format!("select min(block_number) from chain.asset_events where block_number >= {NARROW}"),
+    )
+    .await;
+    let first = u64::try_from(first).expect("a block");
+    let totals = |block: u64| format!("select t::text from api.register_totals('{asset}', {block}) t");
+    // One snapshot among what is archived then: the supply of later blocks must not be counted from it.
+    let taken: i64 =
+        scalar(&register.pool, &format!("select count(*) from ops.take_snapshot({CHAIN_ID}, 4)")).await;
+    assert_eq!(taken, 1);
+    let before: String = scalar(&register.pool, &totals(first)).await;
+    let between: String = scalar(&register.pool, &totals(last)).await;
+    let pool = pool_of_reader(&register.database).await;
+    for question in questions(30).iter().chain(&of_all_the_past) {
+        ask(&pool, question).await.unwrap_or_else(|error| panic!("{question}: {error}"));
+    }
+    register.archive().await;
+    for question in questions(30).iter().chain(&of_all_the_past) {
+        let error = ask(&pool, question).await.expect_err(question);
+        let error = error.into_database_error().expect("the server's");
+        let error = error.downcast_ref::<sqlx::postgres::PgDatabaseError>();
+        assert_eq!(error.code(), "P0002", "{question}: {error}");
+        assert!(
+            error.message().contains(&format!("below {NARROW} of chain {CHAIN_ID}")),
+            "{question}: {error}"
+        );
+        let hint = error.hint().unwrap_or_default();
+        assert!(
+            hint.contains(&format!("block {last} or later")) && hint.contains("maintain --attach"),
+            "{hint}"
+        );
+    }
+    for question in questions(first) {
+        ask(&pool, &question).await.unwrap_or_else(|error| panic!("{question}: {error}"));
+    }
+    assert_eq!(scalar::<String>(&register.pool, &totals(first)).await, before, "the same answer");
+    // Between the two the newest log that was watched may be away: its block is not called by an older one's name.
+    let now =
+        sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(totals(last))).fetch_one(&register.pool).await;
+    assert!(now.as_ref().is_ok_and(|now| *now == between) || now.is_err(), "{now:?} was {between}");
+    ask(&pool, &format!("api.balance_at('{asset}', '{:#x}', 30)", account(1, 1)))
+        .await
+        .expect("balances are answered");
+    // Nor is anything written down that would outlive the archive.
+    let snapshot =
+        ask(&register.pool, &format!("ops.take_snapshot({CHAIN_ID}, 4)")).await.expect_err("a snapshot");
+    assert!(snapshot.to_string().contains("in archives alone"), "{snapshot}");
+    register.attach().await;
+    for question in questions(30).iter().chain(&of_all_the_past) {
+        ask(&pool, question).await.unwrap_or_else(|error| panic!("attached: {question}: {error}"));
+    }
+}
+
+async fn pool_of_reader(database: &str) -> PgPool {
+    PgPool::connect_with(cluster().await.connect_options(READER, database)).await.expect("a reader connects")
+}
+
+async fn ask(pool: &PgPool, question: &str) -> Result<(), sqlx::Error> {
+    let sql = format!("select count(*) from {question} x");
+    sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.map(drop)
 }

@@ -410,6 +410,14 @@ async fn an_owner_without_more_rights_maintains() {
     assert!(said.contains("deleted 1 rows of app.sessions"), "{said}");
     let said = line(["--attach", ""]).set("ADMIN_DATABASE_URL", &url).run().await.done();
     assert!(said.contains("put back app.audit_trail_2010_01"), "{said}");
+    let owned_by =
+        "select relowner::regrole::text from pg_class where oid = 'app.audit_trail_2010_01'::regclass";
+    assert_eq!(scalar::<String>(&administrator, owned_by).await, owner);
+    // Put back by somebody else who may, it is still its table's owner's.
+    line(["--apply", "--to"]).set("ADMIN_DATABASE_URL", &url).run().await.done();
+    let other = database_url("postgres", &name).await;
+    line(["--attach", ""]).set("ADMIN_DATABASE_URL", &other).run().await.done();
+    assert_eq!(scalar::<String>(&administrator, owned_by).await, owner);
     assert_eq!(scalar::<i64>(&administrator, BROKEN).await, 0);
     assert_eq!(
         scalar::<i64>(&administrator, "select count(*) from app.audit_trail where entity_id = 'x'").await,

@@ -140,3 +140,29 @@ async fn a_hold_is_released_once_and_changed_never() {
         assert!(sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&house.pool).await.is_err(), "{values}");
     }
 }
+
+/// A hold on a name that nothing has would keep nothing, and nobody would notice.
+#[tokio::test]
+async fn a_hold_names_a_table_that_there_is() {
+    let house = House::new().await;
+    for (scope, name) in [
+        ("table", "app.user_action"),
+        ("table", "user_actions"),
+        ("table", "app.user_actions_2026_11"),
+        ("period", "pg_catalog.pg_class"),
+    ] {
+        let period = if scope == "period" { "now(), 'infinity'" } else { "null, null" };
+        let sql = format!(
+            "insert into ops.legal_holds (scope, table_name, from_time, to_time, reason) values ('{scope}', '{name}', {period}, 'x')"
+        );
+        let refused = sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&house.pool).await.expect_err(name);
+        let refused = refused.into_database_error().expect("the server's");
+        let refused = refused.downcast_ref::<sqlx::postgres::PgDatabaseError>();
+        assert!(refused.message().contains(name), "{}", refused.message());
+        let known = refused.hint().unwrap_or_default();
+        assert!(known.contains("app.user_actions, ") && known.contains("chain.asset_events"), "{known}");
+    }
+    for name in ["app.user_actions", "chain.asset_events", "ops.commits"] {
+        house.hold("scope, table_name", &format!("'table', '{name}'")).await;
+    }
+}

@@ -1,6 +1,6 @@
 //! Rows that go for good.
 
-use super::House;
+use super::{House, scalar};
 
 const SESSIONS: &str = "select count(*) from app.sessions";
 
@@ -89,4 +89,27 @@ async fn users_without_activity_are_counted_and_left_to_an_erasure() {
     let said = house.apply().await;
     assert!(said.contains("1 users have been without activity"), "{said}");
     assert_eq!(house.count("select count(*) from app.users").await, 2);
+}
+
+/// Logs are archived before a user's own time is over: when somebody was active last is noted before they go.
+#[tokio::test]
+async fn an_activity_outlives_the_month_of_the_log_that_tells_it() {
+    let house = House::new().await;
+    let five_years_ago: String =
+        scalar(&house.pool, "select to_char(now() - interval '5 years', 'YYYY-MM')").await;
+    house.month("user_actions", &five_years_ago).await;
+    house.actions(&five_years_ago, house.users[0], 3).await;
+    house
+        .run(
+            "begin; set local session_replication_role = replica;
+             update app.users set created_at = '2015-01-01', updated_at = '2015-01-01'; commit",
+        )
+        .await;
+    let said = house.apply().await;
+    assert!(said.contains("archived app.user_actions_"), "{said}");
+    assert!(said.contains("1 users have been without activity"), "the other one alone: {said}");
+    let noted = format!("select count(*) from app.users where id = '{}' and to_char(last_activity_at at time zone 'UTC', 'YYYY-MM') = '{five_years_ago}'
+        and updated_at = '2015-01-01'", house.users[0]);
+    assert_eq!(house.count(&noted).await, 1, "noted, and that is no change of the user's row");
+    assert!(house.dry().await.contains("1 users have been without activity"));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alloy::primitives::Address;
 use asset_indexer::decode::Decoder;
 use asset_indexer::embedded::{Binaries, Cluster, Options, Search, find_binaries};
+use asset_indexer::execute::Executor;
 use asset_indexer::fact::Role;
 use asset_indexer::row::{Class, Row};
 use asset_indexer::source::Source;
@@ -13,7 +14,7 @@ use asset_indexer::store::{Store, memory::MemoryStore};
 use asset_indexer::sync::{Config, Contract, Outcome, Proving, Sync};
 use asset_indexer::table;
 use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{Connection, Executor};
+use sqlx::{Connection, Executor as _};
 use tokio::sync::OnceCell;
 
 pub use simulation::CHAIN_ID;
@@ -129,6 +130,21 @@ pub fn config(contracts: &[(Role, Address)]) -> Config {
 /// A worker over any chain and store.
 pub fn worker<S: Source, D: Store>(source: Arc<S>, store: Arc<D>, config: Config) -> Sync<S, D> {
     Sync::new(source, store, Arc::new(Decoder::new(&[])), config)
+}
+
+/// Who carries requests out on a store, with a node or without.
+pub fn executor<S: Source>(
+    node: Option<&Arc<S>>,
+    store: &Arc<PostgresStore>,
+    config: &Config,
+) -> Executor<S> {
+    Executor {
+        node: node.cloned(),
+        store: store.clone(),
+        decoder: Arc::new(Decoder::new(&[])),
+        config: config.clone(),
+        left: false,
+    }
 }
 
 /// Steps until nothing is left to do.

@@ -22,7 +22,7 @@ use sqlx::Executor;
 use super::stage::{Stage, assert_clean, found, plain, table, word};
 use crate::support::command::played;
 use crate::support::real::{factories, rpc};
-use crate::support::world::{converge, database, pool, postgres_store, worker};
+use crate::support::world::{converge, database, executor, pool, postgres_store, worker};
 use simulation::chain::SimChain;
 use simulation::events::account;
 
@@ -419,13 +419,7 @@ async fn bisection_lists_the_log_that_is_missing() {
     )))
     .await
     .expect("the superuser may");
-    let executor = asset_indexer::execute::Executor {
-        node: Some(stage.chain.clone()),
-        store: stage.worker.store().clone(),
-        decoder: Arc::new(asset_indexer::decode::Decoder::new(&[])),
-        config: stage.config.clone(),
-        left: false,
-    };
+    let executor = executor(Some(&stage.chain), stage.worker.store(), &stage.config);
     let rebuild = asset_indexer::store::postgres::Request::Rebuild;
     executor.execute(&rebuild, &mut |_| {}).await.expect("it rebuilds without the event");
     let node = Node::new(stage.chain.clone(), move |request| past.answer(request));

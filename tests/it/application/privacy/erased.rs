@@ -3,8 +3,6 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use asset_indexer::decode::Decoder;
-use asset_indexer::execute::Executor;
 use asset_indexer::store::postgres::{PostgresStore, Request};
 use asset_indexer::sync::{Config, Sync};
 use serde_json::Value as Json;
@@ -16,7 +14,9 @@ use uuid::Uuid;
 use super::connect;
 use super::{Held, Platform, Subject, contents, count, erase, people, run, traces};
 use crate::support::command::{Folder, database_url};
-use crate::support::world::{CHAIN_ID, binaries, config, converge, empty_database, postgres_store, worker};
+use crate::support::world::{
+    CHAIN_ID, binaries, config, converge, empty_database, executor, postgres_store, worker,
+};
 
 /// A platform whose database follows a chain.
 struct Followed {
@@ -55,13 +55,7 @@ impl Followed {
     }
 
     async fn execute(&mut self, request: Request) {
-        let executor = Executor {
-            node: Some(self.chain.clone()),
-            store: self.worker.store().clone(),
-            decoder: Arc::new(Decoder::new(&[])),
-            config: self.config.clone(),
-            left: false,
-        };
+        let executor = executor(Some(&self.chain), self.worker.store(), &self.config);
         executor.execute(&request, &mut |_| {}).await.expect("it is carried out");
         self.worker.forget();
         converge(&mut self.worker).await;

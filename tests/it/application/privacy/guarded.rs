@@ -110,11 +110,40 @@ async fn the_owner_alone_exports_and_erases_and_an_erasure_opens_nothing_else() 
         ),
         (format!("delete from app.user_actions where user_id = '{}'", person.user), "the row"),
         ("update app.audit_trail set actor = 'x'".to_owned(), "the trail"),
+        (
+            format!("update app.user_actions set ip_address = '192.0.2.1' where user_id = '{}'", person.user),
+            "another value",
+        ),
+        (
+            format!(
+                "update app.user_actions set details = '{{\"forged\": true}}' where user_id = '{}'",
+                person.user
+            ),
+            "other details",
+        ),
+        (
+            format!(
+                "update app.compliance_violations set details = '{{}}' where user_id = '{}'",
+                person.user
+            ),
+            "what law retains",
+        ),
+        (format!("delete from app.erasures where user_id = '{}'", person.user), "that there was one"),
+        ("set constraints all immediate".to_owned(), "an erasure that is not carried out"),
+        (
+            format!(
+                "update app.erasures set finished_at = now() where user_id = '{}'; set constraints all immediate",
+                person.user
+            ),
+            "an erasure that is called finished",
+        ),
     ] {
         run(owner, &open).await;
         assert_eq!(refused(owner, &sql).await, FORBIDDEN, "{why}");
         run(owner, "rollback").await;
     }
+    run(owner, &open).await;
+    assert_eq!(refused(owner, "commit").await, FORBIDDEN, "left open");
     run(owner, "begin").await;
     erase(owner, &person, true).await;
     assert_eq!(

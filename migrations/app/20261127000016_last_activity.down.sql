@@ -1,0 +1,2 @@
+-- What was noted stays true.
+select 1;
