@@ -22,7 +22,7 @@ const BEFORE: (i64, i64) = (20261126000006, 20261126000017);
 async fn down(owner: &mut PgConnection, part: Part, to: i64) {
     let lost = match step_down(owner, part, to, &[]).await.expect("it steps down") {
         SteppedDown::Done(_) => return,
-        SteppedDown::WouldLose(lost) => lost,
+        SteppedDown::WouldLose(lost) => lost.into_iter().map(|loss| loss.name).collect::<Vec<_>>(),
     };
     let done = step_down(owner, part, to, &lost).await.expect("it steps down");
     assert!(matches!(done, SteppedDown::Done(_)), "{done:?}");
