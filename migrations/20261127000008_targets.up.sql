@@ -198,7 +198,7 @@ insert into ops.stated_targets (target, area, what, measure, figure, kind, bound
     ('benchmark_complex_queries.time', 'Performance Benchmarks', 'Complex Queries', 'Target Performance', '<100ms', 'time', 100, 'ms', 'cap_table_on_date.sql', null),
     ('benchmark_bulk_operations.time', 'Performance Benchmarks', 'Bulk Operations', 'Target Performance', '<1 second', 'time', 1000, 'ms', 'insert into app.user_actions, 1,000 rows', null),
     ('benchmark_report_generation.time', 'Performance Benchmarks', 'Report Generation', 'Target Performance', '<30 seconds', 'time', 30000, 'ms', 'asset-indexer report cap-table', null),
-    ('user_assets.time', 'Relationship Performance', 'User -> Assets', 'Join Performance', '<20ms', 'time', 20, 'ms', 'tenant_holdings.sql', null),
+    ('user_assets.time', 'Relationship Performance', 'User -> Assets', 'Join Performance', '<20ms', 'time', 20, 'ms', 'holdings_of_user.sql', null),
     ('asset_operations.time', 'Relationship Performance', 'Asset -> Operations', 'Join Performance', '<50ms', 'time', 50, 'ms', 'operations_in_period.sql', null),
     ('identity_claims.time', 'Relationship Performance', 'Identity -> Claims', 'Join Performance', '<30ms', 'time', 30, 'ms', 'valid_claims.sql', null),
     ('compliance_violations.time', 'Relationship Performance', 'Compliance -> Violations', 'Join Performance', '<100ms', 'time', 100, 'ms', 'violations_in_period.sql', null),

@@ -128,7 +128,7 @@ pub async fn ask(connection: &mut PgConnection, kind: &Kind, mut stamp: Stamp) -
             let told =
                 compliance::body(connection, stamp.asset_id, block, stamp.decimals, &stamp.supply_base)
                     .await?;
-            let body = match told {
+            match told {
                 Some((body, totals)) => {
                     stamp.totals = Some(totals);
                     body
@@ -138,8 +138,7 @@ pub async fn ask(connection: &mut PgConnection, kind: &Kind, mut stamp: Stamp) -
                     stamp.totals = Totals::of(&body, &stamp.supply_base);
                     body
                 }
-            };
-            body
+            }
         }
         Kind::Regulatory { period, zone } if compliance::is_large(connection, stamp.asset_id).await? => {
             let units = (stamp.decimals, stamp.supply_base.as_str());

@@ -31,6 +31,9 @@ from (
     select a.address, 'compliance', chain.zero_address(), a.n, s.compliance
     from bench.asset a join bench.suite s on s.n = a.suite where a.is_trex
     union all
+    select a.address, 'onchain_id', chain.zero_address(), a.n, substr(sha256(('onchain' || a.n)::bytea), 1, 20)
+    from bench.asset a where a.is_trex
+    union all
     select s.registry, x.link, chain.zero_address(), s.n, x.target
     from bench.suite s
     cross join lateral (values ('storage', s.storage), ('claim_topics', s.topics), ('trusted_issuers', s.issuers)) x (link, target)

@@ -164,7 +164,7 @@ fn about(question: &str) -> Option<fn(&mut Draw<'_>) -> Vec<String>> {
         "system_setting.sql" => |draw| vec![format!("setting.{}", draw.below(1000))],
         "feature_flag.sql" => |draw| vec![format!("feature.{}", draw.below(500))],
         "integration.sql" => |draw| vec![format!("service.{}", draw.below(100))],
-        "user_preferences.sql" | "tenant_holdings.sql" => |draw| vec![draw.person().id.clone()],
+        "user_preferences.sql" | "holdings_of_user.sql" => |draw| vec![draw.person().id.clone()],
         "operations_in_period.sql" => |draw| {
             let days = draw.days_of_chain(365);
             [vec![draw.asset()], days.to_vec()].concat()
