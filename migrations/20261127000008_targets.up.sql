@@ -493,7 +493,7 @@ begin atomic
     cross join lateral chain.known_block(a.chain_id, block) b
     cross join supply s
     cross join lines l
-    where a.id = asset
+    where a.id = asset and chain.facts_reach_of(asset)
     order by l.n, l.item collate "C";
 end;
 
