@@ -299,6 +299,8 @@ select app.keep_guards(array[
     'function app.sees_restricted()', 'function app.tell_configuration()', 'function app.touch()',
     'function app.traces_of(p_values text[])',
     'function app.trail_digest(p_table text, p_first bigint, p_last bigint, p_previous text)',
+    'function app.module_breaches(p_chain_id bigint)', 'function app.switched_off()',
+    'function app.tell_program(p_facts jsonb)',
     'function app.trail_end(p_table text)', 'function app.validate_session(p_token text)',
     'function app.values_of(p_subject uuid)',
     'function chain.facts_reach(p_chain_id bigint, p_block bigint, p_at timestamp with time zone)',

@@ -157,3 +157,6 @@ revoke execute on function app.wide_events(bigint), app.verdict_effect(bigint, b
 grant execute on function app.log_verdicts(bigint, integer) to asset_indexer_writer;
 insert into app.kept_rights values ('asset_indexer_writer', 'app.log_verdicts(p_chain_id bigint, p_at_most integer)', 'execute');
 comment on table app.compliance_logs is 'Checks that the application made, with their results; and, by the daemon, what events of wide effect did to the verdicts of an asset''s registry (verdicts_of_registry).';
+select app.keep_guards(array['function app.log_verdicts(p_chain_id bigint, p_at_most integer)',
+    'function app.verdict_effect(p_chain_id bigint, p_asset bytea, p_block bigint)',
+    'function app.wide_events(p_chain_id bigint)']);

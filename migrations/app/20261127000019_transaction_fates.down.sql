@@ -21,3 +21,6 @@ drop function app.note_fate(bigint, text, text, bigint, text, bigint), app.pendi
 delete from ops.table_classes where table_name = 'app.transaction_fates';
 drop table app.transaction_fates;
 delete from app.table_guards where table_name = 'transaction_fates';
+select app.keep_guards(array['function app.note_fate(p_chain_id bigint, p_transaction_hash text, p_fate text, p_block_number bigint, p_block_hash text, p_final_block bigint)',
+    'function app.pending_transactions(p_chain_id bigint, p_at_most integer)']);
+select app.keep_guards(array(select m.object from app.guards_made('transaction_fates') m));

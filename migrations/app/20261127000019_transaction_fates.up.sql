@@ -108,3 +108,5 @@ left join chain.checkpoints k on k.chain_id = s.chain_id
 where s.tenant_id = (select app.current_tenant());
 comment on column api.submitted_transactions.status is 'pending until a watched contract logged in it or the node told what became of it; included, then finalized; failed: it is in a block and did nothing; dropped: another transaction of its sender took its place.';
 comment on column api.submitted_transactions.block_timestamp is 'Block time, once a watched contract logged in it.';
+select app.keep_guards(array['function app.note_fate(p_chain_id bigint, p_transaction_hash text, p_fate text, p_block_number bigint, p_block_hash text, p_final_block bigint)',
+    'function app.pending_transactions(p_chain_id bigint, p_at_most integer)']);
