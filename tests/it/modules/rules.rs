@@ -50,7 +50,7 @@ async fn rules_equal_what_the_modules_answer() {
     limits_and_fees(&story, head.hash, &parameters).await;
     versions(&story, &parameters);
     let pool = pool(&database).await;
-    views(&story, &mut *pool.acquire().await.expect("a connection")).await;
+    views(&story, &mut pool.acquire().await.expect("a connection")).await;
     // Read block by block, over a memory that knows nothing of SQL: the same rows.
     let memory = Arc::new(MemoryStore::new());
     let mut other =

@@ -274,7 +274,8 @@ async fn every_event_from_a_watched_contract_of_another_role_is_kept_unread_and_
     assert!(forged > 4_000, "{forged} lies");
 }
 
-/// All rows but the raw logs above a block and what counts them: a token's transactions, an identity's first log.
+/// All rows but the raw logs above a block and what counts them: a token's transactions, an identity's or a module's first
+/// log.
 fn meaning(tables: &Tables, above: u64) -> Tables {
     let counted = [(Asset::DEF, "unreadable_logs")];
     let mut kept = tables.clone();
@@ -284,6 +285,9 @@ fn meaning(tables: &Tables, above: u64) -> Tables {
             matches!(*name, "asset_events" | "asset_transactions" | "transaction_inputs" | "observations")
         }) {
             rows.retain(|row| matches!(row[place], Value::Int(number) if number.cast_unsigned() <= above));
+        }
+        if let Some(first) = def.column("first_block").filter(|_| *name == "compliance_modules") {
+            rows.retain(|row| matches!(row[first], Value::Int(number) if number.cast_unsigned() <= above));
         }
         for row in rows.iter_mut() {
             for (of, column) in counted.iter().filter(|(of, _)| of.name == *name) {

@@ -31,6 +31,11 @@ mod id_factory {
     pub use Abi::*;
 }
 
+mod modules {
+    alloy::sol!(Abi, "abi/trex/modules.json");
+    pub use Abi::*;
+}
+
 /// See the module.
 pub struct Stage {
     pub play: Play,
@@ -49,7 +54,7 @@ impl Stage {
     pub async fn new(seed: u64, blocks: usize) -> Self {
         let mut play = Play::new(seed);
         let chain = Arc::new(Play::chain(6));
-        chain.mine(vec![links()]);
+        chain.mine(vec![links(), rules()]);
         for block in play.blocks(blocks) {
             chain.mine(block);
         }
@@ -170,6 +175,29 @@ fn links() -> NewTransaction {
         document(account(0x70, 0), b"prospectus", "ipfs://two", 2),
         document(account(0x70, 0), b"terms", "ipfs://terms", 3),
     ];
+    NewTransaction { logs, ..NewTransaction::default() }
+}
+
+/// Rules of the modules that compliances of the play add sooner or later.
+fn rules() -> NewTransaction {
+    let mut logs = Vec::new();
+    for number in 0..2 {
+        let (module, compliance) = (account(0x30, number), account(0x50, number));
+        logs.push(log(module, modules::Upgraded { implementation: account(0x31, number) }));
+        logs.push(log(module, modules::ComplianceBound { _compliance: compliance }));
+        for country in 1..6 {
+            logs.push(log(module, modules::CountryAllowed { _compliance: compliance, _country: country }));
+        }
+        for max in [5, 7] {
+            logs.push(log(
+                module,
+                modules::MaxBalanceSet { _compliance: compliance, _maxBalance: U256::from(max) },
+            ));
+        }
+        let collector = account(0xaa, number);
+        let fee = modules::FeeUpdated { compliance, _rate: U256::from(200), _collector: collector };
+        logs.push(log(module, fee));
+    }
     NewTransaction { logs, ..NewTransaction::default() }
 }
 
