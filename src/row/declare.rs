@@ -127,7 +127,8 @@ macro_rules! table {
                 })
             }
             fn is_open(&self) -> bool {
-                Self::DEF.column("to_block").is_none_or(|to| self.to_row()[to] == $crate::row::Value::Null)
+                Self::DEF.thing_len.is_none()
+                    || Self::DEF.column("to_block").is_none_or(|to| self.to_row()[to] == $crate::row::Value::Null)
             }
         }
     };

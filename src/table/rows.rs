@@ -48,8 +48,11 @@ impl<T: Table> Rows<T> {
     /// Makes this the row in force.
     pub fn put(&mut self, row: T) {
         let key = row.key();
+        if T::DEF.thing_len.is_none() {
+            self.now.insert(key, row);
+            return;
+        }
         if let Some(previous) = self.now.insert(key, row.clone())
-            && T::DEF.thing_len.is_some()
             && !same_primary_key(&previous, &row)
         {
             self.ended.push(previous);
