@@ -156,6 +156,15 @@ revoke execute on function app.wide_events(bigint), app.verdict_effect(bigint, b
     from public;
 grant execute on function app.log_verdicts(bigint, integer) to asset_indexer_writer;
 insert into app.kept_rights values ('asset_indexer_writer', 'app.log_verdicts(p_chain_id bigint, p_at_most integer)', 'execute');
+-- Tables of this version may be younger than the last approval.
+insert into app.kept_rights
+select r.grantee, o.object, r.privilege
+from unnest(array['chain.compliance_modules', 'chain.module_parameters']) o (object)
+cross join (values ('asset_indexer_writer', 'select'), ('asset_indexer_writer', 'insert'), ('asset_indexer_writer', 'update'),
+    ('asset_indexer_writer', 'delete'), ('asset_indexer_reader', 'select')) r (grantee, privilege)
+union all
+select r.grantee, 'api.module_parameters', 'select' from unnest(array['asset_indexer_writer', 'asset_indexer_reader']) r (grantee)
+on conflict do nothing;
 comment on table app.compliance_logs is 'Checks that the application made, with their results; and, by the daemon, what events of wide effect did to the verdicts of an asset''s registry (verdicts_of_registry).';
 select app.keep_guards(array['function app.log_verdicts(p_chain_id bigint, p_at_most integer)',
     'function app.verdict_effect(p_chain_id bigint, p_asset bytea, p_block bigint)',
