@@ -87,7 +87,7 @@ async fn an_index_is_built_beside_writers_and_anew_where_that_was_interrupted() 
     assert_eq!(number(&mut owner, UNFINISHED).await, 1, "what is left of it is not valid");
     run(&mut writer, "commit").await;
     let done = migrate(&database, &[]).await.done();
-    assert!(done.contains("2 migrations applied"), "{done}");
+    assert!(done.contains("migrations applied"), "{done}");
     assert_eq!(number(&mut owner, VALID).await, 1);
     // What it is for: a person's transactions are found by it, among those of others.
     let many = "insert into app.submitted_transactions (tenant_id, chain_id, transaction_hash, operation_type, user_id)
