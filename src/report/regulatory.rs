@@ -20,7 +20,7 @@ const HEADER: &str = "section,item,holders,amount,amount_base,percentage";
 /// Of so many investors it is told what they hold together.
 const TOPS: [usize; 2] = [1, 10];
 
-/// The body of the summary at the end of a block; none where [`Registry::read`] judges nobody.
+/// The body of the summary at the end of a block; none where `Registry::read` judges nobody.
 ///
 /// # Errors
 /// The database's; [`StoreError::Corrupt`] for a position that is no whole number of base units.
