@@ -11,14 +11,15 @@ filters=(
     schema:: commands::migrations::a_step_down
     # Tables, guards, tenants, rights cell by cell, seals, privacy.
     application::
-    # The documented questions, their plans included.
-    queries::
+    # Every documented question.
+    queries::every_documented_question
     # The register itself: backfill, reorgs, a rebuild that gives equal tables; edges of every type there and back.
     converge::tables_equal_those_of_a_fresh_index_after_any_forks_on_postgresql operate::a_rebuild_without_the_node
     properties::stored
 )
-# On the newest release also the reports, and archives with what comes back from them: 17 lies between two releases that run them.
-newest=(reports:: retention::)
+# On the newest release also the questions' plans, the reports, and archives with what comes back from them: 17 lies between two
+# releases that run them.
+newest=(queries:: reports:: retention::)
 
 case $(uname -m) in x86_64) processor=x64 ;; aarch64) processor=arm64 ;; *) processor=$(uname -m) ;; esac
 all=$(cargo test --quiet --locked -p asset-indexer --test it -- --list 2> /dev/null)
