@@ -138,56 +138,6 @@ begin atomic
     order by p.start;
 end;
 
-create or replace function api.regulatory_summary(asset uuid, block bigint, first_day date default null, last_day date default null,
-    zone text default 'UTC')
-returns table (section text, item text, holders bigint, amount numeric, amount_base numeric, percentage numeric,
-    block_number bigint, block_hash text)
-language sql stable rows 50
-begin atomic
-    with held as materialized (
-        select h.country, h.verdict, h.identity, h.balance_base, h.frozen_base, h.wallet_frozen, h.holder_address
-        from api.holder_compliance(asset, block) h
-    ), supply as (select chain.supply_at(asset, block) as base offset 0),
-    lines (n, section, item, holders, base) as (
-        select 1, 'register', 'supply', null::bigint, s.base from supply s
-        union all
-        select 2, 'register', 'wallets', count(*), coalesce(sum(h.balance_base), 0) from held h
-        union all
-        select 3, 'register', 'investors', count(distinct coalesce(h.identity, h.holder_address)),
-            coalesce(sum(h.balance_base), 0)
-        from held h
-        union all
-        select 4, 'frozen', 'wallets', count(*), coalesce(sum(h.balance_base), 0) from held h where h.wallet_frozen
-        union all
-        select 5, 'frozen', 'parts', count(*), coalesce(sum(h.frozen_base), 0) from held h where h.frozen_base <> 0
-        union all
-        select 6, 'verdict', h.verdict, count(*), sum(h.balance_base) from held h group by h.verdict
-        union all
-        select 7, 'country', coalesce(lpad(h.country::text, 3, '0'), 'not known'), count(*), sum(h.balance_base)
-        from held h group by h.country
-        union all
-        select 8, 'largest', c.measure, c.holders, c.balance_base
-        from api.concentration(asset, block, true, '{1,10}') c where c.measure like 'top %'
-        union all
-        select 9, 'issuance', case o.operation_type when 'mint' then 'minted' else 'burned' end, count(*), sum(o.amount)
-        from chain.assets a
-        join chain.asset_operations o on o.chain_id = a.chain_id and o.asset_id = a.id
-            and o.operation_type in ('mint', 'burn') and o.block_number <= block
-            and (first_day is null or o.executed_at >= first_day::timestamp at time zone zone)
-            and (last_day is null or o.executed_at < (last_day + 1)::timestamp at time zone zone)
-        where a.id = asset
-        group by o.operation_type
-    )
-    select l.section, l.item, l.holders, api.units(l.base, a.decimals), l.base,
-        case when s.base > 0 and l.n <= 8 then round(l.base * 100 / s.base, 8) end, b.block_number, api.hex(b.block_hash)
-    from chain.assets a
-    cross join lateral chain.known_block(a.chain_id, block) b
-    cross join supply s
-    cross join lines l
-    where a.id = asset and chain.facts_reach_of(asset)
-    order by l.n, l.item collate "C";
-end;
-
 create or replace function ops.take_snapshot(p_chain_id bigint, p_least bigint default 50000)
 returns table (asset_id uuid, block_number bigint, positions bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -45,7 +45,7 @@ begin atomic
     cross join lateral chain.known_block(a.chain_id, block) b
     cross join supply s
     cross join lines l
-    where a.id = asset and chain.facts_reach_of(asset)
+    where a.id = asset
     order by l.n, l.item collate "C";
 end;
 create or replace function api.holder_compliance(asset uuid, block bigint)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::upkeep::application_has;
+use super::upkeep::{application_has, in_time};
 use crate::observe::Board;
 
 /// How often it is looked at.
@@ -22,11 +22,8 @@ pub(super) async fn look(board: &Board, pool: &PgPool) {
             .fetch_all(pool)
             .await
     };
-    match tokio::time::timeout(PATIENCE, looking).await {
-        Ok(Ok(figures)) => {
-            figures.into_iter().for_each(|(kind, figure)| board.security_findings(kind, figure))
-        }
-        Ok(Err(error)) => tracing::warn!(%error, "the findings of security could not be counted"),
-        Err(_) => tracing::warn!("the findings of security could not be counted in time"),
+    let figures = in_time(PATIENCE, "the findings of security could not be counted", looking).await;
+    for (kind, figure) in figures.into_iter().flatten() {
+        board.security_findings(kind, figure);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
-use super::upkeep::application_has;
+use super::upkeep::{application_has, in_time};
 use crate::store::postgres::schema_version;
 use crate::sync::Config;
 
@@ -95,11 +95,7 @@ pub(super) async fn tell(pool: &PgPool, config: &Config, digest: &str) {
         }
         Ok::<(), sqlx::Error>(())
     };
-    match tokio::time::timeout(PATIENCE, telling).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "what runs here could not be told to app.system_config"),
-        Err(_) => tracing::warn!("what runs here could not be told to app.system_config in time"),
-    }
+    in_time(PATIENCE, "what runs here could not be told to app.system_config", telling).await;
 }
 
 /// Listens for flags of ours that change, on a connection of its own, until it is dropped. Where nothing can be heard (a

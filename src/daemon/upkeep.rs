@@ -2,6 +2,7 @@
 //! `app` is there, months ahead, seals of the trails, violations that the chain shows, and what issuers, topics and keys
 //! did to verdicts.
 
+use std::future::Future;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -24,6 +25,20 @@ pub(super) async fn application_has(pool: &PgPool, function: &str) -> Result<boo
     let sql = "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
         where n.nspname = 'app' and p.proname = $1)";
     sqlx::query_scalar(sql).bind(function).fetch_one(pool).await
+}
+
+/// What work gives that ends in time. Else `failed` is told in the log, and it is done the next time: nothing depends on it.
+pub(super) async fn in_time<T>(
+    patience: Duration,
+    failed: &str,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Option<T> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => tracing::warn!(%error, "{failed}"),
+        Err(_) => tracing::warn!("{failed} in time"),
+    }
+    None
 }
 
 /// Trims the log of commits and makes the snapshots that are due unless they are switched off, one transaction each; takes long where a large register
@@ -80,11 +95,7 @@ pub(super) async fn violations(pool: PgPool, chain_id: u64) {
         }
         Ok::<(), sqlx::Error>(())
     };
-    match tokio::time::timeout(SNAPSHOT_PATIENCE, finding).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "violations that the chain shows could not be looked for"),
-        Err(_) => tracing::warn!("violations that the chain shows could not be looked for in time"),
-    }
+    in_time(SNAPSHOT_PATIENCE, "violations that the chain shows could not be looked for", finding).await;
 }
 
 /// Logs what events of wide effect did to the verdicts of registries, where schema `app` is there; a piece a transaction, so
@@ -105,18 +116,11 @@ pub(super) async fn verdicts(pool: PgPool, chain_id: u64) {
             tracing::info!(logged, "what issuers, topics and keys did to verdicts");
         }
     };
-    match tokio::time::timeout(SNAPSHOT_PATIENCE, logging).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "changes of verdicts could not be logged"),
-        Err(_) => tracing::warn!(
-            "changes of verdicts could not all be logged in time: the rest is logged next time"
-        ),
-    }
+    in_time(SNAPSHOT_PATIENCE, "changes of verdicts could not all be logged", logging).await;
 }
 
 /// Makes the months that are missing, tells how many there are now, and seals the trails unless that is switched off. That
-/// months could not be made is
-/// told by the metric, which stays; what could not be sealed is sealed the next time.
+/// months could not be made is told by the metric, which stays; what could not be sealed is sealed the next time.
 pub(super) async fn look_after(board: &Board, pool: &PgPool, seals: bool) {
     let looking = async {
         if application_has(pool, "ensure_months").await? {
@@ -131,11 +135,7 @@ pub(super) async fn look_after(board: &Board, pool: &PgPool, seals: bool) {
         }
         Ok::<(), sqlx::Error>(())
     };
-    match tokio::time::timeout(PATIENCE, looking).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the application's tables could not be looked after"),
-        Err(_) => tracing::warn!("the application's tables could not be looked after in time"),
-    }
+    in_time(PATIENCE, "the application's tables could not be looked after", looking).await;
 }
 
 /// The newest seal is told in the log, out of reach of whoever may alter tables.

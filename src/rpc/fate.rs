@@ -1,4 +1,4 @@
-//! What became of one transaction.
+//! Where one transaction is, and what became of it.
 
 use alloy::primitives::{Address, B256, U64};
 use serde_json::json;
@@ -39,16 +39,28 @@ impl Rpc {
             }
             None => false,
         };
-        let answer = self.client.one(Call { method: RECEIPT, params: json!([transaction]) }).await;
-        let receipt: Option<Executed> = self.decoded(RECEIPT, None, answer)?;
-        Ok(match receipt {
-            Some(Executed { block_number, block_hash: hash, status: Some(status) }) => {
-                let number = self.consistent(RECEIPT, super::wire::holdable(block_number))?;
-                Fate::Executed { block: BlockId { number, hash }, succeeded: status == U64::from(1) }
-            }
+        Ok(match self.executed(transaction).await? {
+            Some((block, Some(status))) => Fate::Executed { block, succeeded: status == U64::from(1) },
             None if passed => Fate::Replaced,
             Some(_) | None => Fate::Pending,
         })
+    }
+
+    /// The block that holds a transaction; `None` for one that the chain does not know (yet).
+    ///
+    /// # Errors
+    /// The node's.
+    pub async fn block_of_transaction(&self, hash: B256) -> Result<Option<BlockId>, SourceError> {
+        Ok(self.executed(hash).await?.map(|(block, _)| block))
+    }
+
+    /// Where a transaction is, and its status.
+    async fn executed(&self, transaction: B256) -> Result<Option<(BlockId, Option<U64>)>, SourceError> {
+        let answer = self.client.one(Call { method: RECEIPT, params: json!([transaction]) }).await;
+        let receipt: Option<Executed> = self.decoded(RECEIPT, None, answer)?;
+        let Some(Executed { block_number, block_hash: hash, status }) = receipt else { return Ok(None) };
+        let number = self.consistent(RECEIPT, super::wire::holdable(block_number))?;
+        Ok(Some((BlockId { number, hash }, status)))
     }
 
     /// How many transactions an account had sent by the end of a block; `None` where the node does not keep that state.

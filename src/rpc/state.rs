@@ -2,7 +2,7 @@
 //!
 //! A call names its block by hash (EIP-1898), so that no reorganization can slip in between.
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, Bytes};
 use serde_json::json;
 
 use super::Rpc;
@@ -10,34 +10,12 @@ use super::blocks::{BY_HASH, BY_NUMBER};
 use super::classify::RpcFault;
 use super::client::Verdict;
 use super::exchange::{Answer, Call, Fault};
-use crate::block::BlockId;
 use crate::source::{CallAnswer, CallRequest, SourceError};
 
 const CALL: &str = "eth_call";
 const GET_CODE: &str = "eth_getCode";
-const RECEIPT: &str = "eth_getTransactionReceipt";
-
-/// The part of a receipt that places a transaction.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Place {
-    block_number: alloy::primitives::U64,
-    block_hash: B256,
-}
 
 impl Rpc {
-    /// The block that holds a transaction; `None` for one that the chain does not know (yet).
-    ///
-    /// # Errors
-    /// The node's.
-    pub async fn block_of_transaction(&self, hash: B256) -> Result<Option<BlockId>, SourceError> {
-        let answer = self.client.one(Call { method: RECEIPT, params: json!([hash]) }).await;
-        let place: Option<Place> = self.decoded(RECEIPT, None, answer)?;
-        let Some(Place { block_number, block_hash: hash }) = place else { return Ok(None) };
-        let number = self.consistent(RECEIPT, super::wire::holdable(block_number))?;
-        Ok(Some(BlockId { number, hash }))
-    }
-
     /// See [`crate::source::Source::calls`].
     pub(super) async fn pinned_calls(
         &self,
