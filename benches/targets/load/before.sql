@@ -66,3 +66,6 @@ begin
     end loop;
 end
 $$;
+
+-- Two of the loading sessions write into them.
+select ops.ensure_partitions(1, $BLOCKS$);

@@ -4,7 +4,6 @@
 set session_replication_role = replica;
 set synchronous_commit = off;
 set work_mem = '256MB';
-select ops.ensure_partitions(1, $BLOCKS$);
 insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash, block_timestamp,
     finalized_number, finalized_hash, status, origin_number, origin_hash, verified_number, verified_hash)
 select 1, sha256('g'), n, hash, sha256('p'), at, n, hash, 'running', 0, sha256('g'), 0, sha256('g')

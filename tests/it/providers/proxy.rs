@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 
 /// Changes an answer object: sees method and parameters.
 type Change = Box<dyn FnMut(&str, &Value, &mut Value) + Send>;
@@ -21,16 +21,19 @@ struct Shared {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-/// The provider; gone when dropped.
+/// The provider; gone when dropped, with every connection to it.
 pub struct Proxy {
     address: SocketAddr,
     shared: Shared,
-    server: JoinHandle<()>,
+    /// Its own, since axum's connections outlive the task that accepts them, but not their runtime.
+    runtime: Option<Runtime>,
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -40,11 +43,16 @@ impl Proxy {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let (change, asked) = (Arc::default(), Arc::default());
         let shared = Shared { upstream: upstream.to_owned(), client, change, asked };
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
+        listener.set_nonblocking(true).expect("a socket can be waited for");
         let app = Router::new().fallback(serve).with_state(shared.clone());
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-        Self { address, shared, server }
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            axum::serve(listener, app).await.expect("it serves");
+        });
+        Self { address, shared, runtime: Some(runtime) }
     }
 
     /// Where it is; with canaries for user, password and key.
