@@ -24,8 +24,9 @@ use crate::store::postgres::Part;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 something was found (differences, a failed check); 2 usage; 69 the node or the database was not \
-there at the start; 75 try again; 76 halted: an operator must act; 77 rights are missing; 78 the configuration or the \
-schema is wrong.";
+there at the start; 70 a stored row cannot be read, or a bug; 71 no threads could be started; 73 a file could not be \
+written; 75 try again, or a check that could not be finished; 76 halted: an operator must act; 77 rights are missing; 78 \
+the configuration or the schema is wrong.";
 
 /// Keeps the register of title for tokenized assets: follows ERC-3643, ONCHAINID and ERC-20 contracts into PostgreSQL.
 ///
@@ -255,6 +256,12 @@ impl From<crate::store::StoreError> for Failure {
         match &error {
             E::Refused { during, reason } if *during != "migrating" && reason.contains("SQLSTATE 42501") => {
                 let remedy = "grant asset_indexer_writer to the role of the database's URL";
+                Self::new(code, format!("{error}; {remedy}"))
+            }
+            // Statements are prepared once a connection, which a pooler gives to another at the next transaction.
+            E::Refused { reason, .. } if ["42P05", "26000"].iter().any(|known| reason.contains(known)) => {
+                let remedy =
+                    "the database's URL leads through a pooler by transaction: name PostgreSQL itself";
                 Self::new(code, format!("{error}; {remedy}"))
             }
             _ => Self::new(code, error),

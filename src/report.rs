@@ -10,9 +10,11 @@
 
 pub mod cap_table;
 pub mod compliance;
+mod copy;
 mod csv;
 mod instant;
 mod number;
+mod positions;
 mod question;
 mod record;
 pub mod regulatory;

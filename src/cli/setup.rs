@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection};
 use tracing_subscriber::EnvFilter;
 
 use super::redact::{self, Secrets, Stderr};
@@ -132,7 +132,9 @@ impl Database {
 }
 
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
-    let connecting = tokio::time::timeout(DATABASE_PATIENCE, PgConnection::connect_with(options)).await;
+    // A migration may take its time, and its text fills a screen.
+    let options = options.clone().log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
+    let connecting = tokio::time::timeout(DATABASE_PATIENCE, PgConnection::connect_with(&options)).await;
     let silent = || std::io::Error::new(std::io::ErrorKind::TimedOut, "it takes no connections");
     connecting.unwrap_or_else(|_| Err(silent().into())).map_err(|error| {
         let failure = Failure::from(crate::store::postgres::failed("connecting", &error));
@@ -172,6 +174,7 @@ async fn private_cluster(config: &Config) -> Result<Cluster, Failure> {
              if not exists (select from pg_roles where rolname = 'asset_indexer') then
                  create role asset_indexer login;
                  grant asset_indexer_writer, asset_indexer_reader to asset_indexer;
+                 perform app.keep_rights();
              end if;
          end $$",
     )

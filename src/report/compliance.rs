@@ -3,12 +3,15 @@
 
 use std::collections::HashMap;
 
+use alloy::hex;
 use serde::Deserialize;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::cap_table::{Positions, Sums, Totals, copy, not_whole, positions};
+use super::cap_table::{Sums, Totals};
+use super::copy::copy;
 use super::number::units;
+use super::positions::{Account, Positions, account, not_whole, positions};
 use crate::store::StoreError;
 use crate::store::postgres::failed;
 
@@ -17,9 +20,6 @@ pub const HEADER: &str =
     "wallet,identity,country,verdict,wallet_frozen,balance,balance_base,frozen,frozen_base,reason";
 /// Topics are bits below.
 const TOPICS_MAX: usize = 62;
-
-/// Twenty bytes.
-pub(super) type Account = [u8; 20];
 
 /// The rules of the asset's registry at the block, as `chain.compliance_rules` says them.
 #[derive(Debug, Deserialize)]
@@ -88,13 +88,18 @@ pub async fn body(
     supply_base: &str,
 ) -> Result<Option<(String, Totals)>, StoreError> {
     let Some(registry) = Registry::read(connection, asset, block).await? else { return Ok(None) };
-    let lines = positions(connection, asset, block, || Lines {
-        registry: &registry,
-        decimals,
-        sums: Sums::default(),
-        body: format!("{HEADER}\n"),
-        is_whole: true,
-    })
+    let lines = positions(
+        connection,
+        asset,
+        block,
+        Lines {
+            registry: &registry,
+            decimals,
+            sums: Sums::default(),
+            body: format!("{HEADER}\n"),
+            is_whole: true,
+        },
+    )
     .await?;
     if !lines.is_whole {
         return Err(not_whole());
@@ -261,17 +266,15 @@ struct Lines<'a> {
 }
 
 impl Positions for Lines<'_> {
-    fn take(&mut self, wallet: &str, balance: &str, frozen: &str, wallet_frozen: bool) {
+    fn take(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool) {
         self.is_whole &= self.sums.add(balance, frozen).is_some();
-        let registered = account(wallet).and_then(|wallet| self.registry.of(&wallet));
+        let registered = self.registry.of(wallet);
         let (verdict, reason) = self.registry.judge(registered);
         let body = &mut self.body;
-        body.push_str("0x");
-        body.push_str(wallet);
+        body.push_str(hex::Buffer::<20, true>::new().format(wallet));
         body.push(',');
         if let Some(registered) = registered {
-            body.push_str("0x");
-            body.push_str(&alloy::hex::encode(registered.identity));
+            body.push_str(hex::Buffer::<20, true>::new().format(&registered.identity));
         }
         body.push(',');
         body.push_str(registered.map_or("", |registered| &registered.country));
@@ -289,9 +292,4 @@ impl Positions for Lines<'_> {
         body.push_str(&reason);
         body.push('\n');
     }
-}
-
-pub(super) fn account(hex: &str) -> Option<Account> {
-    let mut bytes = Account::default();
-    alloy::hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
 }

@@ -4,6 +4,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::cap_table::{self, Totals};
+use super::copy::copied;
 use super::{Period, Report, Stamp, compliance, regulatory};
 use crate::store::StoreError;
 use crate::store::postgres::failed;
@@ -106,7 +107,7 @@ impl Kind {
         block: i64,
     ) -> Result<String, StoreError> {
         let sql = format!("copy ({}) to stdout with (format csv, header)", self.sql(asset, block));
-        cap_table::copied(connection, &sql).await.map_err(|error| failed("reading the report", &error))
+        copied(connection, &sql).await.map_err(|error| failed("reading the report", &error))
     }
 }
 

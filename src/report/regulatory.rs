@@ -8,9 +8,9 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Period;
-use super::cap_table::{Positions, not_whole, positions};
-use super::compliance::{Account, Registry, account};
+use super::compliance::Registry;
 use super::number::{Share, amount, units};
+use super::positions::{Account, Positions, not_whole, positions};
 use crate::amount::Amount;
 use crate::store::StoreError;
 use crate::store::postgres::failed;
@@ -32,7 +32,7 @@ pub async fn body(
     (period, zone): (Option<&Period>, &str),
 ) -> Result<Option<String>, StoreError> {
     let Some(registry) = Registry::read(connection, asset, block).await? else { return Ok(None) };
-    let held = positions(connection, asset, block, || Held::new(&registry)).await?;
+    let held = positions(connection, asset, block, Held::new(&registry)).await?;
     if !held.is_whole {
         return Err(not_whole());
     }
@@ -142,13 +142,12 @@ impl<'a> Held<'a> {
 }
 
 impl Positions for Held<'_> {
-    fn take(&mut self, wallet: &str, balance: &str, frozen: &str, wallet_frozen: bool) {
-        let (Some(holder), Some(balance), Some(part)) = (account(wallet), amount(balance), amount(frozen))
-        else {
+    fn take(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool) {
+        let (Some(balance), Some(part)) = (amount(balance), amount(frozen)) else {
             self.is_whole = false;
             return;
         };
-        let registered = self.registry.of(&holder);
+        let registered = self.registry.of(wallet);
         self.wallets.add(balance);
         if wallet_frozen {
             self.frozen.add(balance);
@@ -162,7 +161,7 @@ impl Positions for Held<'_> {
             Some(of) => of.add(balance),
             None => self.countries.entry(country.to_owned()).or_default().add(balance),
         }
-        let investor = registered.map_or(holder, |registered| registered.identity);
+        let investor = registered.map_or(*wallet, |registered| registered.identity);
         let together = self.investors.entry(investor).or_default();
         *together = together.plus(balance);
     }

@@ -98,12 +98,21 @@ pub async fn migrate(connection: &mut PgConnection) -> Result<Migrated, StoreErr
     bring_up(connection, &MIGRATIONS, APPLIED).await
 }
 
-/// Brings the application's tables (schema `app`) to this program's version; [`migrate`] comes first.
+/// Brings the application's tables (schema `app`) to this program's version; [`migrate`] comes first. Where they are made anew,
+/// the rights that logins have then are those that the owner approves.
 ///
 /// # Errors
 /// As [`migrate`].
 pub async fn migrate_application(connection: &mut PgConnection) -> Result<Migrated, StoreError> {
-    bring_up(connection, &APPLICATION, APPLIED_TO_APPLICATION).await
+    let is_new = versions(connection, APPLIED_TO_APPLICATION).await?.is_empty();
+    let migrated = bring_up(connection, &APPLICATION, APPLIED_TO_APPLICATION).await?;
+    if is_new {
+        sqlx::query("select app.keep_rights()")
+            .execute(connection)
+            .await
+            .map_err(|error| failed("approving the rights that there are", &error))?;
+    }
+    Ok(migrated)
 }
 
 pub(super) async fn exists(connection: &mut PgConnection, table: &str) -> Result<bool, StoreError> {

@@ -28,6 +28,17 @@ async fn an_owner_without_more_rights_migrates_and_the_guards_work_under_any_own
     let mut owning = connect(&owner).await;
     migrate(&mut owning).await.expect("the owner migrates");
     migrate_application(&mut owning).await.expect("the application's tables too");
+    // Rights that were given before are approved; those of a login that comes later are for the owner to approve.
+    let beyond = format!(
+        "select count(*) from app.security_findings() where kind = 'rights_beyond'
+             and (subject in ('{owner}', '{heir}', '{app}', '{bound}') or subject = 'late_{name}')"
+    );
+    assert_eq!(count(&mut owning, &beyond).await, 0, "of the installation");
+    run(&mut administrator, &format!("create role late_{name} login in role asset_indexer_app")).await;
+    assert_eq!(count(&mut owning, &beyond).await, 1, "of the later login");
+    run(&mut owning, "select app.keep_rights()").await;
+    assert_eq!(count(&mut owning, &beyond).await, 0, "approved");
+    let nobody = format!("insert into app.tenant_logins select 'nobody_{name}', id from app.tenants");
     run(
         &mut owning,
         &format!(
@@ -37,6 +48,9 @@ async fn an_owner_without_more_rights_migrates_and_the_guards_work_under_any_own
         ),
     )
     .await;
+    let misspelt =
+        owning.execute(AssertSqlSafe(nobody)).await.expect_err("there is no such login").to_string();
+    assert!(misspelt.contains("there is no login nobody_"), "{misspelt}");
     for (after, by) in [("migrating", &owner), ("reassigning", &heir)] {
         if after == "reassigning" {
             run(

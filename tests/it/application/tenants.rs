@@ -210,6 +210,25 @@ async fn count_uuid(connection: &mut sqlx::PgConnection, sql: &str) -> uuid::Uui
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.expect("a row")
 }
 
+/// Behind a pooler by transaction the next client has the same connection: a tenant that was set for a transaction alone is gone.
+#[tokio::test]
+async fn a_tenant_of_a_transaction_ends_with_it() {
+    let mut platform = Platform::new().await;
+    fill(&mut platform).await;
+    let tenant = platform.tenants[0];
+    let mut works = platform.works("asset_indexer_app", 0).await;
+    run(&mut works, "reset app.tenant").await;
+    let settings = "select count(*) from (values ('app.tenant'), ('app.user_id'), ('app.actor')) s (name)
+         where current_setting(s.name, true) <> ''";
+    run(&mut works, &format!("begin; set local app.tenant = '{tenant}'; set local app.actor = 'clerk 7'"))
+        .await;
+    assert_eq!(count(&mut works, "select count(*) from app.users").await, 1);
+    assert_eq!(count(&mut works, settings).await, 2);
+    run(&mut works, "commit").await;
+    assert_eq!(count(&mut works, "select count(*) from app.users").await, 0);
+    assert_eq!(count(&mut works, settings).await, 0);
+}
+
 #[tokio::test]
 async fn a_login_bound_to_a_tenant_chooses_no_other() {
     let mut platform = Platform::new().await;
