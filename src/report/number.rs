@@ -22,10 +22,22 @@ pub(super) fn by_number(one: &str, other: &str) -> Ordering {
 
 /// A whole number of base units.
 pub(super) fn amount(text: &str) -> Option<Amount> {
-    match text.len() {
-        0..=38 if !text.starts_with('-') => text.parse::<u128>().ok().map(|n| Amount::from(U256::from(n))),
-        _ => text.parse().ok(),
+    match small(text) {
+        Some(n) => Some(Amount::from(U256::from(n))),
+        None => text.parse().ok(),
     }
+}
+
+/// A number of at most 32 digits, in two halves that are read without a check for overflow: most balances, a million times.
+fn small(text: &str) -> Option<u128> {
+    const HALF: usize = 16;
+    let digits = text.as_bytes();
+    if digits.is_empty() || digits.len() > 2 * HALF || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let (high, low) = text.split_at(text.len().saturating_sub(HALF));
+    let high: u64 = if high.is_empty() { 0 } else { high.parse().ok()? };
+    Some(u128::from(high) * 10_000_000_000_000_000 + u128::from(low.parse::<u64>().ok()?))
 }
 
 /// Writes base units as units: exact, with as many decimal places as the asset has; nothing where they are not known.
@@ -79,10 +91,14 @@ impl Share {
         const SMALL: u128 = (u128::MAX >> 2) / SCALE as u128;
         let Some(supply) = self.supply else { return };
         let digits = base.strip_prefix('-').unwrap_or(base);
-        let small = self.small.zip(digits.parse::<u128>().ok().filter(|balance| *balance < SMALL));
+        let small = self.small.zip(small(base).filter(|balance| *balance < SMALL));
         let scaled = match small {
             Some((supply, balance)) => {
-                ((2 * balance * u128::from(SCALE) + supply) / (2 * supply)).to_string()
+                let scaled = (2 * balance * u128::from(SCALE) + supply) / (2 * supply);
+                if let Ok(scaled) = u64::try_from(scaled) {
+                    return push_percent(into, scaled);
+                }
+                scaled.to_string()
             }
             None => {
                 let Ok(balance) = U512::from_str_radix(digits, 10) else { return };
@@ -98,6 +114,23 @@ impl Share {
         // Writing to a string does not fail.
         let _ = write!(into, "{whole}.{part:0>PLACES$}");
     }
+}
+
+/// Writes hundred-millionths of a percent as percent.
+fn push_percent(into: &mut String, scaled: u64) {
+    /// Digits of the largest, and a point.
+    const LENGTH: usize = 21;
+    let (mut text, mut rest, mut at) = ([b'0'; LENGTH], scaled, LENGTH);
+    while rest > 0 || LENGTH - at < PLACES + 2 {
+        at -= 1;
+        if LENGTH - at == PLACES + 1 {
+            text[at] = b'.';
+            continue;
+        }
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    into.push_str(std::str::from_utf8(&text[at..]).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -138,12 +171,29 @@ mod tests {
             (max.as_str(), max.as_str(), "100.00000000"),
             ("1", "0", ""),
             ("1", "-5", ""),
+            ("0", "7", "0.00000000"),
+            ("18446744073709551615", "10000000000", "184467440737.09551615"),
+            ("1844674407370955161", "1", "184467440737095516100.00000000"),
         ] {
             assert_eq!(
                 written(|text| Share::new(supply).percentage(text, base)),
                 expected,
                 "{base} of {supply}"
             );
+        }
+    }
+
+    #[test]
+    fn amounts_of_any_width_are_read_as_they_are_written() {
+        for digits in 1..=80 {
+            for digit in ["1", "9", "10"] {
+                let text: String = digit.chars().cycle().take(digits).collect();
+                assert_eq!(amount(&text), text.parse().ok(), "{text}");
+                assert_eq!(amount(&format!("-{text}")), format!("-{text}").parse().ok(), "-{text}");
+            }
+        }
+        for text in ["", "-", "1.5", "NaN", " 1", "1x", "0x1"] {
+            assert_eq!(amount(text), None, "{text:?}");
         }
     }
 

@@ -133,7 +133,13 @@ impl Changes {
 
     /// Sorts by wallet, and keeps of each the change of the highest block and log.
     fn keep_last(&mut self) {
-        self.lines.sort_unstable_by(|one, other| (&one.wallet, one.at).cmp(&(&other.wallet, other.at)));
+        // The first eight bytes tell most wallets apart.
+        let prefix = |change: &Change| change.wallet.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        self.lines.sort_unstable_by(|one, other| {
+            prefix(one)
+                .cmp(&prefix(other))
+                .then_with(|| (&one.wallet, one.at).cmp(&(&other.wallet, other.at)))
+        });
         self.lines.dedup_by(|later, kept| {
             let is_same = later.wallet == kept.wallet;
             if is_same {

@@ -37,6 +37,13 @@ pub struct Assembled {
     pub found: BTreeMap<Address, Found>,
 }
 
+impl Assembled {
+    /// The roles of the contracts that were found.
+    pub(super) fn roles(&self) -> impl Iterator<Item = (Address, Role)> {
+        self.found.iter().map(|(address, found)| (*address, found.role))
+    }
+}
+
 impl<S: Source, D: Store> Sync<S, D> {
     /// For a range of final blocks, given the logs of the contracts watched so far. `held` are headers that were read
     /// before the logs were; none where they are not a node's.
@@ -63,6 +70,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.read(&mut assembly, unread).await?;
             let found = self.announced(&mut assembly);
             if found.is_empty() {
+                if let Some(anew) = self.begin_anew(&mut assembly)? {
+                    unread = anew;
+                    continue;
+                }
                 self.refuse_moved(held).await?;
                 return Ok(assembly.done());
             }
@@ -101,6 +112,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.read(&mut assembly, unread).await?;
             let found = self.announced(&mut assembly);
             if found.is_empty() {
+                if let Some(anew) = self.begin_anew(&mut assembly)? {
+                    unread = anew;
+                    continue;
+                }
                 if !assembly.found.is_empty() {
                     // Their older history was listed by number, and what was called final may have moved all the same.
                     self.refuse_moved(held).await?;
@@ -225,7 +240,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     fn role_of(&self, assembly: &Assembly, address: Address) -> Option<Role> {
-        let known = self.known.as_ref().and_then(|known| known.roles.get(&address).copied());
+        let known = self.role_before(assembly, address);
         known.or_else(|| assembly.found.get(&address).map(|found| found.role))
     }
 
@@ -247,7 +262,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             for (address, role) in announcements(entry.role, fact) {
                 // Who is given two roles by one log has the first, in `contracts` as in `asset_events`.
                 let is_given = latest.iter().any(|(given, _)| *given == address);
-                if is_given || self.role_of(assembly, address).is_some() {
+                if is_given || !self.may_give(assembly, address, role) {
                     continue;
                 }
                 let is_new = assembly.deployed.contains(&(transaction, address));
@@ -270,8 +285,15 @@ impl<S: Source, D: Store> Sync<S, D> {
 /// An assembly under way.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
-    entries: BTreeMap<Position, Entry>,
-    found: BTreeMap<Address, Found>,
+    pub(super) entries: BTreeMap<Position, Entry>,
+    pub(super) found: BTreeMap<Address, Found>,
+    /// Contracts that were found before it began.
+    pub(super) before: BTreeMap<Address, Found>,
+    /// Which of several roles a contract has, and how often that was found out.
+    pub(super) settled: BTreeMap<Address, Role>,
+    pub(super) settlings: u32,
+    /// Whether a contract that was found was given two roles.
+    pub(super) is_contested: bool,
     fresh: BTreeSet<Position>,
     deployed: HashSet<(B256, Address)>,
     hashes: BTreeMap<u64, B256>,
@@ -280,7 +302,7 @@ pub(super) struct Assembly {
 impl Assembly {
     /// One that goes on from contracts found before.
     pub(super) fn with(found: BTreeMap<Address, Found>) -> Self {
-        Self { found, ..Self::default() }
+        Self { before: found.clone(), found, ..Self::default() }
     }
 
     pub(super) fn done(self) -> Assembled {

@@ -51,6 +51,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             assembled = self.assemble_range(range, logs, &[checkpoint.block]).await?;
         }
         let mut fold = Fold::new(self.settings());
+        fold.have_found(assembled.roles());
         self.fold_entries(&mut fold, &assembled.entries).await?;
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
@@ -105,6 +106,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let held = [checkpoint.block];
             let mut assembled =
                 self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly, &held).await?;
+            fold.have_found(assembled.roles());
             self.fold_entries(fold, &assembled.entries).await?;
             events += assembled.entries.len();
             found = assembled.found.clone();

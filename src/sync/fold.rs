@@ -16,6 +16,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The rows of an assembly whose contracts are all followed from now on.
     pub(super) async fn fold(&self, assembled: &Assembled) -> Result<Changes, SyncError> {
         let mut fold = Fold::new(self.settings());
+        fold.have_found(assembled.roles());
         self.fold_entries(&mut fold, &assembled.entries).await?;
         let mut changes = fold.take();
         self.cover(&mut changes, assembled, None);

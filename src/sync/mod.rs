@@ -9,6 +9,7 @@ mod assemble;
 mod audit;
 mod catch_up;
 mod configure;
+mod contested;
 mod error;
 mod finality;
 mod fold;

@@ -81,8 +81,11 @@ impl Contract {
 }
 
 impl Fold {
-    /// Notes that a log announced a contract; the earliest announcement is the one that stays.
+    /// Notes that a log announced a contract; the earliest announcement is the one that stays, of those of its role.
     pub(super) fn announced(&mut self, entry: &Entry, address: Address, role: Role) -> Result<(), Missing> {
+        if self.found.get(&address).is_some_and(|found| *found != role) {
+            return Ok(());
+        }
         let key = ContractKey { chain_id: self.chain_id(), address };
         let known = self.contracts.get(&key)?;
         let at = entry.position();

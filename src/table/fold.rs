@@ -83,6 +83,8 @@ pub struct Load {
 #[derive(Debug)]
 pub struct Fold {
     settings: Settings,
+    /// The roles of contracts that these entries lead to.
+    pub(super) found: BTreeMap<Address, Role>,
     pub(super) assets: Rows<Asset>,
     pub(super) holders: Rows<AssetHolder>,
     pub(super) days: Rows<AssetDay>,
@@ -125,6 +127,7 @@ impl Fold {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
+            found: BTreeMap::new(),
             assets: Rows::default(),
             holders: Rows::default(),
             days: Rows::default(),
@@ -158,6 +161,12 @@ impl Fold {
             transactions: Vec::new(),
             open_transaction: OpenTransaction::default(),
         }
+    }
+
+    /// Tells the roles of contracts that the entries to come lead to: of those that several logs give different ones, which
+    /// one they have.
+    pub fn have_found(&mut self, found: impl IntoIterator<Item = (Address, Role)>) {
+        self.found.extend(found);
     }
 
     /// Folds entries in chain order from what was loaded so far.

@@ -20,6 +20,7 @@ mod queries;
 mod reorg;
 mod reports;
 mod retention;
+mod roles;
 mod rpc;
 mod schema;
 mod security;

@@ -1,7 +1,8 @@
 //! Which contracts are followed: those the configuration names, and what followed contracts announce.
 //!
 //! The whole chain is read again and again until nothing new is found (decision 4: tables are about "every contract in
-//! the closure of config and chain"). Which event announces what is from domain.md, section e, "Discovery".
+//! the closure of config and chain"). Which event announces what is from domain.md, section e, "Discovery". Of contracts
+//! that several logs give different roles the README says (decision 28): the role that was known first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +18,15 @@ pub(crate) struct Followed {
     pub(crate) role: String,
     /// First block whose logs are read.
     pub(crate) start_block: u64,
-    /// The earliest log that announced it; none for one that the configuration names.
+    /// The earliest log that announced it in this role; none for one that the configuration names.
     announced: Option<Announcement>,
+    /// Since when it is known; none: from the start.
+    known: Option<Moment>,
 }
+
+/// When somebody who reads the chain from its beginning comes to know of a contract: at a place of the chain, after some steps
+/// from contract to contract there, by the log at a place, as which of those that it names.
+type Moment = ((u64, u64), u32, (u64, u64), usize);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Announcement {
@@ -35,8 +42,12 @@ pub(crate) fn closure(chain: &Chain, blocks: &[Block]) -> BTreeMap<Address, Foll
         .contracts
         .iter()
         .map(|contract| {
-            let followed =
-                Followed { role: contract.role.clone(), start_block: contract.start_block, announced: None };
+            let followed = Followed {
+                role: contract.role.clone(),
+                start_block: contract.start_block,
+                announced: None,
+                known: None,
+            };
             (contract.address, followed)
         })
         .collect();
@@ -52,37 +63,46 @@ pub(crate) fn closure(chain: &Chain, blocks: &[Block]) -> BTreeMap<Address, Foll
     panic!("the contracts contradict each other without end")
 }
 
-/// What the contracts known so far announce, each by its earliest announcement.
+/// What the contracts known so far announce, each in the role that was known first.
 fn round(
     configured: &BTreeMap<Address, Followed>,
     known: &BTreeMap<Address, Followed>,
     blocks: &[Block],
 ) -> BTreeMap<Address, Followed> {
-    let mut found = configured.clone();
-    for block in blocks {
-        for log in &block.logs {
-            let Some(emitter) = known.get(&log.address).filter(|it| it.start_block <= block.number) else {
-                continue;
-            };
-            let Some(event) = read(&emitter.role, log) else {
-                continue;
-            };
-            for (role, address) in announced(&emitter.role, &event) {
-                if address.is_zero() {
-                    continue;
-                }
-                found.entry(address).or_insert_with(|| Followed {
-                    role: role.to_owned(),
-                    start_block: 0,
-                    announced: Some(Announcement {
-                        by: log.address,
-                        block: block.number,
-                        log: log.log_index,
-                        event: event.name,
-                    }),
-                });
-            }
+    let mut named: BTreeMap<Address, Vec<(Moment, &str, Announcement)>> = BTreeMap::new();
+    for (block, log) in blocks.iter().flat_map(|block| block.logs.iter().map(move |log| (block, log))) {
+        let Some(emitter) = known.get(&log.address).filter(|it| it.start_block <= block.number) else {
+            continue;
+        };
+        let Some(event) = read(&emitter.role, log) else {
+            continue;
+        };
+        let place = (block.number, log.log_index);
+        // A log that is older than what is known of its emitter tells nothing before that.
+        let (since, steps) = match emitter.known {
+            Some((since, steps, ..)) if place <= since => (since, steps + 1),
+            _ => (place, 0),
+        };
+        for (nth, (role, address)) in announced(&emitter.role, &event).into_iter().enumerate() {
+            let by =
+                Announcement { by: log.address, block: block.number, log: log.log_index, event: event.name };
+            named.entry(address).or_default().push(((since, steps, place, nth), role, by));
         }
+    }
+    let mut found = configured.clone();
+    for (address, ways) in named {
+        let first = ways.iter().min_by_key(|(moment, ..)| *moment);
+        let Some(&(moment, role, _)) =
+            first.filter(|_| !address.is_zero() && !configured.contains_key(&address))
+        else {
+            continue;
+        };
+        let of_role = ways.into_iter().filter(|(_, other, _)| *other == role).map(|(.., by)| by);
+        let announced = of_role.min_by_key(|by| (by.block, by.log));
+        found.insert(
+            address,
+            Followed { role: role.to_owned(), start_block: 0, announced, known: Some(moment) },
+        );
     }
     found
 }
