@@ -120,3 +120,59 @@ async fn what_is_not_final_opens_and_clears_nothing() {
     let kind = "select count(*) from app.compliance_violations where violation_type = 'holder_not_verified'";
     assert_eq!(count(owner, kind).await, before, "who was not verified then and is not now");
 }
+
+/// One tenant's row in the daemon's name would count as open already, or stop the search of all.
+#[tokio::test]
+async fn nobody_writes_in_the_daemons_name_and_what_was_written_stops_nothing() {
+    let mut platform = followed(71, 2).await;
+    let asset = "(select asset_id from app.tenant_assets order by asset_id limit 1)";
+    for role in ["asset_indexer_app", "asset_indexer_compliance"] {
+        let mut works = platform.works(role, 0).await;
+        run(&mut works, &format!(
+            "insert into app.compliance_violations (asset_id, violation_type, detected_by) values ({asset}, 'max_balance', 'officer 7');
+             insert into app.violation_resolutions (violation_id, detected_at, resolution_type)
+                select v.id, v.detected_at, 'waived' from app.compliance_violations v
+                where not exists (select from app.violation_resolutions r where r.violation_id = v.id);
+             insert into app.compliance_violations (violation_type) values ('later');
+             insert into app.compliance_logs (compliance_check, result) values ('kyc', 'passed')"
+        )).await;
+        for sql in [
+            format!("insert into app.compliance_violations (asset_id, violation_type, details, detected_by)
+                values ({asset}, 'holder_not_verified', '{{\"wallet\": \"junk\"}}', 'asset-indexer')"),
+            "insert into app.compliance_violations (violation_type, detected_at) values ('later', now() + interval '10 days')".to_owned(),
+            "set app.actor = 'asset-indexer'; insert into app.compliance_violations (violation_type) values ('x')".to_owned(),
+            "reset app.actor; insert into app.violation_resolutions (violation_id, detected_at, resolution_type, resolved_by)
+                select v.id, v.detected_at, 'auto_cleared', 'asset-indexer' from app.compliance_violations v where v.violation_type = 'later'".to_owned(),
+            "insert into app.compliance_logs (compliance_check, result) values ('verdicts_of_registry', 'passed')".to_owned(),
+        ] {
+            assert_eq!(refused(&mut works, &sql).await, "42501", "{role}: {sql}");
+        }
+    }
+    let tenant = platform.tenants[0];
+    let owner = &mut platform.owner;
+    // Such rows may stand from before: no address, no identity, one from the future, two of one id.
+    let one = "(select h.asset_id, api.hex(h.holder) as wallet from chain.asset_holders h join chain.assets a on a.id = h.asset_id
+        where a.asset_type = 'erc3643' and h.balance > 0 and h.holder <> chain.zero_address() order by h.asset_id, h.holder limit 1)";
+    run(owner, &format!(
+        "insert into app.compliance_violations (tenant_id, asset_id, violation_type, details, detected_at, detected_by)
+         select '{tenant}', {asset}, k, d, now(), 'asset-indexer' from (values
+            ('holder_not_verified', '{{\"wallet\": \"junk\"}}'::jsonb), ('holder_not_verified', '{{\"wallet\": [1]}}'), ('holder_not_verified', '{{}}'),
+            ('balance_above_maximum', '{{\"identity\": \"junk\"}}'), ('balance_above_maximum', '{{\"identity\": null}}')) v (k, d);
+         update chain.asset_holders h set balance = 0, updated_block = 1 from {one} o where h.asset_id = o.asset_id and api.hex(h.holder) = o.wallet;
+         insert into app.compliance_violations (tenant_id, asset_id, violation_type, details, detected_at, detected_by)
+         select '{tenant}', h.asset_id, 'holder_not_verified', jsonb_build_object('wallet', api.hex(h.holder)), now() + interval '60 days', 'asset-indexer'
+         from chain.asset_holders h;
+         insert into app.compliance_violations (tenant_id, id, asset_id, violation_type, details, detected_at, detected_by)
+         select '{tenant}', '00000000-0000-4000-8000-000000000001', h.asset_id, 'holder_not_verified', jsonb_build_object('wallet', api.hex(h.holder)),
+            now() - n * interval '1 minute', 'asset-indexer'
+         from (select * from chain.asset_holders h where balance = 0 and updated_block = 1 limit 1) h, generate_series(1, 2) n"
+    )).await;
+    let unverified = count(owner, UNVERIFIED).await;
+    let (opened, cleared) = found(owner).await;
+    assert!(
+        unverified > 0 && opened >= unverified,
+        "{opened} of {unverified}: what is of the future is not open yet"
+    );
+    assert!(cleared >= 1, "the two of one id");
+    assert_eq!(found(owner).await, (0, 0));
+}
