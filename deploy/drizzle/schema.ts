@@ -931,6 +931,13 @@ export const featureFlags = app.table("feature_flags", {
   updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().default(sql`now()`),
 });
 
+export const followedTransactions = app.table("followed_transactions", {
+  chainId: bigint("chain_id", { mode: "number" }).notNull(),
+  tenantId: uuid("tenant_id").notNull(),
+  transactionHash: text("transaction_hash").notNull(),
+  since: timestamp("since", { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
+});
+
 export const integrationConfig = app.table("integration_config", {
   service: text("service").notNull(),
   configData: jsonb("config_data").notNull().default(sql`'{}'::jsonb`),

@@ -1,5 +1,5 @@
-//! Asks the node what became of transactions that the application submitted and no watched contract logged in, where
-//! schema `app` is there.
+//! Settles submitted transactions by the logs of final blocks, and asks the node what became of those that no watched
+//! contract logged in, where schema `app` is there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,15 @@ type Pending = (String, Option<String>, Option<i64>, i64);
 /// One round. What could not be asked or noted is asked again in the next.
 pub(super) async fn follow<S: Source>(source: Arc<S>, pool: PgPool, chain_id: u64) {
     let following = async {
-        if !application_has(&pool, "pending_transactions").await? {
+        if !application_has(&pool, "settle_logged").await? {
             return Ok(());
         }
         let chain_id = i64::try_from(chain_id).unwrap_or(i64::MAX);
+        let settled: i64 =
+            sqlx::query_scalar("select app.settle_logged($1)").bind(chain_id).fetch_one(&pool).await?;
+        if settled > 0 {
+            tracing::debug!(settled, "submitted transactions with logs in final blocks");
+        }
         let pending: Vec<Pending> = sqlx::query_as(
             "select transaction_hash, sender, nonce, final_block from app.pending_transactions($1)",
         )
@@ -66,9 +71,11 @@ async fn note(pool: &PgPool, chain_id: i64, pending: &Pending, fate: Fate) -> Re
         Fate::Executed { block, succeeded: false } => (Some("failed"), Some(block)),
         Fate::Replaced => (Some("replaced"), None),
     };
-    let changed: bool = sqlx::query_scalar("select app.note_fate($1, $2, $3, $4, $5, $6)")
+    let changed: bool = sqlx::query_scalar("select app.note_fate($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(chain_id)
         .bind(&pending.0)
+        .bind(&pending.1)
+        .bind(pending.2)
         .bind(name)
         .bind(block.map(|block| i64::try_from(block.number).unwrap_or(i64::MAX)))
         .bind(block.map(|block| block.hash.to_string()))

@@ -116,7 +116,7 @@ impl Rpc {
         sealed.collect()
     }
 
-    fn header_from(&self, number: u64, answer: Answer) -> Result<Option<Header>, SourceError> {
+    pub(super) fn header_from(&self, number: u64, answer: Answer) -> Result<Option<Header>, SourceError> {
         if matches!(&answer, Err(fault) if fault.kind == RpcFault::Missing) {
             return Ok(None);
         }
@@ -189,7 +189,7 @@ fn latest() -> Call {
     Call { method: BY_NUMBER, params: json!(["latest", false]) }
 }
 
-fn by_number(number: u64) -> Call {
+pub(super) fn by_number(number: u64) -> Call {
     Call { method: BY_NUMBER, params: json!([format!("0x{number:x}"), false]) }
 }
 

@@ -4,8 +4,9 @@ use alloy::primitives::{Address, B256, U64};
 use serde_json::json;
 
 use super::Rpc;
+use super::blocks::by_number;
 use super::classify::RpcFault;
-use super::exchange::Call;
+use super::exchange::{Answer, Call};
 use crate::block::BlockId;
 use crate::source::{Fate, SourceError};
 
@@ -22,11 +23,19 @@ struct Executed {
     status: Option<U64>,
 }
 
+/// A block and a status, where a transaction has them.
+type Receipt = Option<(BlockId, Option<U64>)>;
+
+fn receipt_of(transaction: B256) -> Call {
+    Call { method: RECEIPT, params: json!([transaction]) }
+}
+
 impl Rpc {
     /// See [`crate::source::Source::fate`].
     ///
     /// The sender's count is asked for before the receipt: a transaction that is executed between the two questions has
-    /// a receipt then, and is not taken for a replaced one.
+    /// a receipt then, and is not taken for a replaced one. Behind one URL may stand several nodes: without a receipt, it
+    /// is asked for again beside the final block, and one that lacks that block says nothing.
     pub(super) async fn fate_of(
         &self,
         transaction: B256,
@@ -39,11 +48,28 @@ impl Rpc {
             }
             None => false,
         };
-        Ok(match self.executed(transaction).await? {
+        let told = match self.executed(transaction).await? {
+            None if passed => match self.executed_beside(transaction, final_block).await? {
+                Some(None) => return Ok(Fate::Replaced),
+                told => told.flatten(),
+            },
+            told => told,
+        };
+        Ok(match told {
             Some((block, Some(status))) => Fate::Executed { block, succeeded: status == U64::from(1) },
-            None if passed => Fate::Replaced,
-            Some(_) | None => Fate::Pending,
+            Some((_, None)) | None => Fate::Pending,
         })
+    }
+
+    /// [`Rpc::executed`] by a node that has a block, as far as one request reaches one node; `None` from one without.
+    async fn executed_beside(&self, transaction: B256, number: u64) -> Result<Option<Receipt>, SourceError> {
+        let calls = vec![by_number(number), receipt_of(transaction)];
+        let mut answers = self.client.each(calls).await.into_iter();
+        let (Some(block), Some(receipt)) = (answers.next(), answers.next()) else { return Ok(None) };
+        if self.header_from(number, block)?.is_none() {
+            return Ok(None);
+        }
+        self.receipt_from(receipt).map(Some)
     }
 
     /// The block that holds a transaction; `None` for one that the chain does not know (yet).
@@ -55,8 +81,12 @@ impl Rpc {
     }
 
     /// Where a transaction is, and its status.
-    async fn executed(&self, transaction: B256) -> Result<Option<(BlockId, Option<U64>)>, SourceError> {
-        let answer = self.client.one(Call { method: RECEIPT, params: json!([transaction]) }).await;
+    async fn executed(&self, transaction: B256) -> Result<Receipt, SourceError> {
+        let answer = self.client.one(receipt_of(transaction)).await;
+        self.receipt_from(answer)
+    }
+
+    fn receipt_from(&self, answer: Answer) -> Result<Receipt, SourceError> {
         let receipt: Option<Executed> = self.decoded(RECEIPT, None, answer)?;
         let Some(Executed { block_number, block_hash: hash, status }) = receipt else { return Ok(None) };
         let number = self.consistent(RECEIPT, super::wire::holdable(block_number))?;

@@ -1,5 +1,6 @@
 //! The application's tables: what the seed promises of them, and that they guard themselves.
 
+mod fates;
 mod findings;
 mod guards;
 mod module_findings;

@@ -1,5 +1,7 @@
 //! The JSON-RPC source against a node that does what each test tells it.
 
+mod fate;
+
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, Bytes};
