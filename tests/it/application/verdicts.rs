@@ -163,3 +163,22 @@ async fn everybody(seed: u64) -> i64 {
     }
     rows.iter().map(|row| row.2).sum()
 }
+
+/// The facts of a block are archived: what it did to verdicts was logged with its hash.
+#[tokio::test]
+async fn what_is_archived_since_is_not_logged_again() {
+    let mut platform = followed(71, 2).await;
+    let owner = &mut platform.owner;
+    while log(owner, 20).await > 0 {}
+    let rows = "select count(*) from app.compliance_logs";
+    let before = count(owner, rows).await;
+    assert!(before > 1);
+    run(owner, "create table kept as select * from chain.asset_events; delete from chain.asset_events").await;
+    assert_eq!(log(owner, 20).await, 0, "no hash is there to be compared");
+    // Put back, and with another hash: an operator took it back, and it was indexed anew.
+    run(owner, "insert into chain.asset_events select * from kept").await;
+    assert_eq!(log(owner, 20).await, 0);
+    run(owner, "update chain.asset_events set block_hash = sha256(block_hash)").await;
+    while log(owner, 20).await > 0 {}
+    assert_eq!(count(owner, rows).await, 2 * before, "each is logged anew");
+}

@@ -93,6 +93,36 @@ async fn rows_that_somebody_changed_are_named_before_a_step_down_takes_them() {
     assert_eq!(kept, 0, "as the migration says");
 }
 
+/// Submitted transactions from before their ends were told twice: the wrong word is asked anew, the rest goes on.
+#[tokio::test]
+async fn an_upgrade_follows_the_submitted_transactions_that_have_no_end() {
+    let database = database().await;
+    migrate(&database, &["--down-to", "20261127000019", "--application"]).await.done();
+    let mut owner = connect(&database).await;
+    let sent = "insert into app.submitted_transactions (tenant_id, chain_id, transaction_hash, operation_type, submitted_at)
+        select id, 1, '0x' || repeat(n::text, 64), 'transfer', now() - interval '40 days' from app.tenants, generate_series(1, 4) n;
+        insert into app.transaction_fates (tenant_id, chain_id, transaction_hash, fate, block_number, block_hash, is_settled)
+        select id, 1, '0x' || repeat(n::text, 64), fate, case when fate <> 'replaced' then 7 end,
+            case when fate <> 'replaced' then api.hex(sha256('7')) end, is_settled
+        from app.tenants, (values (1, 'replaced', true), (2, 'included', true), (3, 'failed', false)) f (n, fate, is_settled)";
+    run(&mut owner, &format!("{TENANT}; {sent}")).await;
+    migrate(&database, &[]).await.done();
+    let followed: Vec<(String, bool)> = sqlx::query_as(
+        "select substr(f.transaction_hash, 3, 1), f.since > now() - interval '30 days' from app.followed_transactions f order by 1",
+    )
+    .fetch_all(&mut owner)
+    .await
+    .expect("readable");
+    let is_new = |hash: &str, is_new| (hash.to_owned(), is_new);
+    assert_eq!(followed, [is_new("1", true), is_new("3", false), is_new("4", false)]);
+    let left: String =
+        sqlx::query_scalar("select string_agg(fate, ' ' order by fate) from app.transaction_fates")
+            .fetch_one(&mut owner)
+            .await
+            .expect("readable");
+    assert_eq!(left, "failed included");
+}
+
 #[tokio::test]
 async fn nobody_steps_down_beside_a_writer() {
     let database = database().await;
