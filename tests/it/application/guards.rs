@@ -272,6 +272,38 @@ async fn the_trail_tells_what_changed_and_no_personal_value() {
     assert_eq!(refused(owner, wrong).await, CHECK);
 }
 
+/// A pseudonym beside a transaction's hash would lead to the wallet, for as long as the trail is kept.
+#[tokio::test]
+async fn the_trail_leads_from_no_person_to_the_chain() {
+    let mut platform = Platform::new().await;
+    let (user, tenant) = (platform.users[0], platform.tenants[0]);
+    let owner = &mut platform.owner;
+    let hash = "7f".repeat(32);
+    run(
+        owner,
+        &format!(
+            "set app.tenant = '{tenant}';
+             insert into app.submitted_transactions (transaction_hash, chain_id, operation_type, user_id, nonce)
+                values ('0x{hash}', 1, 'transfer', '{user}', 71234567);
+             update app.submitted_transactions set operation_type = 'mint';
+             update app.submitted_transactions set user_id = null, nonce = null;
+             delete from app.submitted_transactions"
+        ),
+    )
+    .await;
+    let of_it = "select count(*) from app.audit_trail t where t.entity_type = 'submitted_transactions'";
+    assert_eq!(count(owner, of_it).await, 4);
+    for shown in [hash.as_str(), "71234567"] {
+        let told = format!("{of_it} and to_jsonb(t)::text like '%{shown}%'");
+        assert_eq!(count(owner, &told).await, 0, "{shown}");
+    }
+    let one = "select count(distinct t.entity_id) from app.audit_trail t where t.entity_type = 'submitted_transactions'
+        and t.entity_id like t.tenant_id || '/1/digest %'";
+    assert_eq!(count(owner, one).await, 1, "the row is the same in each");
+    let timed = format!("{of_it} and t.new_state ->> 'submitted_at' not like 'digest %'");
+    assert_eq!(count(owner, &timed).await, 0, "by which the row would be found");
+}
+
 #[tokio::test]
 async fn every_table_of_the_application_is_guarded() {
     let mut platform = Platform::new().await;

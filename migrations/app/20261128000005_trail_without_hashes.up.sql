@@ -1,0 +1,111 @@
+-- The trail keeps under a person's pseudonym what they did, for years after an erasure; beside it stood the transaction's
+-- hash, and so the wallet. It is kept as a keyed digest, as personal columns are, in the row's id too; and so is when it was
+-- submitted, by which the row itself would be found, and the nonce. Rows of the trail that there are stay: it is sealed.
+set local lock_timeout = '500ms';
+
+create or replace function app.audit() returns trigger language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' set bytea_output = 'hex' set datestyle = 'ISO' as $$
+declare
+    hidden constant text[] := coalesce(string_to_array(tg_argv[1], ','), '{}');
+    was jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+    becomes jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+    row_key text;
+    tenant uuid;
+    salt text;
+begin
+    select string_agg(i.key_row ->> k, '/' order by n) into row_key
+    from (
+        -- The trail's id of a row holds no more of it than its states do.
+        select case when string_to_array(tg_argv[0], ',') && hidden
+            then app.hide(coalesce(becomes, was), hidden, (select concat_ws('/', a.key, tg_argv[3], 'key') from app.audit_keys a))
+            else coalesce(becomes, was) end as key_row) i,
+        unnest(string_to_array(tg_argv[0], ',')) with ordinality as keys(k, n);
+    tenant := (coalesce(becomes, was) ->> case tg_argv[3] when 'tenants' then 'id' else 'tenant_id' end)::uuid;
+    if tg_op = 'UPDATE' then
+        select jsonb_object_agg(o.key, o.value), jsonb_object_agg(o.key, becomes -> o.key) into was, becomes
+        from jsonb_each(was) o where o.value is distinct from becomes -> o.key and o.key <> 'updated_at';
+        if was is null then
+            return null;
+        end if;
+    end if;
+    if cardinality(hidden) > 0 then
+        select concat_ws('/', k.key, tg_argv[3], row_key) into salt from app.audit_keys k;
+        was := app.hide(was, hidden, salt);
+        becomes := app.hide(becomes, hidden, salt);
+    end if;
+    if tg_argv[2] = 'configuration' then
+        insert into app.system_changes (table_name, record_id, change_type, old_values, new_values)
+        values (tg_argv[3], row_key, lower(tg_op), was, becomes);
+    else
+        insert into app.audit_trail (tenant_id, entity_type, entity_id, action, old_state, new_state)
+        values (tenant, tg_argv[3], row_key, lower(tg_op), was, becomes);
+    end if;
+    return null;
+end
+$$;
+comment on function app.audit is 'Writes the audit trail: of an update the changed columns alone, of personal columns and secrets a keyed digest.';
+
+create or replace function app.guard_table(p_table text) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    guard app.table_guards;
+    relation regclass;
+    has_user boolean;
+    key_columns text;
+    hidden text;
+    seen text;
+    readers constant text := 'asset_indexer_app, asset_indexer_reader, asset_indexer_compliance, asset_indexer_auditor, asset_indexer_support';
+begin
+    select g.* into strict guard from app.table_guards g where g.table_name = p_table;
+    relation := 'app.' || quote_ident(guard.table_name);
+    has_user := exists (select from pg_attribute a where a.attrelid = relation and a.attname = 'user_id');
+    -- updated_at; a rule keeps its own.
+    if exists (select from pg_attribute a where a.attrelid = relation and a.attname = 'updated_at')
+        and guard.table_name <> 'compliance_rules' then
+        execute format('create or replace trigger touch before update on %s for each row execute function app.touch()', relation);
+    end if;
+    -- Append-only.
+    if guard.append_only then
+        execute format('create or replace trigger refuse_change before update or delete on %s for each row execute function app.refuse_change()', relation);
+    end if;
+    execute format('drop trigger if exists refuse_truncate on %s', relation);
+    execute format('create trigger refuse_truncate before truncate on %s for each statement execute function app.refuse_change()', relation);
+    -- Audit.
+    if guard.audited_in is not null then
+        select string_agg(a.attname, ',' order by k.n) into key_columns
+        from pg_index i cross join lateral unnest(i.indkey::int2[]) with ordinality as k(attnum, n)
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        where i.indrelid = relation and i.indisprimary;
+        select coalesce(string_agg(a.attname, ','), '') into hidden
+        from pg_attribute a
+        where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+            and a.attname <> 'user_id'
+            and (col_description(a.attrelid, a.attnum) ~ '^(personal|secret):'
+                -- What leads from a pseudonym to the chain.
+                or guard.table_name = 'submitted_transactions' and a.attname in ('transaction_hash', 'nonce', 'submitted_at'));
+        execute format('create or replace trigger audit after insert or update or delete on %s for each row execute function app.audit(%L, %L, %L, %L)',
+            relation, key_columns, hidden, case guard.audited_in when 'system_changes' then 'configuration' else 'trail' end,
+            guard.table_name);
+    end if;
+    -- Row-level security for everybody but the owner, who runs the guards themselves: bound by a policy too, they would
+    -- fail open, or not at all, once the tables have another owner (a restore, REASSIGN OWNED).
+    execute format('alter table %s enable row level security', relation);
+    execute format('drop policy if exists seen on %s', relation);
+    execute format('drop policy if exists own on %s', relation);
+    seen := case guard.kind
+        when 'tenant' then format('%I = (select app.current_tenant())', case guard.table_name when 'tenants' then 'id' else 'tenant_id' end)
+        when 'platform' then 'true'
+        else 'false'
+    end;
+    execute format('create policy seen on %s to %s using (%s) with check (%s)', relation, readers, seen, seen);
+    if has_user or guard.table_name = 'users' then
+        seen := format('(select app.acting_user()) is null or %I is not distinct from (select app.acting_user())',
+            case guard.table_name when 'users' then 'id' else 'user_id' end);
+        execute format('create policy own on %s as restrictive to %s using (%s) with check (%s)', relation, readers, seen, seen);
+    end if;
+    -- What is made here is what is meant.
+    perform app.keep_guards(array(select m.object from app.guards_made(p_table) m));
+end
+$$;
+
+select app.guard_table('submitted_transactions');
+select app.keep_guards(array['function app.audit()', 'function app.guard_table(p_table text)']);
