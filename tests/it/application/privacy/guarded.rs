@@ -254,6 +254,7 @@ async fn a_legal_hold_stands_before_an_erasure() {
     let [person, neighbour, _] = people(&mut platform, 1, WALLETS).await;
     let owner = &mut platform.owner;
     let held = |user| format!("select app.is_held('{user}')::int::bigint");
+    run(owner, &format!("set app.tenant = '{}'", person.tenant)).await;
     assert_eq!(count(owner, &held(person.user)).await, 0, "without any hold");
     run(
         owner,
@@ -271,6 +272,10 @@ async fn a_legal_hold_stands_before_an_erasure() {
     .await;
     assert_eq!(count(owner, &held(person.user)).await, 1);
     assert_eq!(count(owner, &held(neighbour.user)).await, 0, "another's hold");
+    for elsewhere in ["set app.tenant = '00000000-0000-4000-8000-000000000009'", "reset app.tenant"] {
+        run(owner, elsewhere).await;
+        assert_eq!(count(owner, &held(person.user)).await, 0, "to the person's tenant alone: {elsewhere}");
+    }
     let before = contents(owner).await;
     let sql = format!("select app.erase_subject('{}', 'T', true)", person.user);
     assert_eq!(refused(owner, &sql).await, "55000");

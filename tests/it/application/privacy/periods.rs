@@ -209,3 +209,51 @@ async fn a_report_that_names_several_gives_each_the_own_part() {
         assert!(told["left_out"]["others"].as_str().is_some_and(|said| said.contains("regulatory_reports")));
     }
 }
+
+/// Whose wallet no user has linked is another all the same.
+#[tokio::test]
+async fn a_report_gives_nothing_of_whoever_is_no_user() {
+    let mut platform = Platform::new().await;
+    let [_, second] = one_after_the_other(&mut platform).await;
+    let tenant = platform.tenants[0];
+    let [other, identity, module] = ["88", "1d", "0d"].map(|byte| format!("0x{}", byte.repeat(20)));
+    let hash = format!("0x{}", "9a".repeat(32));
+    let owner = &mut platform.owner;
+    run(
+        owner,
+        &format!(
+            "insert into chain.contracts (chain_id, address, role) values (1, api.address('{module}'), 'compliance_module');
+             insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash, block_timestamp,
+                finalized_number, finalized_hash, status, origin_number, origin_hash, verified_number, verified_hash)
+             select 1, h, 9, h, h, now(), 9, h, 'running', 0, h, 0, h from sha256('x') h;
+             insert into chain.registrations (chain_id, storage, wallet, from_block, from_log, identity, identity_id, country,
+                undetermined, from_at)
+             values (1, sha256('s')::bytea, api.address('{WALLET}'), 1, 1, api.address('{identity}'), gen_random_uuid(), 756, false, '2026-01-01')"
+        )
+        .replace("sha256('s')::bytea", "substr(sha256('s'), 1, 20)"),
+    )
+    .await;
+    let data = json!({ "entries": [
+        { "wallet": WALLET, "sum": "11", "block": hash, "identity": identity,
+            "reason": format!("holders are not let in by module {module}"),
+            "own": { "note": "of mine" },
+            "told": format!("sold to {other}"),
+            "counterparty": { "wallet": other, "name": "Erika Muster", "born": "1970", "known_as": WALLET,
+                "dealings": [{ "with": WALLET, "for": "Erika's car" }], "account": { "name": "Muster's" } },
+            "heir": { "of": { "wallet": other }, "name": "Karl Muster" } },
+        { "wallet": other, "sum": "33" },
+    ] });
+    let part: Json = sqlx::query_scalar("select app.part_of($1, app.values_of($2), $3, $2)")
+        .bind(&data)
+        .bind(second)
+        .bind(tenant)
+        .fetch_one(owner)
+        .await
+        .expect("a part");
+    assert_eq!(
+        part,
+        json!({ "entries": [{ "wallet": WALLET, "sum": "11", "block": hash, "identity": identity,
+            "reason": format!("holders are not let in by module {module}"), "own": { "note": "of mine" },
+            "counterparty": { "known_as": WALLET, "dealings": [{ "with": WALLET }] } }] })
+    );
+}
