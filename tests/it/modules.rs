@@ -3,4 +3,5 @@
 mod eligibility;
 mod forks;
 mod rules;
+mod serving;
 mod story;

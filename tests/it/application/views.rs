@@ -181,7 +181,15 @@ async fn eligibility_is_answered_with_every_reason() {
     let (answer, reasons) = eligible(owner, asset, &wallet, stranger, "1").await;
     assert_eq!(
         (answer.as_str(), reasons),
-        ("undetermined", vec!["the asset's identity registry is not known".to_owned()])
+        (
+            "undetermined",
+            [
+                "the asset's identity registry is not known",
+                "the compliance did not log which token it serves"
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        )
     );
     // Of a token without rules, what is known is all there is.
     run(owner, &format!("update chain.assets set asset_type = 'erc20' where id = '{asset}'")).await;

@@ -24,6 +24,10 @@ const MODULES: &str = "
         select 1, a.token, 'compliance', decode(repeat('00', 20), 'hex'), 0, 0, c.address, now() from asked a, compliance c
         union all select 1, c.address, 'token', decode(repeat('00', 20), 'hex'), 0, 0, a.token, now() from asked a, compliance c
         union all select 1, c.address, 'module', m.address, 0, 0, m.address, now() from modules m, compliance c;
+    insert into chain.asset_events (chain_id, block_number, log_index, part, id, block_hash, block_timestamp, transaction_hash,
+        transaction_index, address, role, event_type, data)
+        select 1, 60000 + n, 0, 0, md5('i' || n)::uuid, sha256('b'), now(), sha256('t'), 0, c.address, 'compliance',
+            'ModuleInteraction', '' from compliance c, generate_series(1, 30000) n;
     insert into chain.compliance_modules (chain_id, module, name, first_block, first_at)
         select 1, address, name, 0, now() from modules;
     insert into chain.module_parameters (chain_id, module, scope, parameter, argument, from_block, from_log, value, from_at)
