@@ -64,7 +64,7 @@ async fn movements_modules_rules_and_figures_follow_from_the_chain() {
                 "holders",
                 format!(
                     "select count(*) from api.asset_metrics m where m.asset_id = '{asset}' and m.metric_type = 'holders'
-                        and m.value = (select count(*) from api.asset_holders h where h.asset_id = m.asset_id and h.balance_base > 0)"
+                        and m.value = (select count(*) from api.asset_holders h where h.asset_id = m.asset_id and h.balance_base <> 0)"
                 ),
             ),
             (

@@ -101,6 +101,71 @@ async fn the_daemon_is_asked_to_fill_the_rest_and_then_all_is_as_if_it_had_been_
     assert_same(&dump(&**worker.store()).await, &dump(&whole).await, "and after a reorg");
 }
 
+/// Between the migration and the rebuild that it asks for, nothing says that there was nothing.
+#[tokio::test]
+async fn days_that_are_not_made_yet_are_not_said_to_be_empty() {
+    let mut followed = Followed::new(84, 90).await;
+    let mut worker = upgraded(&followed).await;
+    let mut owner = connect(&followed.database).await;
+    let created = "(a.created_at at time zone 'UTC')::date";
+    let series = format!(
+        "api.assets a join chain.asset_holders h on h.asset_id = a.id and h.balance <> 0
+         cross join lateral api.daily_series(a.id, date '2023-11-01', 'infinity') s
+         left join (select asset_id, min(day at time zone 'UTC')::date as first from chain.asset_days group by 1) y
+             on y.asset_id = a.id
+         where s.day >= {created}"
+    );
+    let is = async |owner: &mut PgConnection, sql: String| -> Option<bool> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(owner).await.expect("readable")
+    };
+    let nothing = "num_nonnulls(s.transfers, s.minted_base, s.burned_base, s.volume_base, s.total_supply_base, s.holders,
+        s.frozen_base) = 0";
+    assert_eq!(is(&mut owner, format!("select bool_and({nothing}) from {series}")).await, Some(true));
+    let before = series.replace("s.day >=", "s.day <");
+    let empty = "s.total_supply_base = 0 and s.holders = 0 and s.transfers = 0";
+    assert_eq!(is(&mut owner, format!("select bool_and({empty}) from {before}")).await, Some(true));
+    // What comes meanwhile is told; of the first of these days not what happened before it was looked at.
+    let blocks = followed.play.blocks(20);
+    for block in blocks {
+        followed.chain.mine(block);
+    }
+    converge(&mut worker).await;
+    for failed in [false, true] {
+        if failed {
+            run(&mut owner, "update ops.requests set status = 'failed' where request ->> 'kind' = 'upgrade'")
+                .await;
+        }
+        assert_eq!(
+            is(
+                &mut owner,
+                format!("select bool_and({nothing}) from {series} and (y.first is null or s.day < y.first)")
+            )
+            .await,
+            Some(true)
+        );
+        let from_then = "s.holders is not null and s.total_supply_base is not null and (s.transfers is null) = (s.day = y.first)";
+        assert_eq!(
+            is(&mut owner, format!("select bool_and({from_then}) from {series} and s.day >= y.first")).await,
+            Some(true)
+        );
+    }
+    run(
+        &mut owner,
+        "insert into ops.requests (id, chain_id, request, status, started_at)
+         select gen_random_uuid(), chain_id, '{\"kind\": \"rebuild\"}', 'done', now() from ops.requests limit 1",
+    )
+    .await;
+    assert_eq!(
+        is(
+            &mut owner,
+            format!("select bool_and(s.transfers is not null and s.holders is not null) from {series}")
+        )
+        .await,
+        Some(true),
+        "a rebuild since then has made them"
+    );
+}
+
 #[tokio::test]
 async fn an_empty_database_asks_for_nothing() {
     let database = crate::support::world::empty_database().await;
