@@ -30,7 +30,7 @@ pub use csv::{fields, pages};
 pub use instant::{At, Period};
 pub use question::{By, Kind, ask};
 pub use record::{Recorded, Recording, record};
-pub use subject::{AsOf, SubjectError, subject};
+pub use subject::{AsOf, Past, SubjectError, subject};
 
 /// What a report is about and how much it can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

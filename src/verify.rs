@@ -98,6 +98,9 @@ pub struct Check {
     pub found: u64,
     /// Why it could not be finished; then what it found may not be all.
     pub unfinished: Option<String>,
+    /// What it did not look at, where it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
     /// The first of what was found.
     #[serde(skip)]
     pub findings: Vec<Finding>,
@@ -106,7 +109,7 @@ pub struct Check {
 impl Check {
     /// A check that has looked at nothing yet.
     pub fn new(name: &'static str, sentence: &'static str) -> Self {
-        Self { name, sentence, examined: 0, found: 0, unfinished: None, findings: Vec::new() }
+        Self { name, sentence, examined: 0, found: 0, unfinished: None, remark: None, findings: Vec::new() }
     }
 
     /// Notes something.

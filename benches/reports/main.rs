@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use alloy::primitives::Address;
 use asset_indexer::embedded::{Cluster, Options, SUPERUSER, Search, find_binaries};
 use asset_indexer::id::asset_id;
-use asset_indexer::report::{AsOf, By, Kind, ask, subject};
+use asset_indexer::report::{AsOf, By, Kind, Past, ask, subject};
 use asset_indexer::store::postgres::migrate;
 use asset_indexer::verify::Snapshot;
 use clap::Parser;
@@ -85,7 +85,7 @@ async fn measure(arguments: &Arguments, cluster: &Cluster) -> Result<(), Failed>
         let server = backend(&mut snapshot.connection).await?;
         let began = Taken::now(server)?;
         let as_of = AsOf::Block(block.cast_unsigned());
-        let stamp = subject(&mut snapshot, TOKEN, as_of, "UTC", false, false).await?;
+        let stamp = subject(&mut snapshot, TOKEN, as_of, "UTC", false, Past::None).await?;
         let report = ask(&mut snapshot.connection, &Kind::CapTable(By::Wallet), stamp).await?;
         std::hint::black_box(report.table(50));
         own.push(began.until(server)?);

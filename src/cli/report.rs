@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Failure;
 use super::setup::{self, Database};
 use crate::config::Config;
-use crate::report::{self as reports, AsOf, At, By, Kind, Period, Recording, Report, SubjectError};
+use crate::report::{self as reports, AsOf, At, By, Kind, Past, Period, Recording, Report, SubjectError};
 use crate::store::StoreError;
 use crate::verify::Snapshot;
 
@@ -175,6 +175,14 @@ impl Arguments {
         }
     }
 
+    fn past(&self) -> Past {
+        match (self.name, &self.period) {
+            (Name::Issuance, _) | (Name::Regulatory, None) => Past::All,
+            (Name::Regulatory, Some(period)) => Past::From(period.first),
+            (Name::CapTable | Name::Concentration | Name::Compliance, _) => Past::None,
+        }
+    }
+
     fn as_of(&self) -> AsOf {
         match (self.block, self.at, &self.period) {
             (Some(block), ..) => AsOf::Block(block),
@@ -206,7 +214,7 @@ async fn run(config: &Config, arguments: &Arguments, database: &Database) -> Res
         arguments.as_of(),
         &arguments.time_zone,
         arguments.not_final,
-        matches!(arguments.name, Name::Issuance | Name::Regulatory),
+        arguments.past(),
     )
     .await?;
     let report = reports::ask(&mut snapshot.connection, &arguments.kind(), stamp).await.map_err(unread)?;

@@ -60,12 +60,14 @@ async fn issuance(
         )
     });
     let sql = format!(
-        "select case o.operation_type when 'mint' then 'minted' else 'burned' end, count(*), sum(o.amount)::text
+        "select i.item, count(*), sum(o.amount)::text
          from chain.assets a
          join chain.asset_operations o on o.chain_id = a.chain_id and o.asset_id = a.id
              and o.operation_type in ('mint', 'burn') and o.block_number <= $2
-         where a.id = $1 {within}
-         group by o.operation_type order by 1"
+         cross join lateral (values ('minted', o.operation_type = 'mint'),
+             ('burned', o.operation_type = 'burn' or o.to_address = chain.zero_address())) i (item, is_so)
+         where a.id = $1 and i.is_so {within}
+         group by i.item order by 1"
     );
     let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(asset).bind(block).fetch_all(connection).await;
     asked.map_err(|error| failed("reading what was issued", &error))

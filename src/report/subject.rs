@@ -1,7 +1,7 @@
 //! What a report is about: asset and block, looked up and refused where they cannot be reported about.
 
 use alloy::primitives::Address;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
@@ -20,6 +20,17 @@ pub enum AsOf {
     Block(u64),
     /// A time.
     Time(At),
+}
+
+/// What a report needs of what happened, beside positions and supply at its block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// Nothing.
+    None,
+    /// All that happened to the asset.
+    All,
+    /// What happened from a day on, in the report's time zone.
+    From(NaiveDate),
 }
 
 /// Why there is no such report.
@@ -70,8 +81,8 @@ pub enum SubjectError {
     UnknownZone(String),
 }
 
-/// Looks asset and block up, in the snapshot; gives a stamp that lacks only what the report's body brings. A report that asks
-/// for `all_of_the_past` up to the block, not for positions at it, is refused as soon as anything is archived.
+/// Looks asset and block up, in the snapshot; gives a stamp that lacks only what the report's body brings. A report that needs
+/// of the `past` what is archived is refused.
 ///
 /// # Errors
 /// See [`SubjectError`].
@@ -81,7 +92,7 @@ pub async fn subject(
     as_of: AsOf,
     zone: &str,
     not_final: bool,
-    all_of_the_past: bool,
+    past: Past,
 ) -> Result<Stamp, SubjectError> {
     let checkpoint = snapshot.at().number;
     let finalized = snapshot.checkpoint.finalized.number.min(checkpoint);
@@ -105,9 +116,12 @@ pub async fn subject(
         return Err(SubjectError::NotFinal { asked: block, finalized });
     }
     if let Some(top) = top
-        && (all_of_the_past || block + 1 < top)
+        && block + 1 < top
     {
         return Err(SubjectError::Archived(top));
+    }
+    if past != Past::None {
+        needs(snapshot, asset, past, zone).await.map_err(archived(top))?;
     }
     let row = look_up(snapshot, asset, block).await?;
     let row = row.ok_or(SubjectError::UnknownAsset(asset, snapshot.chain_id))?;
@@ -121,7 +135,7 @@ pub async fn subject(
     Ok(stamp)
 }
 
-/// The database refuses to look for a time among archived blocks.
+/// The database refuses to answer without what is archived.
 fn archived(top: Option<u64>) -> impl Fn(StoreError) -> SubjectError {
     move |error| match (&error, top) {
         (StoreError::Refused { reason, .. }, Some(top)) if reason.contains("SQLSTATE P0002") => {
@@ -129,6 +143,23 @@ fn archived(top: Option<u64>) -> impl Fn(StoreError) -> SubjectError {
         }
         _ => error.into(),
     }
+}
+
+/// Asks the database whether what happened is there.
+async fn needs(snapshot: &mut Snapshot, asset: Address, past: Past, zone: &str) -> Result<(), StoreError> {
+    let since = match past {
+        Past::From(day) => Some(day),
+        Past::None | Past::All => None,
+    };
+    sqlx::query("select chain.facts_reach_since($1, $2::date::timestamp at time zone $3, $4)")
+        .bind(asset_id(snapshot.chain_id, asset))
+        .bind(since)
+        .bind(zone)
+        .bind(since.is_some())
+        .execute(&mut snapshot.connection)
+        .await
+        .map(drop)
+        .map_err(|error| failed("asking for archives", &error))
 }
 
 /// The first block above the facts that are in archives alone.

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use super::{Check, Finding, Snapshot};
 use crate::row::Class;
 use crate::store::StoreError;
-use crate::store::postgres::{archived_blocks, failed};
+use crate::store::postgres::{ArchivedBlocks, archived_blocks, failed};
 use crate::table;
 
 /// Blocks of one stretch where nothing else is asked for.
@@ -59,6 +59,9 @@ pub struct Digests {
     /// Whether facts of some blocks are in files: their stretches and the tables of facts are not told then.
     #[serde(default)]
     pub archived: bool,
+    /// The first block from which on no facts are in files: 0 where none are.
+    #[serde(default)]
+    pub first_block: u64,
     /// Every table that equality speaks of, as of the checkpoint.
     pub tables: BTreeMap<String, TableDigest>,
 }
@@ -77,30 +80,28 @@ pub async fn digests(snapshot: &mut Snapshot, step: u64) -> Result<Digests, Stor
             .map_err(wrong)?;
     let at = snapshot.at();
     let finalized = snapshot.checkpoint.finalized.number.min(at.number);
-    let rows = sqlx::query("select from_block, to_block, events, digest from api.digests($1, 0, $2, $3)")
-        .bind(snapshot.chain())
-        .bind(i64::try_from(finalized).unwrap_or(i64::MAX))
-        .bind(i64::try_from(step.max(1)).unwrap_or(i64::MAX))
-        .fetch_all(&mut snapshot.connection)
-        .await
-        .map_err(wrong)?;
     let number = |row: &sqlx::postgres::PgRow, place: usize| {
         u64::try_from(row.get::<i64, _>(place)).unwrap_or_default()
     };
     let archived = archived_blocks(&mut snapshot.connection, snapshot.chain_id).await.map_err(wrong)?;
-    let is_whole = |stretch: &Stretch| {
-        archived.iter().all(|one| one.to < stretch.from_block || one.from > stretch.to_block)
-    };
-    let stretches = rows
-        .iter()
-        .map(|row| Stretch {
+    let mut stretches = Vec::new();
+    for (from, to) in whole(&archived, finalized, step.max(1)) {
+        let rows =
+            sqlx::query("select from_block, to_block, events, digest from api.digests($1, $2, $3, $4)")
+                .bind(snapshot.chain())
+                .bind(i64::try_from(from).unwrap_or(i64::MAX))
+                .bind(i64::try_from(to).unwrap_or(i64::MAX))
+                .bind(i64::try_from(step.max(1)).unwrap_or(i64::MAX))
+                .fetch_all(&mut snapshot.connection)
+                .await
+                .map_err(wrong)?;
+        stretches.extend(rows.iter().map(|row| Stretch {
             from_block: number(row, 0),
             to_block: number(row, 1),
             events: number(row, 2),
             digest: row.get(3),
-        })
-        .filter(is_whole)
-        .collect();
+        }));
+    }
     let mut tables = BTreeMap::new();
     for table in table::ALL.into_iter().filter(|table| table.class != Class::Operation) {
         if !archived.is_empty() && ARCHIVED.contains(&table.name) {
@@ -122,9 +123,28 @@ pub async fn digests(snapshot: &mut Snapshot, step: u64) -> Result<Digests, Stor
         finalized,
         step: step.max(1),
         archived: !archived.is_empty(),
+        first_block: archived.iter().map(|one| one.to + 1).max().unwrap_or(0),
         stretches,
         tables,
     })
+}
+
+/// Blocks in whole stretches of which nothing is in files, first and last of each run of them.
+fn whole(archived: &[ArchivedBlocks], finalized: u64, step: u64) -> Vec<(u64, u64)> {
+    let mut runs = Vec::new();
+    let mut next = 0u64;
+    for one in archived {
+        let (from, end) = (next.div_ceil(step) * step, one.from / step * step);
+        if from < end {
+            runs.push((from, end - 1));
+        }
+        next = next.max(one.to + 1);
+    }
+    let from = next.div_ceil(step) * step;
+    if from <= finalized {
+        runs.push((from, finalized));
+    }
+    runs
 }
 
 /// Compares two installations: ground up to the block that is final in both, tables where both stand at one block.
@@ -146,6 +166,12 @@ pub fn compare(ours: &Digests, theirs: &Digests) -> Check {
         return check;
     }
     let shared = ours.finalized.min(theirs.finalized);
+    let first = ours.first_block.max(theirs.first_block);
+    if first > 0 {
+        check.remark = Some(format!(
+            "ground is compared from block {first} on: of blocks below it, facts are in archives here or there"
+        ));
+    }
     let known: BTreeMap<u64, &Stretch> =
         theirs.stretches.iter().map(|stretch| (stretch.from_block, stretch)).collect();
     for stretch in &ours.stretches {
@@ -179,4 +205,22 @@ pub fn compare(ours: &Digests, theirs: &Digests) -> Check {
         check.give_up("no stretch of final blocks is whole in both, and they stand at different blocks");
     }
     check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ArchivedBlocks, whole};
+
+    #[test]
+    fn runs_lie_between_what_is_in_files() {
+        let away = |ranges: &[(u64, u64)]| -> Vec<ArchivedBlocks> {
+            let one = |&(from, to)| ArchivedBlocks { partition: String::new(), from, to };
+            ranges.iter().map(one).collect()
+        };
+        assert_eq!(whole(&[], 25, 10), [(0, 25)]);
+        assert_eq!(whole(&away(&[(0, 9), (10, 19)]), 25, 10), [(20, 25)]);
+        assert_eq!(whole(&away(&[(0, 14)]), 45, 10), [(20, 45)], "a stretch is whole or is not told");
+        assert_eq!(whole(&away(&[(0, 9), (40, 49)]), 72, 10), [(10, 39), (50, 72)], "a hold left some");
+        assert_eq!(whole(&away(&[(0, 99)]), 80, 10), []);
+    }
 }

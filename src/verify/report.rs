@@ -67,6 +67,9 @@ impl Report {
         writeln!(text, "| final up to block | {} |", digests.finalized)?;
         writeln!(text, "| proved complete up to block | {} |", self.verified)?;
         writeln!(text, "| genesis | `{}` |", digests.genesis)?;
+        if digests.archived {
+            writeln!(text, "| facts are in archives below block | {} |", digests.first_block)?;
+        }
         if let Some((from, to)) = self.range {
             writeln!(text, "| blocks asked about | {from} to {to} |")?;
         }

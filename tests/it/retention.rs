@@ -1,5 +1,6 @@
 //! Retention: policies, legal holds, archives, and what comes back from them.
 
+mod asked;
 mod facts;
 mod months;
 mod policies;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use asset_indexer::report::{AsOf, Kind, ask, subject};
+use asset_indexer::report::{AsOf, Kind, Past, ask, subject};
 use asset_indexer::verify::Snapshot;
 use sqlx::postgres::PgConnectOptions;
 
@@ -47,7 +47,7 @@ async fn reports(
         let server: i32 =
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut snapshot.connection).await?;
         let (asked, processor) = (Instant::now(), machine::processor_ms(server)?);
-        let stamp = subject(&mut snapshot, TOKEN, AsOf::Block(block), "UTC", false, false).await?;
+        let stamp = subject(&mut snapshot, TOKEN, AsOf::Block(block), "UTC", false, Past::None).await?;
         let report = ask(&mut snapshot.connection, kind, stamp).await?;
         std::hint::black_box(report.table(PAGE));
         run.taken.push(asked.elapsed());

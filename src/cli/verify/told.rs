@@ -38,6 +38,9 @@ impl Told {
         if let Some(reason) = &check.unfinished {
             println!("       not finished: {}", printable(reason));
         }
+        if let Some(remark) = &check.remark {
+            println!("       {}", printable(remark));
+        }
         for finding in &check.findings {
             let place = finding.table.as_deref().unwrap_or("");
             let key = finding.key.as_deref().unwrap_or("");

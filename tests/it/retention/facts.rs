@@ -16,30 +16,29 @@ use simulation::play::Play;
 use sqlx::postgres::PgPool;
 
 use super::{maintain, run, scalar};
-use crate::support::command::{Folder, Line};
+use crate::support::command::Folder;
 use crate::support::world::{
-    CHAIN_ID, READER, assert_same, cluster, config, converge, database, dump, executor, pool, postgres_store,
-    worker,
+    CHAIN_ID, assert_same, cluster, config, converge, database, dump, executor, pool, postgres_store, worker,
 };
 
 const MONTH: i64 = 30 * 86_400;
 /// Blocks of a partition in these tests.
 const WIDTH: u64 = 10;
 /// Blocks below this one are in narrow partitions, and end up archived.
-const NARROW: u64 = 60;
+pub(super) const NARROW: u64 = 60;
 
 /// A chain with a block a month, twenty years ago, followed into partitions of ten blocks.
-struct Register {
+pub(super) struct Register {
     chain: Arc<SimChain>,
     config: Config,
-    database: String,
-    pool: PgPool,
+    pub(super) database: String,
+    pub(super) pool: PgPool,
     folder: Folder,
     worker: Sync<SimChain, PostgresStore>,
 }
 
 impl Register {
-    async fn new(seed: u64, contracts: &[(Role, alloy::primitives::Address)]) -> Self {
+    pub(super) async fn new(seed: u64, contracts: &[(Role, alloy::primitives::Address)]) -> Self {
         let mut play = Play::new(seed);
         let chain = Arc::new(Play::chain(6));
         chain.pace(-20 * 12 * MONTH);
@@ -65,11 +64,11 @@ impl Register {
         maintain(&self.database, words).await.run().await.done()
     }
 
-    async fn archive(&self) -> String {
+    pub(super) async fn archive(&self) -> String {
         self.maintain(&["--apply", "--to", &self.folder.path().display().to_string()]).await
     }
 
-    async fn attach(&self) -> String {
+    pub(super) async fn attach(&self) -> String {
         self.maintain(&["--attach", &self.folder.path().display().to_string()]).await
     }
 
@@ -172,6 +171,11 @@ async fn five_years_go_into_files_and_come_back_to_equal_tables() {
     let digests = digest::digests(&mut register.snapshot().await, WIDTH).await.expect("digests");
     assert!(digests.archived && digests.stretches.iter().all(|stretch| stretch.from_block >= NARROW));
     assert!(!digests.tables.contains_key("asset_events") && digests.tables.contains_key("ownership_history"));
+    assert!(digests.first_block == NARROW && !digests.stretches.is_empty(), "{digests:?}");
+    let compared = digest::compare(&digests, &digests);
+    let remark = compared.remark.clone().unwrap_or_default();
+    assert!(remark.contains(&format!("from block {NARROW} on")), "{remark}");
+    assert_clean(&[compared], "what is here is compared");
 
     let refused = is_archived(&register.execute(Request::Rebuild).await.expect_err("ground is not whole"));
     for part in
@@ -307,121 +311,4 @@ async fn an_archived_partition_is_not_made_anew() {
     run(&pool, "select ops.ensure_partitions(5, 3000000)").await;
     run(&pool, "update ops.archived_partitions set attached_at = now()").await;
     run(&pool, "select ops.ensure_partitions(5, 0)").await;
-}
-
-/// Without the facts of old blocks, their supply and times would be other ones.
-#[tokio::test]
-async fn a_report_that_would_lack_archived_facts_is_refused() {
-    let register = Register::new(45, &Play::contracts()).await;
-    let asset: String = scalar(
-        &register.pool,
-        "select api.hex(contract_address) from chain.assets where asset_type = 'erc3643' order by 1 limit 1",
-    )
-    .await;
-    let report = async |kind: &str, block: &str| {
-        let line = Line::new(&["report", kind, "--asset", &asset, "--block", block]);
-        line.database(READER, &register.database).await.run().await
-    };
-    report("cap-table", "30").await.done();
-    register.archive().await;
-    for kind in ["cap-table", "concentration", "issuance", "regulatory"] {
-        report(kind, "30").await.failed(76, &["archives alone", "maintain --attach"]);
-    }
-    report("cap-table", &NARROW.to_string()).await.done();
-    report("issuance", &NARROW.to_string()).await.failed(76, &["maintain --attach"]);
-}
-
-/// Whoever asks by SQL is refused as the program is, with the block from which on there are facts; balances are answered.
-#[tokio::test]
-async fn what_would_lack_archived_facts_is_refused_by_the_database() {
-    let register = Register::new(45, &Play::contracts()).await;
-    let asset: uuid::Uuid = scalar(
-        &register.pool,
-        "select id from chain.assets where asset_type = 'erc3643' order by api.hex(contract_address) limit 1",
-    )
-    .await;
-    let old: String = scalar(
-        &register.pool,
-        "select block_timestamp::text from chain.asset_events where block_number between 20 and 30 limit 1",
-    )
-    .await;
-    let last = NARROW - 1;
-    let questions = |block: u64| {
-        [
-            format!("api.cap_table('{asset}', {block})"),
-            format!("api.cap_table_by_investor('{asset}', {block})"),
-            format!("api.concentration('{asset}', {block})"),
-            format!("api.holder_compliance('{asset}', {block})"),
-            format!("api.register_totals('{asset}', {block})"),
-            format!("api.holders_at('{asset}', {block})"),
-        ]
-    };
-    let of_all_the_past = [
-        format!("api.issuance('{asset}', {last})"),
-        format!("api.regulatory_summary('{asset}', {last})"),
-        format!("api.block_at({CHAIN_ID}, '{old}')"),
-        format!("api.holders_at_time('{asset}', '{old}')"),
-    ];
-    // The first block above with an event: what it is called is known by that event.
-    let first: i64 = scalar(
-        &register.pool,
-        &format!("select min(block_number) from chain.asset_events where block_number >= {NARROW}"),
-    )
-    .await;
-    let first = u64::try_from(first).expect("a block");
-    let totals = |block: u64| format!("select t::text from api.register_totals('{asset}', {block}) t");
-    // One snapshot among what is archived then: the supply of later blocks must not be counted from it.
-    let taken: i64 =
-        scalar(&register.pool, &format!("select count(*) from ops.take_snapshot({CHAIN_ID}, 4)")).await;
-    assert_eq!(taken, 1);
-    let before: String = scalar(&register.pool, &totals(first)).await;
-    let between: String = scalar(&register.pool, &totals(last)).await;
-    let pool = pool_of_reader(&register.database).await;
-    for question in questions(30).iter().chain(&of_all_the_past) {
-        ask(&pool, question).await.unwrap_or_else(|error| panic!("{question}: {error}"));
-    }
-    register.archive().await;
-    for question in questions(30).iter().chain(&of_all_the_past) {
-        let error = ask(&pool, question).await.expect_err(question);
-        let error = error.into_database_error().expect("the server's");
-        let error = error.downcast_ref::<sqlx::postgres::PgDatabaseError>();
-        assert_eq!(error.code(), "P0002", "{question}: {error}");
-        assert!(
-            error.message().contains(&format!("below {NARROW} of chain {CHAIN_ID}")),
-            "{question}: {error}"
-        );
-        let hint = error.hint().unwrap_or_default();
-        assert!(
-            hint.contains(&format!("block {last} or later")) && hint.contains("maintain --attach"),
-            "{hint}"
-        );
-    }
-    for question in questions(first) {
-        ask(&pool, &question).await.unwrap_or_else(|error| panic!("{question}: {error}"));
-    }
-    assert_eq!(scalar::<String>(&register.pool, &totals(first)).await, before, "the same answer");
-    // Between the two the newest log that was watched may be away: its block is not called by an older one's name.
-    let now =
-        sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(totals(last))).fetch_one(&register.pool).await;
-    assert!(now.as_ref().is_ok_and(|now| *now == between) || now.is_err(), "{now:?} was {between}");
-    ask(&pool, &format!("api.balance_at('{asset}', '{:#x}', 30)", account(1, 1)))
-        .await
-        .expect("balances are answered");
-    // Nor is anything written down that would outlive the archive.
-    let snapshot =
-        ask(&register.pool, &format!("ops.take_snapshot({CHAIN_ID}, 4)")).await.expect_err("a snapshot");
-    assert!(snapshot.to_string().contains("in archives alone"), "{snapshot}");
-    register.attach().await;
-    for question in questions(30).iter().chain(&of_all_the_past) {
-        ask(&pool, question).await.unwrap_or_else(|error| panic!("attached: {question}: {error}"));
-    }
-}
-
-async fn pool_of_reader(database: &str) -> PgPool {
-    PgPool::connect_with(cluster().await.connect_options(READER, database)).await.expect("a reader connects")
-}
-
-async fn ask(pool: &PgPool, question: &str) -> Result<(), sqlx::Error> {
-    let sql = format!("select count(*) from {question} x");
-    sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.map(drop)
 }
