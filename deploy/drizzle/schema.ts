@@ -117,6 +117,8 @@ export const assetMetadata = api.view("asset_metadata", {
   chainId: bigint("chain_id", { mode: "number" }),
   documents: jsonb("documents"),
   claims: jsonb("claims"),
+  documentCount: bigint("document_count", { mode: "number" }),
+  claimCount: bigint("claim_count", { mode: "number" }),
 }).existing();
 
 export const assetMetrics = api.view("asset_metrics", {

@@ -250,3 +250,38 @@ async fn what_contracts_say_of_an_asset_stands_beside_what_the_tenant_says() {
     .await;
     assert_eq!(read(&mut owner, "claims").await, json!([]), "claims of an identity that is not the token's");
 }
+
+/// A token says what it likes, and as often: the view of all assets stands, and tells how much there is.
+#[tokio::test]
+async fn a_token_with_very_many_documents_breaks_nobodys_view() {
+    let asset = account(0x7b, 0);
+    let set = |place: u64, uri: &str| document(asset, format!("paper {place}").as_bytes(), uri, 1);
+    let papers: Vec<_> = (0..130).map(|place| set(place, &format!("ipfs://{place}"))).collect();
+    let chain = chain(vec![papers, vec![set(200, &"x".repeat(8_193)), removed(asset, b"paper 129")]]);
+    let database = database().await;
+    let store = Arc::new(postgres_store(&database).await);
+    converge(&mut worker(chain, store, config(&[(Role::TrexToken, asset)]))).await;
+    let mut owner = connect(&database).await;
+    let read = async |owner: &mut sqlx::PgConnection| -> (i64, i64, i64, Json) {
+        sqlx::query_as("select count(*), min(document_count), min(claim_count), (array_agg(documents))[1] from api.asset_metadata")
+            .fetch_one(owner)
+            .await
+            .expect("readable")
+    };
+    let (assets, documents, claims, newest) = read(&mut owner).await;
+    assert_eq!((assets, documents, claims), (1, 130, 0));
+    let newest = newest.as_array().expect("a list");
+    let has = |name: &str| newest.iter().find(|paper| paper["name"] == name);
+    assert!(newest.len() == 100 && has("paper 128").is_some() && has("paper 30").is_some(), "{newest:?}");
+    assert!(has("paper 29").is_none() && has("paper 129").is_none(), "older, and gone");
+    assert_eq!(has("paper 200").map(|paper| &paper["uri"]), Some(&Json::Null), "too long for a list");
+    // As an attacker would: a quarter of a gigabyte of text.
+    run(
+        &mut owner,
+        "insert into chain.asset_documents (chain_id, asset_id, name, from_block, from_log, uri, document_hash, from_at)
+         select a.chain_id, a.id, sha256(n::text::bytea), 0, 1000 + n, repeat('x', 8192), sha256('h'), now()
+         from chain.assets a, generate_series(1, 33000) n",
+    )
+    .await;
+    assert_eq!(read(&mut owner).await.1, 33_130);
+}
