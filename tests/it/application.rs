@@ -6,6 +6,7 @@ mod guards;
 mod module_findings;
 mod owner;
 mod privacy;
+mod repair;
 mod rights;
 mod seals;
 mod security;
