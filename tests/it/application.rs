@@ -14,6 +14,7 @@ pub mod seed;
 mod tenants;
 mod verdicts;
 mod views;
+mod watch;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};

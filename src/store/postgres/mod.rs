@@ -7,6 +7,7 @@
 //! The lease first: its row stays locked until the end, so that a takeover waits for us and then sees our new expiry.
 //! Then the checkpoint by compare-and-set, then rows, undo, pruning, the log of commits, and the lease again.
 
+mod approval;
 mod archived;
 mod bulk;
 mod checkpoint;

@@ -7,6 +7,7 @@ use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use super::approval::Before;
 use super::failed;
 use crate::retry::{Delays, Limit, Policy};
 use crate::store::StoreError;
@@ -149,6 +150,24 @@ async fn bring_up(
 ) -> Result<Migrated, StoreError> {
     let before = versions(connection, table).await?;
     refuse_newer(&before, migrations)?;
+    let told = Before::look(connection).await?;
+    let done = run_all(connection, migrations, &before).await;
+    let after = match versions(connection, table).await {
+        Ok(after) => after,
+        Err(error) => return Err(done.err().unwrap_or(error)),
+    };
+    // Those that were applied before another failed stay applied.
+    let approved = if after == before { Ok(()) } else { told.approve(connection).await };
+    done.and(approved)?;
+    let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
+    Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
+}
+
+async fn run_all(
+    connection: &mut PgConnection,
+    migrations: &Migrator,
+    before: &[i64],
+) -> Result<(), StoreError> {
     let mut delays = Delays::new(LOCK_RETRIES);
     // What is done outside of a transaction may take long, and is prepared for by itself.
     let beside =
@@ -164,9 +183,7 @@ async fn bring_up(
             run_to(connection, migrations, migration.version, &mut delays).await?;
         }
     }
-    let after = versions(connection, table).await?;
-    let applied = after.iter().filter(|version| !before.contains(version)).copied().collect();
-    Ok(Migrated { applied, version: after.last().copied().unwrap_or(0) })
+    Ok(())
 }
 
 /// An upward migration of one statement that is not run in a transaction: an index that is built beside readers and writers,
@@ -224,7 +241,7 @@ async fn drop_unfinished_indexes(
 }
 
 /// What waits outside of a transaction keeps nobody waiting behind it.
-async fn wait_for_locks(connection: &mut PgConnection) -> Result<(), StoreError> {
+pub(super) async fn wait_for_locks(connection: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::raw_sql("set lock_timeout = 0")
         .execute(connection)
         .await

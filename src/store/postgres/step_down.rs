@@ -6,6 +6,7 @@ use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
+use super::approval::Before;
 use super::failed;
 use super::schema::{
     APPLICATION, APPLIED, APPLIED_TO_APPLICATION, MIGRATIONS, exists, refused, versions,
@@ -79,10 +80,12 @@ pub async fn step_down(
     if unnamed {
         return Ok(SteppedDown::WouldLose(lost));
     }
-    migrations
-        .undo(&mut *connection, target)
-        .await
-        .map_err(|error| with_remedy(refused("stepping down", error)))?;
+    let told = Before::look(connection).await?;
+    wait_little_for_locks(connection).await?;
+    let done = migrations.undo(&mut *connection, target).await;
+    // Those that were taken back before another failed stay so.
+    let approved = told.approve(connection).await;
+    done.map_err(|error| with_remedy(refused("stepping down", error))).and(approved)?;
     Ok(SteppedDown::Done(steps))
 }
 
