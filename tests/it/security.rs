@@ -1,6 +1,7 @@
 //! The threats S1 to S23, one file for what belongs together; the table in the README names the test of each.
 
 mod forgery;
+mod locks;
 mod outside;
 mod rights;
 mod secrets;

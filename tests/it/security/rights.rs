@@ -64,9 +64,12 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
         | "ops.stated_targets"
         | "ops.target_measurements"
         | "ops.targets" => verbs("SELECT"),
-        "ops.legal_holds" | "ops.retention_policies" | "ops.register_growth" | "ops.data_migrations" => {
-            verbs("")
-        }
+        "ops.legal_holds"
+        | "ops.retention_policies"
+        | "ops.register_growth"
+        | "ops.data_migrations"
+        // Whoever could lock its rows could stop the daemon.
+        | "ops.locks" => verbs(""),
         joined if JOINED.contains(&joined) || joined.starts_with("app.") => verbs(""),
         view if view.starts_with("api.") => verbs("SELECT"),
         other => panic!("nobody decided what the writer may do with {other}"),
