@@ -33,7 +33,9 @@ begin
         from pg_attribute a
         where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
             and a.attname <> 'user_id'
-            and col_description(a.attrelid, a.attnum) ~ '^(personal|secret):';
+            and (col_description(a.attrelid, a.attnum) ~ '^(personal|secret):'
+                -- What leads from a pseudonym to the chain.
+                or guard.table_name = 'submitted_transactions' and a.attname in ('transaction_hash', 'nonce', 'submitted_at'));
         execute format('create or replace trigger audit after insert or update or delete on %s for each row execute function app.audit(%L, %L, %L, %L)',
             relation, key_columns, hidden, case guard.audited_in when 'system_changes' then 'configuration' else 'trail' end,
             guard.table_name);

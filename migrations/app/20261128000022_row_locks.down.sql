@@ -71,6 +71,7 @@ begin
         left join app.violation_resolutions r on r.tenant_id = v.tenant_id and r.violation_id = v.id
         where v.tenant_id = breach.tenant_id and v.asset_id = breach.asset_id and v.violation_type = breach.violation_type
             and coalesce(v.details ->> 'wallet', v.details ->> 'identity', '') = breach.subject and v.detected_by = 'asset-indexer'
+            and v.detected_at <= clock_timestamp()
         order by v.detected_at desc limit 1;
         -- Open already; or an officer has had the last word on this very reason.
         if found and (before.resolution_type is null
@@ -89,14 +90,16 @@ begin
     from app.compliance_violations v
     join chain.assets a on a.id = v.asset_id and a.chain_id = p_chain_id
     join chain.checkpoints k on k.chain_id = p_chain_id
-    where v.detected_by = 'asset-indexer'
+    where v.detected_by = 'asset-indexer' and v.detected_at <= clock_timestamp()
         and not exists (select from app.violation_resolutions r where r.tenant_id = v.tenant_id and r.violation_id = v.id)
         -- Ended: who holds nothing any more breaks nothing; whose asset cannot be judged now stays as it is.
         and (exists (select from breaches_now b where b.tenant_id = v.tenant_id and b.asset_id = v.asset_id
                 and b.violation_type = v.violation_type and b.subject = coalesce(v.details ->> 'wallet', v.details ->> 'identity', '') and b.standing = 'kept')
             or exists (select from chain.asset_holders h where h.chain_id = a.chain_id and h.asset_id = a.id
-                and h.holder = api.address(v.details ->> 'wallet') and h.balance = 0
-                and h.updated_block <= k.finalized_number));
+                and h.holder = app.well_formed(v.details ->> 'wallet') and h.balance = 0
+                and h.updated_block <= k.finalized_number))
+    -- Rows with one id and several times end once.
+    on conflict do nothing;
     get diagnostics cleared = row_count;
     drop table breaches_now;
     return next;
@@ -117,12 +120,13 @@ begin
         left join lateral (
             select api.hex(e.block_hash) as block_hash, e.block_timestamp
             from chain.asset_events e where e.chain_id = p_chain_id and e.block_number = w.block_number limit 1) e on true
-        -- By hash: what an operator took back and was indexed anew is logged anew.
+        -- By hash: what an operator took back and was indexed anew is logged anew. Of a block whose facts are archived no hash
+        -- is there, and any row will do.
         where not exists (
             select from app.compliance_logs l
             where l.tenant_id = w.tenant_id and l.asset_id = w.asset_id and l.compliance_check = 'verdicts_of_registry'
                 and l.details ->> 'block_number' = w.block_number::text
-                and l.details ->> 'block_hash' is not distinct from e.block_hash)
+                and coalesce(l.details ->> 'block_hash' = e.block_hash, true))
         order by w.block_number, w.asset_id, w.tenant_id
     loop
         effect := app.verdict_effect(p_chain_id, event.address, event.block_number);
