@@ -2,7 +2,11 @@
 //!
 //! A transfer is kept as a few numbers; hashes, addresses and JSON are computed when they are asked for.
 
+#[path = "../drawing/splitmix.rs"]
+mod splitmix;
+
 use alloy::primitives::{Address, B256, keccak256};
+use splitmix::SplitMix;
 
 /// The chain's id (EIP-155): of no chain that exists.
 pub const CHAIN_ID: u64 = 900_001;
@@ -224,25 +228,6 @@ impl Draw {
 
     fn balance(&mut self, token: u32, holder: u32) -> &mut u128 {
         &mut self.balances[token as usize * self.shape.holders as usize + holder as usize]
-    }
-}
-
-/// Sebastiano Vigna's generator (<https://prng.di.unimi.it/splitmix64.c>), written out here so that no release of
-/// a crate changes the workload.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `bound`; the bias of the remainder is far below what this is for.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }
 

@@ -1,6 +1,7 @@
 //! The compliance of very many holders: registrations and claims are read once, as they lie, and judged here while the
 //! positions come. What `chain.judge` says of one identity is said of all; a test compares the two.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use alloy::hex;
@@ -211,7 +212,7 @@ impl Registry {
     }
 
     /// Verdict and reason of a wallet that is registered or not.
-    pub(super) fn judge(&self, registered: Option<&Registered>) -> (&'static str, String) {
+    pub(super) fn judge(&self, registered: Option<&Registered>) -> (&'static str, Cow<'_, str>) {
         let rules = &self.rules;
         let Some(registered) = registered else {
             let (verdict, reason) = match (rules.has_registry, &rules.storage, rules.unsettled) {
@@ -220,24 +221,24 @@ impl Registry {
                 (.., true) => ("undetermined", "a contract of the registry is catching up"),
                 _ => ("not_verified", "not registered"),
             };
-            return (verdict, reason.to_owned());
+            return (verdict, reason.into());
         };
         if let Some(decided) = &rules.decided {
             let verdict = ["verified", "not_verified"].into_iter().find(|verdict| verdict == decided);
-            return (verdict.unwrap_or("undetermined"), rules.because.clone().unwrap_or_default());
+            return (verdict.unwrap_or("undetermined"), rules.because.as_deref().unwrap_or_default().into());
         }
         if registered.undetermined {
-            return ("undetermined", "undetermined identity".to_owned());
+            return ("undetermined", "undetermined identity".into());
         }
         if registered.behind {
-            return ("undetermined", "identity is catching up".to_owned());
+            return ("undetermined", "identity is catching up".into());
         }
         let claims = self.claims.get(&registered.identity).copied().unwrap_or_default();
         let all = (1_u64 << rules.topics.len()) - 1;
         match (claims.valid, claims.valid | claims.unknown) {
-            (valid, _) if valid == all => ("verified", String::new()),
-            (valid, either) if either == all => ("undetermined", self.missing(claims, valid)),
-            (_, either) => ("not_verified", self.missing(claims, either)),
+            (valid, _) if valid == all => ("verified", "".into()),
+            (valid, either) if either == all => ("undetermined", self.missing(claims, valid).into()),
+            (_, either) => ("not_verified", self.missing(claims, either).into()),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Positions of an asset at the end of a block, in the order of wallets: the newest snapshot at or below it, which is read a
 //! page of a thousand wallets at a time, merged with the changes since.
 
+use std::iter::Peekable;
+use std::slice;
+
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -151,14 +154,14 @@ impl Changes {
 }
 
 /// The snapshot's wallets and the changed ones, merged in their order.
-struct Merge<'a, I: Iterator<Item = &'a Change>, P> {
-    changed: std::iter::Peekable<I>,
+struct Merge<'a, P> {
+    changed: Peekable<slice::Iter<'a, Change>>,
     text: &'a str,
     taker: P,
     last: Option<Account>,
 }
 
-impl<'a, I: Iterator<Item = &'a Change>, P: Positions> Merge<'a, I, P> {
+impl<P: Positions> Merge<'_, P> {
     /// The wallets of a page; what changed since stands in the place of what it says. None where it is not whole.
     fn page(&mut self, page: &Page) -> Option<()> {
         let mut balances = page.balances.split(',');

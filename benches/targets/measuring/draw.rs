@@ -1,10 +1,14 @@
 //! Whom and what the questions are about: drawn from pools by a generator of our own, the same in every run.
 
+#[path = "../../drawing/splitmix.rs"]
+mod splitmix;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use self::splitmix::SplitMix;
 use super::{CHAIN, Failed, Shape};
 
 /// Entries of a pool.
@@ -112,7 +116,7 @@ impl<'a> Draw<'a> {
 
     /// A number below a bound.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.random.next() % bound
+        self.random.below(bound)
     }
 
     /// A user.
@@ -166,20 +170,5 @@ impl<'a> Draw<'a> {
     pub fn ciphertext(&mut self) -> String {
         let words: Vec<String> = (0..6).map(|_| format!("{:016x}", self.random.next())).collect();
         format!("v1.{}", words.concat())
-    }
-}
-
-/// Sebastiano Vigna's generator (<https://prng.di.unimi.it/splitmix64.c>), written out so that no release of a crate changes
-/// what is asked.
-#[derive(Debug)]
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
