@@ -152,6 +152,59 @@ async fn a_linked_wallet_shows_its_user_to_its_tenant_alone() {
     assert_eq!(count(&mut ours, &moved).await, 0, "unlinked");
 }
 
+/// Identities whose status, or the claim that tells since when, is not what the verdicts of all registries say.
+const MISJUDGED: &str = "
+    select count(*) from api.identities i
+    cross join lateral (
+        select case
+            when bool_or(v.verdict = 'verified') then 'verified'
+            when bool_or(v.verdict = 'undetermined') then 'undetermined'
+            when count(*) > 0 then 'not_verified'
+            else 'unregistered'
+        end as status
+        from chain.verdicts(i.chain_id) v where v.identity = i.onchain_id_bytes) e
+    left join lateral (
+        select c.from_at, api.hex(c.issuer) as issuer
+        from chain.identity_claims c join chain.verification_providers p on p.chain_id = c.chain_id and p.issuer = c.issuer
+        where e.status = 'verified' and c.identity = i.onchain_id_bytes and c.to_block is null and p.to_block is null
+            and c.claim_type = any (p.topics) and c.id_matches and (c.issuer, c.signature_hash) not in (
+                select x.issuer, x.signature_hash from chain.claim_revocations x)
+        order by c.from_block desc, c.from_log desc limit 1) c on true
+    where (i.verification_status, i.verified_at, i.issuer) is distinct from (e.status, c.from_at, c.issuer)";
+
+#[tokio::test]
+async fn an_identity_stands_as_all_registries_find_it() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in [71, 72, 75] {
+        let Followed { mut platform, .. } = followed(seed).await;
+        let owner = &mut platform.owner;
+        for change in [
+            "select",
+            // Claims of an issuer that is trusted for them, though not signed by it; then nothing is demanded.
+            "update chain.identity_claims set id_matches = true, issuer = (
+                select issuer from chain.verification_providers where to_block is null order by issuer limit 1);
+             update chain.verification_providers set topics = array(select distinct claim_type from chain.identity_claims)",
+            "delete from chain.required_topics",
+            "update ops.coverage set through_block = 0 where address in (
+                select address from chain.contract_links where link = 'storage' order by address limit 1)",
+            "update ops.coverage set through_block = 0 where address in (
+                select address from chain.contract_links where link = 'storage')",
+        ] {
+            run(owner, change).await;
+            assert_eq!(count(owner, MISJUDGED).await, 0, "seed {seed}, after {change}");
+            let statuses: Vec<String> = sqlx::query_scalar(
+                "select distinct case when verified_at is null then '' else 'since ' end || verification_status from api.identities",
+            )
+            .fetch_all(&mut *owner)
+            .await
+            .expect("the view");
+            seen.extend(statuses);
+        }
+    }
+    let seen: Vec<&str> = seen.iter().map(String::as_str).collect();
+    assert_eq!(seen, ["not_verified", "since verified", "undetermined", "unregistered", "verified"]);
+}
+
 async fn eligible(
     connection: &mut PgConnection,
     asset: Uuid,

@@ -87,6 +87,37 @@ pub const LOAD: &str = "
     select md5('tenant')::uuid, id, 'max_balance' from assets, generate_series(1, 50);
     analyze";
 
+/// Each node of a plan is set up, whether it is reached or not: of a short answer that is most of the time.
+#[tokio::test]
+async fn nothing_is_planned_that_a_question_does_not_read() {
+    let pool = pool(&database().await).await;
+    let mut connection = pool.acquire().await.expect("a connection");
+    connection.execute("set plan_cache_mode = force_generic_plan").await.expect("a setting");
+    for (number, (file, table, times)) in [
+        ("identity_lookup.sql", "required_topics", 1),
+        ("identity_lookup.sql", "wallet_links", 1),
+        ("asset_lookup.sql", "contract_links", 0),
+        ("asset_listing.sql", "contract_links", 0),
+        ("movements_in_period.sql", "wallet_links", 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (_, sql) =
+            files().into_iter().find(|(name, _)| name.ends_with(file)).expect("the question is there");
+        let parameters = (1..).take_while(|n| sql.contains(&format!("${n}"))).count();
+        let prepare = format!("prepare q{number} as {}", sql.trim_end().trim_end_matches(';'));
+        connection.execute(AssertSqlSafe(prepare)).await.unwrap_or_else(|e| panic!("{file}: {e}"));
+        let execute = format!("explain execute q{number}({})", vec!["null"; parameters].join(", "));
+        let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(execute))
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap_or_else(|e| panic!("{file}: {e}"));
+        let scans = plan.iter().filter(|line| line.contains(&format!(" on {table} "))).count();
+        assert_eq!(scans, times, "{file} and {table}:\n{}", plan.join("\n"));
+    }
+}
+
 #[tokio::test]
 async fn no_documented_question_reads_a_whole_fact_table() {
     let database = database().await;
