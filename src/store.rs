@@ -68,6 +68,9 @@ pub struct Section {
     pub changes: Changes,
 }
 
+/// No stretch of evidence grows over a multiple of this, so that a hash that is known is never far from any block.
+pub const STRETCH_BLOCKS: u64 = 1_024;
+
 /// That the logs of some blocks are complete, and how it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -91,9 +94,11 @@ impl Evidence {
         BlockId { number: self.range.to, hash: self.hash }
     }
 
-    /// Whether `next` goes on where this ends, known in the same way from the same provider: one stretch then.
+    /// Whether `next` goes on where this ends, known in the same way from the same provider: one stretch then, but for
+    /// [`STRETCH_BLOCKS`].
     pub fn continues_with(&self, next: &Self) -> bool {
         self.range.to + 1 == next.range.from
+            && !next.range.from.is_multiple_of(STRETCH_BLOCKS)
             && self.hash == next.parent
             && self.method == next.method
             && self.provider == next.provider

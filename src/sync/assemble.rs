@@ -83,9 +83,9 @@ impl<S: Source, D: Store> Sync<S, D> {
                 found.into_iter().partition(|(_, found)| found.from_block >= range.from);
             let addresses =
                 |list: Vec<(Address, Found)>| list.into_iter().map(|(a, _)| a).collect::<Vec<_>>();
-            unread = self.range_logs(range, &addresses(new)).await?;
+            unread = self.range_logs(range, &addresses(new), held).await?;
             let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
-            unread.extend(self.range_logs(since, &addresses(old)).await?);
+            unread.extend(self.range_logs(since, &addresses(old), held).await?);
             if top > range.to + 1 {
                 unread.extend(self.window(range.to, top, &all).await?);
             }
@@ -139,7 +139,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let top = finalized.number.min(block.id.number - 1);
             if self.config.floor_block <= top {
                 let since = BlockRange { from: self.config.floor_block, to: top };
-                unread.extend(self.range_logs(since, &old).await?);
+                unread.extend(self.range_logs(since, &old, held).await?);
             }
             let old: HashSet<Address> = old.into_iter().collect();
             unread.extend(self.window(top, block.id.number, &old).await?);

@@ -42,11 +42,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         let from = behind.values().min().map_or(at, |through| through + 1);
         let to = view.finalized.number.min(at).min(from.saturating_add(self.config.range_blocks_max - 1));
         let reaches = to.max(from.saturating_sub(1)) >= view.finalized.number.min(at);
+        let to = if reaches { to } else { self.known_end(from, to).await? };
         let mut assembled = Assembled::default();
         if from <= to {
             let range = BlockRange { from, to };
             let addresses: Vec<Address> = behind.keys().copied().collect();
-            let mut logs = self.range_logs(range, &addresses).await?;
+            let mut logs = self.range_logs(range, &addresses, &[checkpoint.block]).await?;
             logs.retain(|log| is_unread(&behind, log));
             assembled = self.assemble_range(range, logs, &[checkpoint.block]).await?;
         }

@@ -183,14 +183,18 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
     }
 
-    /// The logs of some contracts in final blocks; proved where nothing unproved may be seen.
+    /// The logs of some contracts in final blocks; proved where nothing unproved may be seen, and to be of the chain of
+    /// the headers `held`.
     pub(super) async fn range_logs(
         &self,
         range: BlockRange,
         addresses: &[Address],
+        held: &[Header],
     ) -> Result<Vec<RawLog>, SyncError> {
         if self.config.proving == Proving::BeforeCommit && !addresses.is_empty() {
-            return Ok(self.prove_range(range, &addresses.iter().copied().collect()).await?.logs);
+            let proved = self.prove_range(range, &addresses.iter().copied().collect()).await?;
+            self.refuse_strange(&proved, held).await?;
+            return Ok(proved.logs);
         }
         Ok(self.source.logs_in_range(range, addresses).await?)
     }

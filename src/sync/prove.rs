@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use alloy::primitives::{Address, B256};
 
 use super::{Sync, SyncError};
-use crate::block::{BlockId, BlockRange, RawLog, Sealed};
+use crate::block::{BlockId, BlockRange, Header, RawLog, Sealed};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Flaw, Method, Watched};
 use crate::source::{Source, SourceError};
@@ -78,6 +78,69 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut proved = ProvedLogs::default();
         self.prove_headers(&headers, watched, &mut proved).await?;
         Ok(proved)
+    }
+
+    /// Refuses what is proved of blocks that do not lead to the next one whose hash is known: of `held`, or of what is
+    /// proved already. That each header hangs on the one below says nothing of whose chain they are.
+    pub(super) async fn refuse_strange(&self, proved: &ProvedLogs, held: &[Header]) -> Result<(), SyncError> {
+        let Some(stretch) = proved.evidence.last() else { return Ok(()) };
+        let last = stretch.last();
+        let known = held.iter().map(|header| header.id).chain(self.known_blocks().await?);
+        let Some(next) = known.filter(|block| block.number >= last.number).min_by_key(|block| block.number)
+        else {
+            return Ok(());
+        };
+        // A header whose hash cannot be computed leads nowhere; another provider has the last block too then.
+        let is_ours = if next.number > last.number && stretch.method == Method::Quorum {
+            true
+        } else {
+            self.leads_to(last, next).await?
+        };
+        if is_ours || is(Mutant::LinksUnchecked) {
+            return Ok(());
+        }
+        self.source.blame("its headers do not lead to a block that is known");
+        Err(SyncError::Contradiction(format!(
+            "block {} ({}) of {} does not lead to block {} ({})",
+            last.number,
+            last.hash,
+            self.source.alias(),
+            next.number,
+            next.hash
+        )))
+    }
+
+    /// The highest block of a range whose hash is known, so that what is proved up to it needs no more headers; its end
+    /// where none is.
+    pub(super) async fn known_end(&self, from: u64, to: u64) -> Result<u64, SyncError> {
+        let known = self.known_blocks().await?;
+        Ok(known.map(|block| block.number).filter(|number| (from..=to).contains(number)).max().unwrap_or(to))
+    }
+
+    /// The ends of what is proved.
+    async fn known_blocks(&self) -> Result<impl Iterator<Item = BlockId>, SyncError> {
+        let below = |stretch: &Evidence| {
+            let number = stretch.range.from.checked_sub(1)?;
+            Some(BlockId { number, hash: stretch.parent })
+        };
+        let known = self.store.evidence().await?;
+        Ok(known.into_iter().flat_map(move |stretch| [below(&stretch), Some(stretch.last())]).flatten())
+    }
+
+    /// Whether a block is an ancestor of another, by the hashes of all headers between.
+    pub(super) async fn leads_to(&self, block: BlockId, to: BlockId) -> Result<bool, SyncError> {
+        let mut reached = block;
+        while reached.number < to.number {
+            let last = to.number.min(reached.number + HEADERS_AT_ONCE);
+            let numbers: Vec<u64> = (reached.number + 1..=last).collect();
+            for sealed in self.source.sealed(&numbers).await? {
+                if proof::header(&sealed).is_err() || sealed.header.parent != reached.hash {
+                    return Ok(false);
+                }
+                reached = sealed.header.id;
+            }
+        }
+        Ok(reached == to)
     }
 
     fn hangs_on(&self, parent: Option<B256>, sealed: &Sealed) -> Result<(), SyncError> {

@@ -7,12 +7,12 @@ use std::collections::HashSet;
 
 use alloy::primitives::Address;
 
-use super::prove::{HEADERS_AT_ONCE, ProvedLogs};
+use super::prove::ProvedLogs;
 use super::reread::compare_logs;
 use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
-use crate::proof::{self, Method, Watched};
+use crate::proof::{Method, Watched};
 use crate::source::Source;
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
 use crate::table::contract::{Coverage, LateHistory};
@@ -131,7 +131,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         if to < from {
             return Ok(Outcome::Idle);
         }
-        let range = BlockRange { from, to };
+        let range = BlockRange { from, to: self.known_end(from, to).await? };
+        let to = range.to;
         let watched: Watched = late.iter().map(|row| row.address).collect();
         let proved = self.prove_range(range, &watched).await?;
         if let Some(last) = proved.evidence.last().map(Evidence::last) {
@@ -141,6 +142,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.refuse_outvoted(last).await?;
         }
         // What is proved of another chain says nothing about ours.
+        self.refuse_strange(&proved, &[checkpoint.block]).await?;
         self.refuse_moved(&[checkpoint.block]).await?;
         if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
             return Ok(repaired);
@@ -203,22 +205,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         );
         self.store.forget_evidence(&reason).await?;
         Ok(Outcome::Unproved { reason })
-    }
-
-    /// Whether a block is an ancestor of another, by the hashes of all headers between.
-    async fn leads_to(&self, block: BlockId, to: BlockId) -> Result<bool, SyncError> {
-        let mut reached = block;
-        while reached.number < to.number {
-            let last = to.number.min(reached.number + HEADERS_AT_ONCE);
-            let numbers: Vec<u64> = (reached.number + 1..=last).collect();
-            for sealed in self.source.sealed(&numbers).await? {
-                if proof::header(&sealed).is_err() || sealed.header.parent != reached.hash {
-                    return Ok(false);
-                }
-                reached = sealed.header.id;
-            }
-        }
-        Ok(reached == to)
     }
 
     /// Compares what is proved with the tables, and mends them where they differ.

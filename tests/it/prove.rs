@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use asset_indexer::block::RawLog;
+use alloy::primitives::{B256, U256};
+use asset_indexer::block::{BlockRange, RawLog};
 use asset_indexer::proof::Method;
 use asset_indexer::source::Witnesses;
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::store::{Checkpoint, Status, Store};
+use asset_indexer::store::{Checkpoint, Evidence, STRETCH_BLOCKS, Status, Store};
 use asset_indexer::sync::{Config, Outcome, Proving, Sync, SyncError};
 use asset_indexer::table::contract::{Contract, LateHistory};
 
 use crate::support::liar::{Liar, Lies};
 use crate::support::real::rows;
-use crate::support::world::{assert_equal, config, converge, fresh, worker};
+use crate::support::world::{assert_equal, config, converge, database, fresh, pool, worker};
 use simulation::chain::SimChain;
 use simulation::play::Play;
 
@@ -344,4 +345,43 @@ async fn a_contradiction_of_finality_halts_only_without_a_witness_and_until_resu
     assert_eq!((resumed.block, resumed.status), (at.block, Status::Running), "nothing was taken back");
     let halted = world.worker.step(None).await.expect("the step succeeds");
     assert!(matches!(halted, Outcome::Halted { .. }), "the same contradiction halts again: {halted:?}");
+}
+
+/// Both stores end a stretch of evidence at the same blocks.
+#[tokio::test]
+async fn no_stretch_of_evidence_grows_too_long_to_be_walked() {
+    let hash = |number: u64| B256::from(U256::from(number));
+    let stretch = |from: u64, to: u64| Evidence {
+        range: BlockRange { from, to },
+        parent: hash(from - 1),
+        hash: hash(to),
+        method: Method::Bloom,
+        provider: "a".to_owned(),
+        requests: 1,
+    };
+    let proved = [
+        stretch(1_000, 1_010),
+        stretch(1_011, STRETCH_BLOCKS - 1),
+        stretch(STRETCH_BLOCKS, 1_030),
+        stretch(1_031, 1_040),
+    ];
+    let joined: Vec<bool> = proved.windows(2).map(|pair| pair[0].continues_with(&pair[1])).collect();
+    assert_eq!(joined, [true, false, true]);
+    let pool = pool(&database().await).await;
+    for evidence in &proved {
+        sqlx::query("select ops.prove(1, $1, $2, $3, $4, 'bloom', 'a', 1)")
+            .bind(evidence.range.from.cast_signed())
+            .bind(evidence.range.to.cast_signed())
+            .bind(evidence.parent.as_slice())
+            .bind(evidence.hash.as_slice())
+            .execute(&pool)
+            .await
+            .expect("written");
+    }
+    let stored: Vec<(i64, i64)> =
+        sqlx::query_as("select from_block, to_block from ops.evidence order by from_block")
+            .fetch_all(&pool)
+            .await
+            .expect("readable");
+    assert_eq!(stored, [(1_000, 1_023), (1_024, 1_040)]);
 }
