@@ -43,6 +43,12 @@ impl Amount {
         self.0.is_zero()
     }
 
+    /// Its size, where 128 bits hold it, and whether it is below zero.
+    pub(crate) fn small(self) -> Option<(u128, bool)> {
+        let size: U512 = self.0.unsigned_abs();
+        u128::try_from(size).ok().map(|size| (size, self.is_negative()))
+    }
+
     /// Whether it exceeds what a contract can hold in a `uint256`.
     pub fn exceeds_uint256(self) -> bool {
         !self.is_negative() && self.0.into_raw() > U512::from(U256::MAX)

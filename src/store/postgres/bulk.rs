@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-use super::{int, rows};
+use super::{binary, int, rows};
 use crate::row::{Row, TableDef, Value};
 
 /// Bytes of COPY data sent at once.
@@ -192,65 +192,18 @@ pub(super) async fn copy(
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = format!("copy {target} ({}) from stdin", columns(table, ""));
+    let sql = format!("copy {target} ({}) from stdin with (format binary)", columns(table, ""));
     let mut copy = connection.copy_in_raw(&sql).await?;
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + 4096);
+    buffer.extend_from_slice(binary::HEADER);
     for row in rows {
-        for (place, value) in row.iter().enumerate() {
-            if place > 0 {
-                buffer.push(b'\t');
-            }
-            encode(&mut buffer, value);
-        }
-        buffer.push(b'\n');
+        binary::row(&mut buffer, row);
         if buffer.len() >= CHUNK_BYTES {
             copy.send(buffer.as_slice()).await?;
             buffer.clear();
         }
     }
-    if !buffer.is_empty() {
-        copy.send(buffer.as_slice()).await?;
-    }
+    buffer.extend_from_slice(&binary::TRAILER.to_be_bytes());
+    copy.send(buffer.as_slice()).await?;
     copy.finish().await.map(drop)
-}
-
-/// A value in COPY's text format.
-fn encode(buffer: &mut Vec<u8>, value: &Value) {
-    use std::io::Write;
-    let infallible = "writing to memory does not fail";
-    match value {
-        Value::Null => buffer.extend_from_slice(b"\\N"),
-        Value::Bool(value) => buffer.push(if *value { b't' } else { b'f' }),
-        Value::Int(value) => write!(buffer, "{value}").expect(infallible),
-        Value::Bytes(value) => {
-            buffer.extend_from_slice(b"\\\\x");
-            let start = buffer.len();
-            buffer.resize(start + 2 * value.len(), 0);
-            alloy::hex::encode_to_slice(value, &mut buffer[start..]).expect("the slice has twice the bytes");
-        }
-        Value::Text(value) => escape(buffer, value.as_bytes()),
-        Value::Number(value) => write!(buffer, "{value}").expect(infallible),
-        Value::Squares(value) => write!(buffer, "{value}").expect(infallible),
-        Value::Numbers(values) => {
-            let list: Vec<String> = values.iter().map(ToString::to_string).collect();
-            write!(buffer, "{{{}}}", list.join(",")).expect(infallible);
-        }
-        Value::Time(seconds) => {
-            buffer.extend_from_slice(rows::time_text(*seconds).as_bytes());
-        }
-        Value::Json(value) => escape(buffer, value.to_string().as_bytes()),
-        Value::Uuid(value) => write!(buffer, "{value}").expect(infallible),
-    }
-}
-
-fn escape(buffer: &mut Vec<u8>, text: &[u8]) {
-    for byte in text {
-        match byte {
-            b'\\' => buffer.extend_from_slice(b"\\\\"),
-            b'\n' => buffer.extend_from_slice(b"\\n"),
-            b'\r' => buffer.extend_from_slice(b"\\r"),
-            b'\t' => buffer.extend_from_slice(b"\\t"),
-            byte => buffer.push(*byte),
-        }
-    }
 }

@@ -9,6 +9,7 @@
 
 mod approval;
 mod archived;
+pub(crate) mod binary;
 mod bulk;
 mod checkpoint;
 mod commit;
