@@ -12,7 +12,7 @@ use crate::support::process::{Daemon, Program, until};
 use crate::support::scene::Scene;
 
 /// From a provider's failure to rows of the next block by way of another.
-const FAILOVER: Duration = Duration::from_secs(5);
+const FAILOVER: Duration = Duration::from_secs(8);
 
 /// A configuration with the node itself as second provider, beside that of `RPC_URL`.
 struct Second {
