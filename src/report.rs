@@ -16,7 +16,9 @@ mod instant;
 mod number;
 mod positions;
 mod question;
+mod readers;
 mod record;
+mod registry;
 pub mod regulatory;
 mod subject;
 
@@ -29,6 +31,7 @@ use uuid::Uuid;
 pub use csv::{fields, pages};
 pub use instant::{At, Period};
 pub use question::{By, Kind, ask};
+pub use readers::Readers;
 pub use record::{Recorded, Recording, record};
 pub use subject::{AsOf, Past, SubjectError, subject};
 

@@ -169,6 +169,10 @@ impl Verdict {
     }
 }
 
+const BEGIN: &str = "begin transaction isolation level repeatable read, read only";
+/// The node may take its time between two statements; nobody waits for this transaction.
+const UNHURRIED: &str = "set local idle_in_transaction_session_timeout = 0";
+
 /// The tables of one chain at one instant.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -178,6 +182,8 @@ pub struct Snapshot {
     pub chain_id: u64,
     /// How far the tables reach.
     pub checkpoint: Checkpoint,
+    /// Where a second connection leads.
+    pub options: PgConnectOptions,
 }
 
 impl Snapshot {
@@ -192,15 +198,33 @@ impl Snapshot {
             .log_statements(tracing::log::LevelFilter::Off);
         let wrong = |error: sqlx::Error| failed("opening a snapshot", &error);
         let mut connection = PgConnection::connect_with(&options).await.map_err(wrong)?;
-        connection
-            .execute("begin transaction isolation level repeatable read, read only")
-            .await
-            .map_err(wrong)?;
+        connection.execute(BEGIN).await.map_err(wrong)?;
         connection.execute(KEEP_PARTITIONS).await.map_err(wrong)?;
-        // The node may take its time between two statements; nobody waits for this transaction.
-        connection.execute("set local idle_in_transaction_session_timeout = 0").await.map_err(wrong)?;
+        connection.execute(UNHURRIED).await.map_err(wrong)?;
         let checkpoint = read_checkpoint(&mut connection, chain_id).await.map_err(wrong)?;
-        Ok(checkpoint.map(|checkpoint| Self { connection, chain_id, checkpoint }))
+        Ok(checkpoint.map(|checkpoint| Self { connection, chain_id, checkpoint, options }))
+    }
+
+    /// A second connection that sees the same instant. This one has to outlive it: it keeps partitions from going.
+    ///
+    /// # Errors
+    /// The database's, and where a pooler or balancer gave a connection to another server.
+    pub(crate) async fn second(&mut self) -> Result<PgConnection, sqlx::Error> {
+        let server = "select pg_export_snapshot(), pg_postmaster_start_time()::text";
+        let (id, here): (String, String) = sqlx::query_as(server).fetch_one(&mut self.connection).await?;
+        let mut second = PgConnection::connect_with(&self.options).await?;
+        second.execute(BEGIN).await?;
+        // Before any question: a transaction that has seen something takes no other's view. The id is digits and hyphens.
+        second.execute(AssertSqlSafe(format!("set transaction snapshot '{id}'"))).await?;
+        second.execute(UNHURRIED).await?;
+        // Ids are counted by each server, and another one may have given the same.
+        let there: String =
+            sqlx::query_scalar("select pg_postmaster_start_time()::text").fetch_one(&mut second).await?;
+        if here == there {
+            Ok(second)
+        } else {
+            Err(sqlx::Error::Configuration("the second connection led to another server".into()))
+        }
     }
 
     /// The block that the tables speak of.

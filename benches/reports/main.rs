@@ -86,7 +86,7 @@ async fn measure(arguments: &Arguments, cluster: &Cluster) -> Result<(), Failed>
         let began = Taken::now(server)?;
         let as_of = AsOf::Block(block.cast_unsigned());
         let stamp = subject(&mut snapshot, TOKEN, as_of, "UTC", false, Past::None).await?;
-        let report = ask(&mut snapshot.connection, &Kind::CapTable(By::Wallet), stamp).await?;
+        let report = ask(&mut snapshot, &Kind::CapTable(By::Wallet), stamp).await?;
         std::hint::black_box(report.table(50));
         own.push(began.until(server)?);
         let totals = report.stamp.totals.as_ref().ok_or("a cap table has totals")?;

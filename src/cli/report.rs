@@ -217,7 +217,7 @@ async fn run(config: &Config, arguments: &Arguments, database: &Database) -> Res
         arguments.past(),
     )
     .await?;
-    let report = reports::ask(&mut snapshot.connection, &arguments.kind(), stamp).await.map_err(unread)?;
+    let report = reports::ask(&mut snapshot, &arguments.kind(), stamp).await.map_err(unread)?;
     drop(snapshot);
     write(arguments, &report)?;
     if arguments.record {

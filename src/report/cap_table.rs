@@ -3,11 +3,11 @@
 
 use alloy::hex;
 use serde::Serialize;
-use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::number::{Share, amount, units};
 use super::positions::{Account, Positions, not_whole, positions};
+use super::readers::Readers;
 use crate::amount::Amount;
 use crate::store::StoreError;
 
@@ -61,6 +61,13 @@ impl Sums {
         Some(())
     }
 
+    /// Adds those of other positions.
+    pub(super) fn plus(&mut self, other: &Self) {
+        self.holders += other.holders;
+        self.balance = self.balance.plus(other.balance);
+        self.frozen = self.frozen.plus(other.frozen);
+    }
+
     /// The sums, beside the supply.
     pub(super) fn totals(&self, supply_base: &str) -> Totals {
         let balance_base = self.balance.to_string();
@@ -78,16 +85,25 @@ impl Sums {
 /// # Errors
 /// The database's; [`StoreError::Corrupt`] for a position that is no whole number of base units.
 pub async fn by_wallet(
-    connection: &mut PgConnection,
+    readers: &mut Readers<'_>,
     asset: Uuid,
     block: i64,
     decimals: Option<u32>,
     supply_base: &str,
 ) -> Result<(String, Totals), StoreError> {
-    let lines = positions(connection, asset, block, Lines::new(decimals, supply_base)).await?;
-    if !lines.is_whole {
+    let takers = [format!("{HEADER}\n"), String::new()].map(|body| Lines {
+        decimals,
+        share: Share::new(supply_base),
+        sums: Sums::default(),
+        body,
+        is_whole: true,
+    });
+    let [mut lines, upper] = positions(readers, asset, block, takers).await?;
+    if !(lines.is_whole && upper.is_whole) {
         return Err(not_whole());
     }
+    lines.body.push_str(&upper.body);
+    lines.sums.plus(&upper.sums);
     Ok((lines.body, lines.sums.totals(supply_base)))
 }
 
@@ -98,13 +114,6 @@ struct Lines {
     sums: Sums,
     body: String,
     is_whole: bool,
-}
-
-impl Lines {
-    fn new(decimals: Option<u32>, supply_base: &str) -> Self {
-        let share = Share::new(supply_base);
-        Self { decimals, share, sums: Sums::default(), body: format!("{HEADER}\n"), is_whole: true }
-    }
 }
 
 impl Positions for Lines {

@@ -1,30 +1,33 @@
 //! Positions of an asset at the end of a block, in the order of wallets: the newest snapshot at or below it, which is read a
-//! page of a thousand wallets at a time, merged with the changes since.
+//! page of a thousand wallets at a time, merged with the changes since. Two halves of the wallets are read at once.
 
 use std::iter::Peekable;
 use std::slice;
+use std::sync::Arc;
 
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::copy::copy;
+use super::copy::{bigint, boolean, copy};
+use super::readers::Readers;
 use crate::store::StoreError;
 use crate::store::postgres::failed;
 
 /// Twenty bytes: a wallet or an identity.
 pub(super) type Account = [u8; 20];
 
+/// Where addresses are parted that no snapshot parts: they are spread evenly.
+pub(super) const MIDDLE: Account = {
+    let mut middle = [0; 20];
+    middle[0] = 0x80;
+    middle
+};
+
 /// What becomes of positions as they come.
-pub(super) trait Positions {
+pub(super) trait Positions: Send + 'static {
     /// A wallet with a balance other than zero, and what of it is frozen, in base units.
     fn take(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool);
-}
-
-/// Twenty bytes from their hexadecimal digits.
-pub(super) fn account(hex: &str) -> Option<Account> {
-    let mut bytes = Account::default();
-    alloy::hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
 }
 
 /// For a position that is no whole number of base units.
@@ -36,42 +39,83 @@ fn corrupt(table: &'static str, reason: &str) -> StoreError {
     StoreError::Corrupt { table, reason: reason.to_owned() }
 }
 
-/// The positions of an asset at the end of a block, in the order of wallets.
+fn corrupt_page() -> StoreError {
+    corrupt("register_positions", "a page lacks something, or its wallets are not in order")
+}
+
+/// Gives the positions of an asset at the end of a block to two takers: to the first the lower half of the wallets, to the
+/// second the upper one, each in the order of wallets.
 ///
 /// # Errors
 /// The database's; [`StoreError::Corrupt`] for a page that is not what `ops.take_snapshot` writes.
 pub(super) async fn positions<P: Positions>(
-    connection: &mut PgConnection,
+    readers: &mut Readers<'_>,
     asset: Uuid,
     block: i64,
-    taker: P,
-) -> Result<P, StoreError> {
-    let wrong = |error: sqlx::Error| failed("reading the positions", &error);
-    let snapshot: Option<(i64, i64)> =
-        sqlx::query_as("select id, block_number from chain.snapshot_below($1, $2)")
-            .bind(asset)
-            .bind(block)
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(wrong)?;
-    let above = snapshot.map_or(-1, |(_, block)| block);
-    let changed = changed(connection, asset, above, block).await.map_err(wrong)?;
-    let mut merge =
-        Merge { changed: changed.lines.iter().peekable(), text: &changed.text, taker, last: None };
-    if let Some((snapshot, _)) = snapshot {
-        let mut pages = sqlx::query_as::<_, Page>(
-            "select holders, balances, frozen, frozen_wallets from ops.register_positions
-             where snapshot_id = $1 order by page",
+    [lower, upper]: [P; 2],
+) -> Result<[P; 2], StoreError> {
+    let base = Base::read(readers.first(), asset, block).await?;
+    let (above, border) = (base.above, base.border);
+    let middle = above + (block - above) / 2;
+    let (mut changes, newer) = readers
+        .both(
+            |connection| changed(connection, asset, (above, middle), border).boxed(),
+            move |connection| changed(connection, asset, (middle, block), border).boxed(),
         )
-        .bind(snapshot)
-        .fetch(connection);
-        while let Some(page) = pages.try_next().await.map_err(wrong)? {
-            merge.page(&page).ok_or_else(|| {
-                corrupt("register_positions", "a page lacks something, or its wallets are not in order")
-            })?;
-        }
+        .await?;
+    changes.append(newer);
+    let text: Arc<str> = changes.text.into();
+    let [below, from] = changes.halves;
+    let (lower_pages, upper_pages) = base.pages();
+    let lower = Half { pages: lower_pages, changes: below, text: Arc::clone(&text), taker: lower };
+    let upper = Half { pages: upper_pages, changes: from, text, taker: upper };
+    let (lower, upper) = readers
+        .both(|connection| lower.read(connection).boxed(), |connection| upper.read(connection).boxed())
+        .await?;
+    Ok([lower, upper])
+}
+
+/// The newest snapshot at or below a block, and where its wallets are parted.
+struct Base {
+    snapshot: Option<i64>,
+    /// Its block, whose changes it holds; -1 without one.
+    above: i64,
+    /// The first page of the upper half, and its first wallet.
+    page: i64,
+    border: Account,
+}
+
+impl Base {
+    async fn read(connection: &mut PgConnection, asset: Uuid, block: i64) -> Result<Self, StoreError> {
+        let found: Option<(i64, i64, Option<i64>, Option<Vec<u8>>)> = sqlx::query_as(
+            "select s.id, s.block_number, m.page, m.border
+             from chain.snapshot_below($1, $2) s left join lateral chain.snapshot_middle(s.id) m on true",
+        )
+        .bind(asset)
+        .bind(block)
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| failed("reading which snapshot there is", &error))?;
+        let Some((snapshot, above, page, border)) = found else {
+            return Ok(Self { snapshot: None, above: -1, page: 0, border: MIDDLE });
+        };
+        let border = border.map_or(Ok(MIDDLE), |border| border.as_slice().try_into());
+        let border = border.map_err(|_| corrupt_page())?;
+        Ok(Self { snapshot: Some(snapshot), above, page: page.unwrap_or(0), border })
     }
-    Ok(merge.end())
+
+    fn pages(&self) -> (Option<Pages>, Option<Pages>) {
+        let of = |first, last, below| self.snapshot.map(|snapshot| Pages { snapshot, first, last, below });
+        (of(i64::MIN, self.page - 1, Some(self.border)), of(self.page, i64::MAX, None))
+    }
+}
+
+/// Some pages of a snapshot, and the wallet that theirs are below.
+struct Pages {
+    snapshot: i64,
+    first: i64,
+    last: i64,
+    below: Option<Account>,
 }
 
 /// A page of a snapshot, as `ops.register_positions` explains it.
@@ -83,73 +127,128 @@ struct Page {
     frozen_wallets: Option<String>,
 }
 
-/// Changes, of each wallet the last one, in the order of wallets. Texts are kept in one piece, because there are hundreds of
-/// thousands.
+/// Changes of each half of the wallets. Texts are kept in one piece, because there are hundreds of thousands.
 #[derive(Default)]
 struct Changes {
     text: String,
-    lines: Vec<Change>,
+    halves: [Vec<Change>; 2],
 }
 
-/// A change, and where in the text its balance, frozen part and freeze stand.
+/// A change, and where in the text its balance and frozen part stand.
 #[derive(Clone, Copy)]
 struct Change {
     wallet: Account,
-    at: (u64, u64),
+    at: (i64, i64),
     from: usize,
+    frozen_from: usize,
     to: usize,
+    wallet_frozen: bool,
 }
 
-/// The last change of each wallet in the blocks above one and up to another.
+/// The changes in the blocks above one and up to another, of the wallets below a border and of those from it on.
 async fn changed(
     connection: &mut PgConnection,
     asset: Uuid,
-    above: i64,
-    through: i64,
-) -> Result<Changes, sqlx::Error> {
+    (above, through): (i64, i64),
+    border: Account,
+) -> Result<Changes, StoreError> {
     let sql = format!(
-        "copy (select encode(h.holder, 'hex'), h.block_number, h.log_index, h.balance, h.frozen, h.wallet_frozen
+        "copy (select h.holder, h.block_number::bigint, h.log_index::bigint, h.balance::text, h.frozen::text, h.wallet_frozen
              from chain.ownership_history h
              where h.chain_id = (select a.chain_id from chain.assets a where a.id = '{asset}') and h.asset_id = '{asset}'
-                 and h.block_number > {above} and h.block_number <= {through}) to stdout"
+                 and h.block_number > {above} and h.block_number <= {through}) to stdout with (format binary)"
     );
     let mut changes = Changes::default();
-    let mut is_readable = true;
-    copy(connection, &sql, |line| is_readable &= changes.add(line).is_some()).await?;
-    if !is_readable {
-        return Err(sqlx::Error::Decode("a change of ownership is not written as expected".into()));
-    }
-    changes.keep_last();
+    copy(connection, &sql, |fields| changes.add(fields, &border))
+        .await
+        .map_err(|error| failed("reading what changed since", &error))?;
     Ok(changes)
 }
 
 impl Changes {
-    fn add(&mut self, line: &str) -> Option<()> {
-        let mut fields = line.splitn(4, '\t');
-        let wallet = account(fields.next()?)?;
-        let at = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    fn add(
+        &mut self,
+        [wallet, block, log, balance, frozen, wallet_frozen]: [&[u8]; 6],
+        border: &Account,
+    ) -> Option<()> {
+        let wallet = wallet.try_into().ok()?;
         let from = self.text.len();
-        self.text.push_str(fields.next()?);
-        self.lines.push(Change { wallet, at, from, to: self.text.len() });
+        self.text.push_str(std::str::from_utf8(balance).ok()?);
+        let frozen_from = self.text.len();
+        self.text.push_str(std::str::from_utf8(frozen).ok()?);
+        self.halves[usize::from(wallet >= *border)].push(Change {
+            wallet,
+            at: (bigint(block)?, bigint(log)?),
+            from,
+            frozen_from,
+            to: self.text.len(),
+            wallet_frozen: boolean(wallet_frozen),
+        });
         Some(())
     }
 
-    /// Sorts by wallet, and keeps of each the change of the highest block and log.
-    fn keep_last(&mut self) {
-        // The first eight bytes tell most wallets apart.
-        let prefix = |change: &Change| change.wallet.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
-        self.lines.sort_unstable_by(|one, other| {
-            prefix(one)
-                .cmp(&prefix(other))
-                .then_with(|| (&one.wallet, one.at).cmp(&(&other.wallet, other.at)))
-        });
-        self.lines.dedup_by(|later, kept| {
-            let is_same = later.wallet == kept.wallet;
-            if is_same {
-                *kept = *later;
+    fn append(&mut self, other: Self) {
+        let by = self.text.len();
+        self.text.push_str(&other.text);
+        for (half, changes) in self.halves.iter_mut().zip(other.halves) {
+            half.extend(changes.into_iter().map(|change| Change {
+                from: change.from + by,
+                frozen_from: change.frozen_from + by,
+                to: change.to + by,
+                ..change
+            }));
+        }
+    }
+}
+
+/// Sorts by wallet, and keeps of each the change of the highest block and log.
+fn keep_last(changes: &mut Vec<Change>) {
+    // The first eight bytes tell most wallets apart.
+    let prefix = |change: &Change| change.wallet.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+    changes.sort_unstable_by(|one, other| {
+        prefix(one).cmp(&prefix(other)).then_with(|| (&one.wallet, one.at).cmp(&(&other.wallet, other.at)))
+    });
+    changes.dedup_by(|later, kept| {
+        let is_same = later.wallet == kept.wallet;
+        if is_same {
+            *kept = *later;
+        }
+        is_same
+    });
+}
+
+/// Half of the wallets: what a snapshot says of them, and what changed since.
+struct Half<P> {
+    pages: Option<Pages>,
+    changes: Vec<Change>,
+    text: Arc<str>,
+    taker: P,
+}
+
+impl<P: Positions> Half<P> {
+    async fn read(mut self, connection: &mut PgConnection) -> Result<P, StoreError> {
+        keep_last(&mut self.changes);
+        let mut merge = Merge {
+            changed: self.changes.iter().peekable(),
+            text: &self.text,
+            taker: self.taker,
+            last: None,
+            below: self.pages.as_ref().and_then(|pages| pages.below),
+        };
+        if let Some(Pages { snapshot, first, last, .. }) = self.pages {
+            let wrong = |error: sqlx::Error| failed("reading the positions", &error);
+            let mut pages = sqlx::query_as::<_, Page>(
+                "select holders, balances, frozen, frozen_wallets from chain.snapshot_pages($1, $2, $3) order by page",
+            )
+            .bind(snapshot)
+            .bind(first)
+            .bind(last)
+            .fetch(connection);
+            while let Some(page) = pages.try_next().await.map_err(wrong)? {
+                merge.page(&page).ok_or_else(corrupt_page)?;
             }
-            is_same
-        });
+        }
+        Ok(merge.end())
     }
 }
 
@@ -159,6 +258,7 @@ struct Merge<'a, P> {
     text: &'a str,
     taker: P,
     last: Option<Account>,
+    below: Option<Account>,
 }
 
 impl<P: Positions> Merge<'_, P> {
@@ -172,16 +272,18 @@ impl<P: Positions> Merge<'_, P> {
             let balance = balances.next()?;
             let part = frozen.as_mut().map_or(Some("0"), Iterator::next)?;
             let freeze = frozen_wallets.as_mut().map_or(Some("f"), Iterator::next)?;
-            if self.last.is_some_and(|last| last >= *wallet) {
+            if self.last.is_some_and(|last| last >= *wallet)
+                || self.below.is_some_and(|below| below <= *wallet)
+            {
                 return None;
             }
             self.last = Some(*wallet);
-            self.merge(wallet, balance, part, freeze);
+            self.merge(wallet, balance, part, freeze == "t");
         }
         (rest.is_empty() && balances.next().is_none()).then_some(())
     }
 
-    fn merge(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: &str) {
+    fn merge(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool) {
         while let Some(change) = self.changed.next_if(|change| change.wallet <= *wallet) {
             self.push_change(change);
             if change.wallet == *wallet {
@@ -192,15 +294,14 @@ impl<P: Positions> Merge<'_, P> {
     }
 
     fn push_change(&mut self, change: &Change) {
-        let mut fields = self.text[change.from..change.to].split('\t');
-        let mut field = || fields.next().unwrap_or_default();
-        let (balance, frozen, wallet_frozen) = (field(), field(), field());
-        self.push(&change.wallet, balance, frozen, wallet_frozen);
+        let (balance, frozen) =
+            (&self.text[change.from..change.frozen_from], &self.text[change.frozen_from..change.to]);
+        self.push(&change.wallet, balance, frozen, change.wallet_frozen);
     }
 
-    fn push(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: &str) {
+    fn push(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool) {
         if balance != "0" {
-            self.taker.take(wallet, balance, frozen, wallet_frozen == "t");
+            self.taker.take(wallet, balance, frozen, wallet_frozen);
         }
     }
 

@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use super::cap_table::{self, Totals};
 use super::copy::copied;
+use super::readers::Readers;
 use super::{Period, Report, Stamp, compliance, regulatory};
 use crate::store::StoreError;
 use crate::store::postgres::failed;
+use crate::verify::Snapshot;
 
 /// What is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,48 +117,43 @@ impl Kind {
 ///
 /// # Errors
 /// The database's, and [`cap_table::by_wallet`]'s.
-pub async fn ask(connection: &mut PgConnection, kind: &Kind, mut stamp: Stamp) -> Result<Report, StoreError> {
+pub async fn ask(snapshot: &mut Snapshot, kind: &Kind, mut stamp: Stamp) -> Result<Report, StoreError> {
     let block = i64::try_from(stamp.as_of_block).unwrap_or(i64::MAX);
-    let body = match kind {
+    let asset = stamp.asset_id;
+    let by_us = matches!(kind, Kind::CapTable(By::Wallet) | Kind::Compliance | Kind::Regulatory { .. });
+    let is_large = by_us && compliance::is_large(&mut snapshot.connection, asset).await?;
+    let mut readers =
+        if is_large { Readers::two(snapshot).await } else { Readers::alone(&mut snapshot.connection) };
+    let (decimals, supply) = (stamp.decimals, stamp.supply_base.as_str());
+    // What is made here instead of by the database, and its sums.
+    let made = match kind {
         Kind::CapTable(By::Wallet) => {
-            let (body, totals) =
-                cap_table::by_wallet(connection, stamp.asset_id, block, stamp.decimals, &stamp.supply_base)
-                    .await?;
-            stamp.totals = Some(totals);
-            body
+            Some(cap_table::by_wallet(&mut readers, asset, block, decimals, supply).await?).map(with_totals)
         }
-        Kind::Compliance if compliance::is_large(connection, stamp.asset_id).await? => {
-            let told =
-                compliance::body(connection, stamp.asset_id, block, stamp.decimals, &stamp.supply_base)
-                    .await?;
-            match told {
-                Some((body, totals)) => {
-                    stamp.totals = Some(totals);
-                    body
-                }
-                None => {
-                    let body = kind.body(connection, stamp.asset_id, block).await?;
-                    stamp.totals = Totals::of(&body, &stamp.supply_base);
-                    body
-                }
-            }
+        Kind::Compliance if is_large => {
+            compliance::body(&mut readers, asset, block, decimals, supply).await?.map(with_totals)
         }
-        Kind::Regulatory { period, zone } if compliance::is_large(connection, stamp.asset_id).await? => {
-            let units = (stamp.decimals, stamp.supply_base.as_str());
+        Kind::Regulatory { period, zone } if is_large => {
             let within = (period.as_ref(), zone.as_str());
-            match regulatory::body(connection, stamp.asset_id, block, units, within).await? {
-                Some(body) => body,
-                None => kind.body(connection, stamp.asset_id, block).await?,
-            }
+            let body = regulatory::body(&mut readers, asset, block, (decimals, supply), within).await?;
+            body.map(|body| (body, None))
         }
-        kind => {
-            let body = kind.body(connection, stamp.asset_id, block).await?;
-            if matches!(kind, Kind::CapTable(_) | Kind::Compliance) {
-                stamp.totals = Totals::of(&body, &stamp.supply_base);
-            }
-            body
+        _ => None,
+    };
+    let (body, totals) = match made {
+        Some(made) => made,
+        None => {
+            let body = kind.body(readers.first(), asset, block).await?;
+            let has_totals = matches!(kind, Kind::CapTable(_) | Kind::Compliance);
+            let totals = if has_totals { Totals::of(&body, supply) } else { None };
+            (body, totals)
         }
     };
+    stamp.totals = totals;
     stamp.report = kind.name();
     Ok(Report::new(stamp, body))
+}
+
+fn with_totals((body, totals): (String, Totals)) -> (String, Option<Totals>) {
+    (body, Some(totals))
 }

@@ -2,15 +2,18 @@
 //! would have to sort and hash each of them several times. `api.regulatory_summary` says the same; a test compares the two.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::Period;
-use super::compliance::Registry;
 use super::number::{Share, amount, units};
 use super::positions::{Account, Positions, not_whole, positions};
+use super::readers::Readers;
+use super::registry::Registry;
 use crate::amount::Amount;
 use crate::store::StoreError;
 use crate::store::postgres::failed;
@@ -25,21 +28,24 @@ const TOPS: [usize; 2] = [1, 10];
 /// # Errors
 /// The database's; [`StoreError::Corrupt`] for a position that is no whole number of base units.
 pub async fn body(
-    connection: &mut PgConnection,
+    readers: &mut Readers<'_>,
     asset: Uuid,
     block: i64,
     (decimals, supply_base): (Option<u32>, &str),
     (period, zone): (Option<&Period>, &str),
 ) -> Result<Option<String>, StoreError> {
-    let Some(registry) = Registry::read(connection, asset, block).await? else { return Ok(None) };
-    let held = positions(connection, asset, block, Held::new(&registry)).await?;
+    let Some(registry) = Registry::read(readers, asset, block).await? else { return Ok(None) };
+    let registry = Arc::new(registry);
+    let takers = [Held::new(Arc::clone(&registry)), Held::new(registry)];
+    let [mut held, upper] = positions(readers, asset, block, takers).await?;
+    held.plus(upper);
     if !held.is_whole {
         return Err(not_whole());
     }
     let mut lines = Lines { body: format!("{HEADER}\n"), decimals, share: Share::new(supply_base) };
     lines.push("register", "supply", None, supply_base, true);
     held.told(&mut lines);
-    for (kind, count, base) in issuance(connection, asset, block, period, zone).await? {
+    for (kind, count, base) in issuance(readers.first(), asset, block, period, zone).await? {
         lines.push("issuance", &kind, u64::try_from(count).ok(), &base, false);
     }
     Ok(Some(lines.body))
@@ -82,25 +88,31 @@ struct Group {
 
 impl Group {
     fn add(&mut self, base: Amount) {
-        self.holders += 1;
-        self.base = self.base.plus(base);
+        self.plus(&Self { holders: 1, base });
+    }
+
+    fn plus(&mut self, other: &Self) {
+        self.holders += other.holders;
+        self.base = self.base.plus(other.base);
     }
 }
 
 /// Everything that the sections say of holders, as it grows.
-struct Held<'a> {
-    registry: &'a Registry,
+struct Held {
+    registry: Arc<Registry>,
     wallets: Group,
     frozen: Group,
     parts: Group,
     verdicts: BTreeMap<&'static str, Group>,
-    countries: BTreeMap<String, Group>,
-    investors: HashMap<Account, Amount>,
+    countries: BTreeMap<Option<i64>, Group>,
+    investors: HashMap<Account, Amount, RandomState>,
     is_whole: bool,
 }
 
-impl<'a> Held<'a> {
-    fn new(registry: &'a Registry) -> Self {
+impl Held {
+    fn new(registry: Arc<Registry>) -> Self {
+        // About as many investors as wallets, half of them here.
+        let expected = registry.wallets() / 2;
         Self {
             registry,
             wallets: Group::default(),
@@ -108,8 +120,26 @@ impl<'a> Held<'a> {
             parts: Group::default(),
             verdicts: BTreeMap::new(),
             countries: BTreeMap::new(),
-            investors: HashMap::new(),
+            investors: HashMap::with_capacity_and_hasher(expected, RandomState::default()),
             is_whole: true,
+        }
+    }
+
+    /// Adds what other wallets hold.
+    fn plus(&mut self, other: Self) {
+        self.is_whole &= other.is_whole;
+        for (group, of) in [
+            (&mut self.wallets, &other.wallets),
+            (&mut self.frozen, &other.frozen),
+            (&mut self.parts, &other.parts),
+        ] {
+            group.plus(of);
+        }
+        other.verdicts.iter().for_each(|(verdict, of)| self.verdicts.entry(verdict).or_default().plus(of));
+        other.countries.iter().for_each(|(country, of)| self.countries.entry(*country).or_default().plus(of));
+        for (investor, base) in other.investors {
+            let together = self.investors.entry(investor).or_default();
+            *together = together.plus(base);
         }
     }
 
@@ -127,7 +157,7 @@ impl<'a> Held<'a> {
         }
         // In the order of the items as they are written.
         let mut countries: Vec<(String, &Group)> =
-            self.countries.iter().map(|(country, of)| (country_item(country), of)).collect();
+            self.countries.iter().map(|(country, of)| (country_item(*country), of)).collect();
         countries.sort_by(|one, other| one.0.cmp(&other.0));
         for (country, of) in countries {
             group("country", &country, of);
@@ -143,7 +173,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Positions for Held<'_> {
+impl Positions for Held {
     fn take(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool) {
         let (Some(balance), Some(part)) = (amount(balance), amount(frozen)) else {
             self.is_whole = false;
@@ -157,12 +187,8 @@ impl Positions for Held<'_> {
         if !part.is_zero() {
             self.parts.add(part);
         }
-        self.verdicts.entry(self.registry.judge(registered).0).or_default().add(balance);
-        let country = registered.map_or("", |registered| &registered.country);
-        match self.countries.get_mut(country) {
-            Some(of) => of.add(balance),
-            None => self.countries.entry(country.to_owned()).or_default().add(balance),
-        }
+        self.verdicts.entry(self.registry.judge(registered).verdict()).or_default().add(balance);
+        self.countries.entry(registered.and_then(|registered| registered.country)).or_default().add(balance);
         let investor = registered.map_or(*wallet, |registered| registered.identity);
         let together = self.investors.entry(investor).or_default();
         *together = together.plus(balance);
@@ -170,11 +196,9 @@ impl Positions for Held<'_> {
 }
 
 /// ISO 3166-1 numeric in three digits; longer numbers are cut as PostgreSQL's `lpad` cuts them.
-fn country_item(country: &str) -> String {
-    match country {
-        "" => "not known".to_owned(),
-        known => format!("{known:0>3}").chars().take(3).collect(),
-    }
+fn country_item(country: Option<i64>) -> String {
+    let known = |country: i64| format!("{:0>3}", country.to_string()).chars().take(3).collect();
+    country.map_or_else(|| "not known".to_owned(), known)
 }
 
 /// The body as it grows.

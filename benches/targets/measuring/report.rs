@@ -48,7 +48,7 @@ async fn reports(
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut snapshot.connection).await?;
         let (asked, processor) = (Instant::now(), machine::processor_ms(server)?);
         let stamp = subject(&mut snapshot, TOKEN, AsOf::Block(block), "UTC", false, Past::None).await?;
-        let report = ask(&mut snapshot.connection, kind, stamp).await?;
+        let report = ask(&mut snapshot, kind, stamp).await?;
         std::hint::black_box(report.table(PAGE));
         run.taken.push(asked.elapsed());
         run.server_ms += (machine::processor_ms(server)? - processor) / times.max(1) as f64;

@@ -1,6 +1,6 @@
 //! The compliance of all holders read at once, against one holder after the other.
 
-use asset_indexer::report::{Kind, Period, compliance, regulatory};
+use asset_indexer::report::{Kind, Period, Readers, compliance, regulatory};
 use sqlx::{AssertSqlSafe, Executor};
 
 use super::Indexed;
@@ -170,20 +170,27 @@ async fn what_the_program_judges_and_sums_is_what_the_database_says() {
                     .fetch_one(&indexed.pool)
                     .await
                     .expect("readable");
-                let (own, totals) = compliance::body(&mut connection, asset, block, places, &supply)
-                    .await
-                    .expect("the program's own")
-                    .expect("few topics");
+                let (own, totals) =
+                    compliance::body(&mut Readers::alone(&mut connection), asset, block, places, &supply)
+                        .await
+                        .expect("the program's own")
+                        .expect("few topics");
                 let asked = Kind::Compliance.body(&mut connection, asset, block).await.expect("by SQL");
                 assert_eq!(own, asked, "{context}");
                 assert_eq!(totals.holders as usize, own.lines().count() - 1, "{context}");
                 for period in [None, Some("2026".parse::<Period>().expect("a year"))] {
                     let zone = "Europe/Zurich".to_owned();
                     let within = (period.as_ref(), zone.as_str());
-                    let own = regulatory::body(&mut connection, asset, block, (places, &supply), within)
-                        .await
-                        .expect("the program's own")
-                        .expect("few topics");
+                    let own = regulatory::body(
+                        &mut Readers::alone(&mut connection),
+                        asset,
+                        block,
+                        (places, &supply),
+                        within,
+                    )
+                    .await
+                    .expect("the program's own")
+                    .expect("few topics");
                     let kind = Kind::Regulatory { period: period.clone(), zone: zone.clone() };
                     let asked = kind.body(&mut connection, asset, block).await.expect("by SQL");
                     assert_eq!(own, asked, "{context}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
 use asset_indexer::amount::Amount;
-use asset_indexer::report::{By, Kind, cap_table};
+use asset_indexer::report::{By, Kind, Readers, cap_table};
 use asset_indexer::store::postgres::Request;
 use simulation::play::Play;
 use sqlx::{PgPool, Row as _};
@@ -75,9 +75,10 @@ async fn assert_every_block(indexed: &Indexed, context: &str) -> usize {
             assert_eq!(totals.get::<i64, _>(2), expected.len() as i64, "{context}");
             let mut connection = indexed.pool.acquire().await.expect("a connection");
             let places = decimals.map(|decimals| u32::try_from(decimals).expect("small"));
-            let (merged, sums) = cap_table::by_wallet(&mut connection, asset, block, places, &supply)
-                .await
-                .expect("the program's own");
+            let (merged, sums) =
+                cap_table::by_wallet(&mut Readers::alone(&mut connection), asset, block, places, &supply)
+                    .await
+                    .expect("the program's own");
             let asked = Kind::CapTable(By::Wallet).body(&mut connection, asset, block).await.expect("by SQL");
             assert_eq!(merged, asked, "{context}: the program's merge against the database's");
             assert_eq!((sums.holders, sums.equal_supply), (expected.len() as u64, true), "{context}");

@@ -288,7 +288,7 @@ async fn tampered(options: &PgConnectOptions, sql: &'static str) -> Snapshot {
         .expect("the superuser may");
     connection.execute(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
     let checkpoint = read_checkpoint(&mut connection, CHAIN_ID).await.expect("readable").expect("there");
-    Snapshot { connection, chain_id: CHAIN_ID, checkpoint }
+    Snapshot { connection, chain_id: CHAIN_ID, checkpoint, options: options.clone() }
 }
 
 #[tokio::test]
