@@ -87,7 +87,7 @@ struct Base {
 
 impl Base {
     async fn read(connection: &mut PgConnection, asset: Uuid, block: i64) -> Result<Self, StoreError> {
-        let found: Option<(i64, i64, Option<i64>, Option<Vec<u8>>)> = sqlx::query_as(
+        let found: Option<Middle> = sqlx::query_as(
             "select s.id, s.block_number, m.page, m.border
              from chain.snapshot_below($1, $2) s left join lateral chain.snapshot_middle(s.id) m on true",
         )
@@ -96,18 +96,32 @@ impl Base {
         .fetch_optional(connection)
         .await
         .map_err(|error| failed("reading which snapshot there is", &error))?;
-        let Some((snapshot, above, page, border)) = found else {
+        let Some(found) = found else {
             return Ok(Self { snapshot: None, above: -1, page: 0, border: MIDDLE });
         };
-        let border = border.map_or(Ok(MIDDLE), |border| border.as_slice().try_into());
+        let border = found.border.map_or(Ok(MIDDLE), |border| border.as_slice().try_into());
         let border = border.map_err(|_| corrupt_page())?;
-        Ok(Self { snapshot: Some(snapshot), above, page: page.unwrap_or(0), border })
+        Ok(Self {
+            snapshot: Some(found.id),
+            above: found.block_number,
+            page: found.page.unwrap_or(0),
+            border,
+        })
     }
 
     fn pages(&self) -> (Option<Pages>, Option<Pages>) {
         let of = |first, last, below| self.snapshot.map(|snapshot| Pages { snapshot, first, last, below });
         (of(i64::MIN, self.page - 1, Some(self.border)), of(self.page, i64::MAX, None))
     }
+}
+
+/// A snapshot, and the page that halves it; none where nobody held anything.
+#[derive(sqlx::FromRow)]
+struct Middle {
+    id: i64,
+    block_number: i64,
+    page: Option<i64>,
+    border: Option<Vec<u8>>,
 }
 
 /// Some pages of a snapshot, and the wallet that theirs are below.

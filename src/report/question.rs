@@ -128,7 +128,7 @@ pub async fn ask(snapshot: &mut Snapshot, kind: &Kind, mut stamp: Stamp) -> Resu
     // What is made here instead of by the database, and its sums.
     let made = match kind {
         Kind::CapTable(By::Wallet) => {
-            Some(cap_table::by_wallet(&mut readers, asset, block, decimals, supply).await?).map(with_totals)
+            Some(with_totals(cap_table::by_wallet(&mut readers, asset, block, decimals, supply).await?))
         }
         Kind::Compliance if is_large => {
             compliance::body(&mut readers, asset, block, decimals, supply).await?.map(with_totals)
