@@ -1,6 +1,6 @@
 //! The documented questions on a loaded register: none reads a whole fact table.
 
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::files;
 use crate::support::world::{database, pool};
@@ -170,4 +170,27 @@ async fn no_documented_question_reads_a_whole_fact_table() {
         planned += 1;
     }
     assert!(planned > 18, "{planned}");
+    largest_are_not_sorted_for(&mut connection).await;
+}
+
+/// One plan serves the smallest asset and the largest: the largest holders come from the index of balances, not from a sort
+/// of all, though nearly all assets have three.
+async fn largest_are_not_sorted_for(connection: &mut PgConnection) {
+    let many = "insert into chain.asset_holders (chain_id, asset_id, holder, balance, frozen, wallet_frozen, first_block,
+            updated_block, updated_at)
+        select 1, md5('small' || n / 3)::uuid, substr(sha256(('holder' || n)::bytea), 1, 20), n, 0, false, 1, 1, now()
+        from generate_series(1, 300000) n";
+    for sql in [many, "vacuum analyze chain.asset_holders"] {
+        connection.execute(sql).await.expect("the superuser may");
+    }
+    let (_, sql) =
+        files().into_iter().find(|(name, _)| name.ends_with("largest_holders.sql")).expect("there");
+    let prepare = format!("prepare largest as {}", sql.trim_end().trim_end_matches(';'));
+    connection.execute(AssertSqlSafe(prepare)).await.expect("prepared");
+    let plan: Vec<String> = sqlx::query_scalar("explain execute largest(null)")
+        .fetch_all(&mut *connection)
+        .await
+        .expect("planned");
+    let plan = plan.join("\n");
+    assert!(plan.contains("asset_holders_balance") && !plan.contains("Sort Key: h.balance"), "{plan}");
 }
