@@ -21,7 +21,8 @@ use crate::store::postgres::failed;
 /// The header of the body.
 const HEADER: &str = "section,item,holders,amount,amount_base,percentage";
 /// Of so many investors it is told what they hold together.
-const TOPS: [usize; 2] = [1, 10];
+const TOPS: [usize; 2] = [1, MOST];
+const MOST: usize = 10;
 
 /// The body of the summary at the end of a block; none where `Registry::read` judges nobody.
 ///
@@ -162,9 +163,15 @@ impl Held {
         for (country, of) in countries {
             group("country", &country, of);
         }
-        let positive = |amount: &&Amount| !amount.is_negative() && !amount.is_zero();
-        let mut largest: Vec<Amount> = self.investors.values().filter(positive).copied().collect();
-        largest.sort_unstable_by(|one, other| other.cmp(one));
+        // The first of them in order: a million investors are not sorted for ten.
+        let mut largest: Vec<Amount> = Vec::with_capacity(MOST + 1);
+        for amount in self.investors.values().filter(|amount| !amount.is_negative() && !amount.is_zero()) {
+            let place = largest.partition_point(|larger| larger >= amount);
+            if place < MOST {
+                largest.insert(place, *amount);
+                largest.truncate(MOST);
+            }
+        }
         for top in TOPS {
             let mut of = Group::default();
             largest.iter().take(top).for_each(|amount| of.add(*amount));

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use alloy::primitives::Address;
 
 use super::assemble::{Assembled, Assembly};
-use super::{Outcome, Sync, SyncError, push_rows};
+use super::{Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockRange, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, View};
@@ -42,7 +42,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let from = behind.values().min().map_or(at, |through| through + 1);
         let to = view.finalized.number.min(at).min(from.saturating_add(self.config.range_blocks_max - 1));
         let reaches = to.max(from.saturating_sub(1)) >= view.finalized.number.min(at);
-        let to = if reaches { to } else { self.known_end(from, to).await? };
+        let is_proved_first = self.config.proving == Proving::BeforeCommit;
+        let to = if is_proved_first && !reaches { self.known_end(from, to).await? } else { to };
         let mut assembled = Assembled::default();
         if from <= to {
             let range = BlockRange { from, to };
