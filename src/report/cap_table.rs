@@ -44,7 +44,7 @@ impl Totals {
 
 /// Sums of positions as they come.
 #[derive(Default)]
-pub(super) struct Sums {
+struct Sums {
     holders: u64,
     balance: Amount,
     frozen: Amount,
@@ -52,7 +52,7 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Adds a position; none where it is no whole number.
-    pub(super) fn add(&mut self, balance: &str, frozen: &str) -> Option<()> {
+    fn add(&mut self, balance: &str, frozen: &str) -> Option<()> {
         self.holders += 1;
         self.balance = self.balance.plus(amount(balance)?);
         if frozen != "0" {
@@ -61,15 +61,8 @@ impl Sums {
         Some(())
     }
 
-    /// Adds those of other positions.
-    pub(super) fn plus(&mut self, other: &Self) {
-        self.holders += other.holders;
-        self.balance = self.balance.plus(other.balance);
-        self.frozen = self.frozen.plus(other.frozen);
-    }
-
     /// The sums, beside the supply.
-    pub(super) fn totals(&self, supply_base: &str) -> Totals {
+    fn totals(&self, supply_base: &str) -> Totals {
         let balance_base = self.balance.to_string();
         Totals {
             holders: self.holders,
@@ -77,6 +70,45 @@ impl Sums {
             equal_supply: balance_base == supply_base,
             balance_base,
         }
+    }
+}
+
+/// A body as it grows, a line a position, and the sums of what it tells.
+pub(super) struct Body {
+    /// The lines so far.
+    pub(super) text: String,
+    sums: Sums,
+    is_whole: bool,
+}
+
+impl Body {
+    /// One for the lower half of the wallets, with the header, and one for the upper half.
+    pub(super) fn halves(header: &str) -> [Self; 2] {
+        [format!("{header}\n"), String::new()].map(|text| Self {
+            text,
+            sums: Sums::default(),
+            is_whole: true,
+        })
+    }
+
+    /// Adds a position to the sums.
+    pub(super) fn add(&mut self, balance: &str, frozen: &str) {
+        self.is_whole &= self.sums.add(balance, frozen).is_some();
+    }
+
+    /// The lower half with the upper one behind it, and the sums of both.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where a position was no whole number of base units.
+    pub(super) fn joined(mut self, upper: &Self, supply_base: &str) -> Result<(String, Totals), StoreError> {
+        if !(self.is_whole && upper.is_whole) {
+            return Err(not_whole());
+        }
+        self.text.push_str(&upper.text);
+        self.sums.holders += upper.sums.holders;
+        self.sums.balance = self.sums.balance.plus(upper.sums.balance);
+        self.sums.frozen = self.sums.frozen.plus(upper.sums.frozen);
+        Ok((self.text, self.sums.totals(supply_base)))
     }
 }
 
@@ -91,45 +123,33 @@ pub async fn by_wallet(
     decimals: Option<u32>,
     supply_base: &str,
 ) -> Result<(String, Totals), StoreError> {
-    let takers = [format!("{HEADER}\n"), String::new()].map(|body| Lines {
-        decimals,
-        share: Share::new(supply_base),
-        sums: Sums::default(),
-        body,
-        is_whole: true,
-    });
-    let [mut lines, upper] = positions(readers, asset, block, takers).await?;
-    if !(lines.is_whole && upper.is_whole) {
-        return Err(not_whole());
-    }
-    lines.body.push_str(&upper.body);
-    lines.sums.plus(&upper.sums);
-    Ok((lines.body, lines.sums.totals(supply_base)))
+    let takers = Body::halves(HEADER).map(|body| Lines { decimals, share: Share::new(supply_base), body });
+    let [lower, upper] = positions(readers, asset, block, takers).await?;
+    lower.body.joined(&upper.body, supply_base)
 }
 
-/// The body as it grows.
+/// The body and what its lines are written with.
 struct Lines {
     decimals: Option<u32>,
     share: Share,
-    sums: Sums,
-    body: String,
-    is_whole: bool,
+    body: Body,
 }
 
 impl Positions for Lines {
     fn take(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool) {
-        self.is_whole &= self.sums.add(balance, frozen).is_some();
-        self.body.push_str(hex::Buffer::<20, true>::new().format(wallet));
-        self.body.push(',');
-        units(&mut self.body, balance, self.decimals);
-        self.body.push(',');
-        self.body.push_str(balance);
-        self.body.push(',');
-        self.share.percentage(&mut self.body, balance);
-        self.body.push(',');
-        units(&mut self.body, frozen, self.decimals);
-        self.body.push(',');
-        self.body.push_str(frozen);
-        self.body.push_str(if wallet_frozen { ",t\n" } else { ",f\n" });
+        self.body.add(balance, frozen);
+        let text = &mut self.body.text;
+        text.push_str(hex::Buffer::<20, true>::new().format(wallet));
+        text.push(',');
+        units(text, balance, self.decimals);
+        text.push(',');
+        text.push_str(balance);
+        text.push(',');
+        self.share.percentage(text, balance);
+        text.push(',');
+        units(text, frozen, self.decimals);
+        text.push(',');
+        text.push_str(frozen);
+        text.push_str(if wallet_frozen { ",t\n" } else { ",f\n" });
     }
 }

@@ -8,9 +8,9 @@ use alloy::hex;
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
-use super::cap_table::{Sums, Totals};
+use super::cap_table::{Body, Totals};
 use super::number::units;
-use super::positions::{Account, Positions, not_whole, positions};
+use super::positions::{Account, Positions, positions};
 use super::readers::Readers;
 use super::registry::Registry;
 use crate::store::StoreError;
@@ -44,37 +44,24 @@ pub async fn body(
 ) -> Result<Option<(String, Totals)>, StoreError> {
     let Some(registry) = Registry::read(readers, asset, block).await? else { return Ok(None) };
     let registry = Arc::new(registry);
-    let takers = [format!("{HEADER}\n"), String::new()].map(|body| Lines {
-        registry: Arc::clone(&registry),
-        decimals,
-        sums: Sums::default(),
-        body,
-        is_whole: true,
-    });
-    let [mut lines, upper] = positions(readers, asset, block, takers).await?;
-    if !(lines.is_whole && upper.is_whole) {
-        return Err(not_whole());
-    }
-    lines.body.push_str(&upper.body);
-    lines.sums.plus(&upper.sums);
-    Ok(Some((lines.body, lines.sums.totals(supply_base))))
+    let takers = Body::halves(HEADER).map(|body| Lines { registry: Arc::clone(&registry), decimals, body });
+    let [lower, upper] = positions(readers, asset, block, takers).await?;
+    lower.body.joined(&upper.body, supply_base).map(Some)
 }
 
-/// The body as it grows.
+/// The body and what its lines are written with.
 struct Lines {
     registry: Arc<Registry>,
     decimals: Option<u32>,
-    sums: Sums,
-    body: String,
-    is_whole: bool,
+    body: Body,
 }
 
 impl Positions for Lines {
     fn take(&mut self, wallet: &Account, balance: &str, frozen: &str, wallet_frozen: bool) {
-        self.is_whole &= self.sums.add(balance, frozen).is_some();
+        self.body.add(balance, frozen);
         let registered = self.registry.of(wallet);
         let judgement = self.registry.judge(registered);
-        let body = &mut self.body;
+        let body = &mut self.body.text;
         body.push_str(hex::Buffer::<20, true>::new().format(wallet));
         body.push(',');
         if let Some(registered) = registered {

@@ -87,6 +87,19 @@ pub const LOAD: &str = "
     select md5('tenant')::uuid, id, 'max_balance' from assets, generate_series(1, 50);
     analyze";
 
+/// The plan that a question has for any parameters, as prepared statements come to have it, prepared under a name.
+async fn plan_of(connection: &mut PgConnection, name: &str, file: &str, sql: &str) -> Vec<String> {
+    let prepare = format!("prepare {name} as {}", sql.trim_end().trim_end_matches(';'));
+    connection.execute(AssertSqlSafe(prepare)).await.unwrap_or_else(|e| panic!("{file}: {e}"));
+    let parameters = (1..).take_while(|n| sql.contains(&format!("${n}"))).count();
+    let execute = match parameters {
+        0 => format!("explain execute {name}"),
+        _ => format!("explain execute {name}({})", vec!["null"; parameters].join(", ")),
+    };
+    let plan = sqlx::query_scalar(AssertSqlSafe(execute)).fetch_all(connection).await;
+    plan.unwrap_or_else(|e| panic!("{file}: {e}"))
+}
+
 /// Each node of a plan is set up, whether it is reached or not: of a short answer that is most of the time.
 #[tokio::test]
 async fn nothing_is_planned_that_a_question_does_not_read() {
@@ -105,14 +118,7 @@ async fn nothing_is_planned_that_a_question_does_not_read() {
     {
         let (_, sql) =
             files().into_iter().find(|(name, _)| name.ends_with(file)).expect("the question is there");
-        let parameters = (1..).take_while(|n| sql.contains(&format!("${n}"))).count();
-        let prepare = format!("prepare q{number} as {}", sql.trim_end().trim_end_matches(';'));
-        connection.execute(AssertSqlSafe(prepare)).await.unwrap_or_else(|e| panic!("{file}: {e}"));
-        let execute = format!("explain execute q{number}({})", vec!["null"; parameters].join(", "));
-        let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(execute))
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap_or_else(|e| panic!("{file}: {e}"));
+        let plan = plan_of(&mut connection, &format!("q{number}"), file, &sql).await;
         let scans = plan.iter().filter(|line| line.contains(&format!(" on {table} "))).count();
         assert_eq!(scans, times, "{file} and {table}:\n{}", plan.join("\n"));
     }
@@ -141,18 +147,7 @@ async fn no_documented_question_reads_a_whole_fact_table() {
         if ABOUT_EVERYTHING.iter().any(|all| name.ends_with(all)) {
             continue;
         }
-        let parameters = (1..).take_while(|n| sql.contains(&format!("${n}"))).count();
-        let prepare = format!("prepare q{number} as {}", sql.trim_end().trim_end_matches(';'));
-        connection.execute(AssertSqlSafe(prepare)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
-        let arguments = vec!["null"; parameters].join(", ");
-        let execute = match parameters {
-            0 => format!("explain execute q{number}"),
-            _ => format!("explain execute q{number}({arguments})"),
-        };
-        let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(execute))
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let plan = plan_of(&mut connection, &format!("q{number}"), &name, &sql).await;
         for line in plan.iter().filter(|line| line.contains("Seq Scan on ")) {
             let table = line
                 .split("Seq Scan on ")
@@ -185,12 +180,6 @@ async fn largest_are_not_sorted_for(connection: &mut PgConnection) {
     }
     let (_, sql) =
         files().into_iter().find(|(name, _)| name.ends_with("largest_holders.sql")).expect("there");
-    let prepare = format!("prepare largest as {}", sql.trim_end().trim_end_matches(';'));
-    connection.execute(AssertSqlSafe(prepare)).await.expect("prepared");
-    let plan: Vec<String> = sqlx::query_scalar("explain execute largest(null)")
-        .fetch_all(&mut *connection)
-        .await
-        .expect("planned");
-    let plan = plan.join("\n");
+    let plan = plan_of(connection, "largest", "largest_holders.sql", &sql).await.join("\n");
     assert!(plan.contains("asset_holders_balance") && !plan.contains("Sort Key: h.balance"), "{plan}");
 }
