@@ -10,6 +10,7 @@ mod declare;
 use std::cmp::Ordering;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::amount::{Amount, Squares};
@@ -123,6 +124,9 @@ impl TableDef {
     }
 }
 
+/// Bytes of a row: up to 32 of them, as addresses and hashes are, take no memory elsewhere.
+pub type Octets = SmallVec<[u8; 32]>;
+
 /// One value of a row, in the form that both stores compare.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
@@ -133,7 +137,7 @@ pub enum Value {
     /// See [`ColumnType::Int`].
     Int(i64),
     /// See [`ColumnType::Bytes`], also addresses and hashes.
-    Bytes(Vec<u8>),
+    Bytes(Octets),
     /// See [`ColumnType::Text`].
     Text(String),
     /// See [`ColumnType::Number`].
@@ -203,8 +207,16 @@ pub trait Field: Sized + Clone {
     const NULLABLE: bool = false;
     /// The value to store.
     fn to_value(&self) -> Value;
+    /// The same of what is not needed any more.
+    fn into_value(self) -> Value {
+        self.to_value()
+    }
     /// The value read back; `None` when the store holds another kind of value than declared.
     fn from_value(value: Value) -> Option<Self>;
+}
+
+fn octets(bytes: &[u8]) -> Value {
+    Value::Bytes(Octets::from_slice(bytes))
 }
 
 macro_rules! field {
@@ -230,16 +242,35 @@ field!(u64, Int,
     v => Value::Int(i64::try_from(*v).expect("chain numbers and counts stay below 2^63")),
     Value::Int(v) => u64::try_from(v).ok());
 field!(u32, Int, v => Value::Int(i64::from(*v)), Value::Int(v) => u32::try_from(v).ok());
-field!(Address, Address, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => Address::try_from(v.as_slice()).ok());
-field!(B256, Hash, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => B256::try_from(v.as_slice()).ok());
-field!(Bytes, Bytes, v => Value::Bytes(v.to_vec()), Value::Bytes(v) => Some(Bytes::from(v)));
-field!(String, Text, v => Value::Text(v.clone()), Value::Text(v) => Some(v));
+field!(Address, Address, v => octets(v.as_slice()), Value::Bytes(v) => Address::try_from(v.as_slice()).ok());
+field!(B256, Hash, v => octets(v.as_slice()), Value::Bytes(v) => B256::try_from(v.as_slice()).ok());
+field!(Bytes, Bytes, v => octets(v), Value::Bytes(v) => Some(Bytes::from(v.into_vec())));
 field!(Amount, Number, v => Value::Number(*v), Value::Number(v) => Some(v));
 field!(Squares, Squares, v => Value::Squares(Box::new(*v)), Value::Squares(v) => Some(*v));
-field!(Vec<Amount>, Numbers, v => Value::Numbers(v.clone()), Value::Numbers(v) => Some(v));
-field!(serde_json::Value, Json, v => Value::Json(v.clone()), Value::Json(v) => Some(v));
 field!(Uuid, Uuid, v => Value::Uuid(*v), Value::Uuid(v) => Some(v));
 field!(Time, Time, v => Value::Time(v.0), Value::Time(v) => Some(Time(v)));
+
+/// Those whose value takes what they own over.
+macro_rules! owning_field {
+    ($type:ty, $column:ident) => {
+        impl Field for $type {
+            const COLUMN_TYPE: ColumnType = ColumnType::$column;
+            fn to_value(&self) -> Value {
+                Value::$column(self.clone())
+            }
+            fn into_value(self) -> Value {
+                Value::$column(self)
+            }
+            fn from_value(value: Value) -> Option<Self> {
+                if let Value::$column(value) = value { Some(value) } else { None }
+            }
+        }
+    };
+}
+
+owning_field!(String, Text);
+owning_field!(Vec<Amount>, Numbers);
+owning_field!(serde_json::Value, Json);
 
 impl Field for &'static str {
     const COLUMN_TYPE: ColumnType = ColumnType::Text;
@@ -256,6 +287,9 @@ impl<T: Field> Field for Option<T> {
     const NULLABLE: bool = true;
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::to_value)
+    }
+    fn into_value(self) -> Value {
+        self.map_or(Value::Null, T::into_value)
     }
     fn from_value(value: Value) -> Option<Self> {
         match value {

@@ -20,7 +20,7 @@ mod trex_token;
 
 use std::collections::HashMap;
 
-use alloy::dyn_abi::EventExt;
+use alloy::dyn_abi::{DynSolEvent, Specifier};
 use alloy::json_abi::{Event, JsonAbi};
 use alloy::primitives::B256;
 use serde_json::{Map, Value as Json};
@@ -101,7 +101,47 @@ type Shape = (Role, B256, usize);
 /// Every known event, by role, first topic and number of topics.
 #[derive(Debug)]
 pub struct Decoder {
-    events: HashMap<Shape, Event>,
+    events: HashMap<Shape, Known>,
+}
+
+/// An event, and what reading one of its logs takes: found out once, not for every log.
+#[derive(Debug)]
+struct Known {
+    event: Event,
+    /// None where a type of an operator's ABI cannot be resolved: its logs cannot be read.
+    types: Option<DynSolEvent>,
+    /// What its parameters are called in [`Reading::Event`], in their order.
+    names: Vec<String>,
+}
+
+impl Known {
+    fn new(event: Event) -> Self {
+        let mut names: Vec<String> = Vec::with_capacity(event.inputs.len());
+        for (place, input) in event.inputs.iter().enumerate() {
+            let mut name = match input.name.trim_start_matches('_') {
+                "" => format!("parameter{place}"),
+                name => name.to_owned(),
+            };
+            // `_amount` beside `amount`: neither may hide the other.
+            while names.contains(&name) {
+                name.push('_');
+            }
+            names.push(name);
+        }
+        Self { types: event.resolve().ok(), names, event }
+    }
+
+    /// The parameters by name; `None` where topics or data do not fit.
+    fn parameters(&self, log: &RawLog) -> Option<Json> {
+        let decoded = self.types.as_ref()?.decode_log_parts(log.topics.iter().copied(), &log.data).ok()?;
+        let (mut indexed, mut body) = (decoded.indexed.iter(), decoded.body.iter());
+        let mut named = Map::new();
+        for (input, name) in self.event.inputs.iter().zip(&self.names) {
+            let value = if input.indexed { indexed.next() } else { body.next() }?;
+            named.insert(name.clone(), json::parameter(value)?);
+        }
+        Some(Json::Object(named))
+    }
 }
 
 impl Decoder {
@@ -116,7 +156,7 @@ impl Decoder {
         for (role, abi) in own.chain(extra.iter().cloned()) {
             for event in abi.events.into_values().flatten().filter(|event| !event.anonymous) {
                 let topics = 1 + event.inputs.iter().filter(|input| input.indexed).count();
-                events.entry((role, event.selector(), topics)).or_insert(event);
+                events.entry((role, event.selector(), topics)).or_insert_with(|| Known::new(event));
             }
         }
         Self { events }
@@ -132,7 +172,7 @@ impl Decoder {
             topics =
                 (1..=4).find(|count| self.events.contains_key(&(role, *topic0, *count))).unwrap_or(topics);
         }
-        let Some(event) = self.events.get(&(role, *topic0, topics)) else {
+        let Some(known) = self.events.get(&(role, *topic0, topics)) else {
             let known = (1..=4).any(|topics| self.events.contains_key(&(role, *topic0, topics)));
             return Reading::Unreadable(if known {
                 Unreadable::OtherTopicCount
@@ -140,10 +180,11 @@ impl Decoder {
                 Unreadable::UnknownEvent
             });
         };
-        let Some((data, fact)) = parameters(event, log).zip(fact(role, &event.name, log)) else {
+        let name = &known.event.name;
+        let Some((data, fact)) = known.parameters(log).zip(fact(role, name, log)) else {
             return Reading::Unreadable(Unreadable::Malformed);
         };
-        Reading::Event { name: event.name.clone(), data, fact }
+        Reading::Event { name: name.clone(), data, fact }
     }
 
     /// Every event known for a role, as `name(types)` with the number of topics; for documentation and tests.
@@ -152,31 +193,11 @@ impl Decoder {
             .events
             .iter()
             .filter(|((of, _, _), _)| *of == role)
-            .map(|((_, _, topics), event)| (event.signature(), *topics))
+            .map(|((_, _, topics), known)| (known.event.signature(), *topics))
             .collect();
         known.sort();
         known
     }
-}
-
-/// The event's parameters by name; `None` where topics or data do not fit.
-fn parameters(event: &Event, log: &RawLog) -> Option<Json> {
-    let decoded = event.decode_log_parts(log.topics.iter().copied(), &log.data).ok()?;
-    let (mut indexed, mut body) = (decoded.indexed.iter(), decoded.body.iter());
-    let mut named = Map::new();
-    for (place, input) in event.inputs.iter().enumerate() {
-        let value = if input.indexed { indexed.next() } else { body.next() }?;
-        let mut name = match input.name.trim_start_matches('_') {
-            "" => format!("parameter{place}"),
-            name => name.to_owned(),
-        };
-        // `_amount` beside `amount`: neither may hide the other.
-        while named.contains_key(&name) {
-            name.push('_');
-        }
-        named.insert(name, json::parameter(value)?);
-    }
-    Some(Json::Object(named))
 }
 
 /// What an event means; `None` where its bytes do not fit.

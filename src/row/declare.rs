@@ -13,7 +13,11 @@ pub trait Table: Clone + PartialEq + 'static {
     /// A key as values, in the order of the table's first columns.
     fn key_values(key: &Self::Key) -> Vec<Value>;
     /// The row as values, in column order.
-    fn to_row(&self) -> Row;
+    fn into_row(self) -> Row;
+    /// The same of a row that is kept.
+    fn to_row(&self) -> Row {
+        self.clone().into_row()
+    }
     /// A row as a store returned it; `None` when it does not fit the declaration.
     fn from_row(row: Row) -> Option<Self>;
     /// Of versioned tables: whether the version is still in force. Always true elsewhere.
@@ -41,7 +45,7 @@ macro_rules! table {
             to_log: Option<u32> = "Index of the log that ended this version.",
             to_at: Option<$crate::row::Time> = "Block time of the log that ended this version.",
         ]);
-        $crate::table!(@impl $row, $key, State, $name, concat!($($comment),+), Some(true),
+        $crate::table!(@impl $row, $key, State, $name, concat!($($comment),+), true, |row| row.to_block.is_none(),
             [$($k: $kt = $kc,)+],
             [from_block: u64 = "Block of the log that began this version.",
              from_log: u32 = "Index of that log in its block.",],
@@ -68,7 +72,7 @@ macro_rules! table {
         columns { $($c:ident: $ct:ty = $cc:literal,)* }
     ) => {
         $crate::table!(@types $(#[doc = $comment])+ $row, $key, [$($k: $kt = $kc,)+], [$($c: $ct = $cc,)*]);
-        $crate::table!(@impl $row, $key, $class, $name, concat!($($comment),+), None,
+        $crate::table!(@impl $row, $key, $class, $name, concat!($($comment),+), false, |_| true,
             [$($k: $kt = $kc,)+], [], [$($c: $ct = $cc,)*]);
     };
     (@types $(#[doc = $comment:literal])+ $row:ident, $key:ident,
@@ -85,7 +89,7 @@ macro_rules! table {
             $(#[doc = $kc] pub $k: $kt,)+
         }
     };
-    (@impl $row:ident, $key:ident, $class:ident, $name:literal, $comment:expr, $versioned:expr,
+    (@impl $row:ident, $key:ident, $class:ident, $name:literal, $comment:expr, $versioned:literal, $is_open:expr,
         [$($k:ident: $kt:ty = $kc:literal,)+], [$($v:ident: $vt:ty = $vc:literal,)*],
         [$($c:ident: $ct:ty = $cc:literal,)*]) => {
         impl $crate::row::Table for $row {
@@ -100,10 +104,7 @@ macro_rules! table {
                     $($crate::table!(@column $c: $ct = $cc),)*
                 ],
                 key_len: [$(stringify!($k),)+ $(stringify!($v),)*].len(),
-                thing_len: {
-                    let versioned: Option<bool> = $versioned;
-                    if versioned.is_some() { Some([$(stringify!($k)),+].len()) } else { None }
-                },
+                thing_len: if $versioned { Some([$(stringify!($k)),+].len()) } else { None },
             };
             fn key(&self) -> $key {
                 $key { $($k: self.$k.clone(),)+ }
@@ -111,11 +112,11 @@ macro_rules! table {
             fn key_values(key: &$key) -> Vec<$crate::row::Value> {
                 vec![$($crate::row::Field::to_value(&key.$k),)+]
             }
-            fn to_row(&self) -> $crate::row::Row {
+            fn into_row(self) -> $crate::row::Row {
                 vec![
-                    $($crate::row::Field::to_value(&self.$k),)+
-                    $($crate::row::Field::to_value(&self.$v),)*
-                    $($crate::row::Field::to_value(&self.$c),)*
+                    $($crate::row::Field::into_value(self.$k),)+
+                    $($crate::row::Field::into_value(self.$v),)*
+                    $($crate::row::Field::into_value(self.$c),)*
                 ]
             }
             fn from_row(row: $crate::row::Row) -> Option<Self> {
@@ -127,8 +128,8 @@ macro_rules! table {
                 })
             }
             fn is_open(&self) -> bool {
-                Self::DEF.thing_len.is_none()
-                    || Self::DEF.column("to_block").is_none_or(|to| self.to_row()[to] == $crate::row::Value::Null)
+                let is_open: fn(&Self) -> bool = $is_open;
+                is_open(self)
             }
         }
     };

@@ -5,9 +5,10 @@
 //! than whatever points to it, so its logs are searched from the floor, unless its deployment is in the same
 //! transaction as its announcement.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::{Address, B256};
+use uuid::Uuid;
 
 use super::{Sync, SyncError};
 use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
@@ -205,7 +206,10 @@ impl<S: Source, D: Store> Sync<S, D> {
                     number: log.block.number,
                     hash: Some(log.block.hash),
                 })?);
-            let asset_id = role.is_token().then(|| id::asset_id(self.config.chain_id, log.address));
+            let asset_id = role.is_token().then(|| {
+                let computed = || id::asset_id(self.config.chain_id, log.address);
+                *assembly.assets.entry(log.address).or_insert_with(computed)
+            });
             let reading = self.decoder.read(role, &log);
             let position = log.position();
             let entry = Entry { log, time, role, asset_id, reading };
@@ -297,6 +301,8 @@ pub(super) struct Assembly {
     fresh: BTreeSet<Position>,
     deployed: HashSet<(B256, Address)>,
     hashes: BTreeMap<u64, B256>,
+    /// Ids of the assets that logged.
+    assets: HashMap<Address, Uuid>,
 }
 
 impl Assembly {

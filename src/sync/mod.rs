@@ -318,7 +318,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 
 /// Rows of one kind more.
 fn push_rows<T: crate::row::Table>(changes: &mut Changes, insert: bool, rows: impl IntoIterator<Item = T>) {
-    let rows: Vec<_> = rows.into_iter().map(|row| row.to_row()).collect();
+    let rows: Vec<_> = rows.into_iter().map(T::into_row).collect();
     if rows.is_empty() {
         return;
     }

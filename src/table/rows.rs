@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::RandomState;
+
 use crate::row::{Row, Table};
 
 /// The fold needs something that is not at hand yet; it has been noted.
@@ -15,15 +17,20 @@ pub struct Missing;
 /// See the module.
 #[derive(Debug)]
 pub struct Rows<T: Table> {
-    stored: HashMap<T::Key, Option<T>>,
-    now: HashMap<T::Key, T>,
+    stored: HashMap<T::Key, Option<T>, RandomState>,
+    now: HashMap<T::Key, T, RandomState>,
     ended: Vec<T>,
     wanted: BTreeSet<T::Key>,
 }
 
 impl<T: Table> Default for Rows<T> {
     fn default() -> Self {
-        Self { stored: HashMap::new(), now: HashMap::new(), ended: Vec::new(), wanted: BTreeSet::new() }
+        Self {
+            stored: HashMap::default(),
+            now: HashMap::default(),
+            ended: Vec::new(),
+            wanted: BTreeSet::new(),
+        }
     }
 }
 
@@ -97,7 +104,7 @@ impl<T: Table> Rows<T> {
 
     /// The rows to write, in no order; afterwards they count as stored.
     pub fn take(&mut self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.ended.drain(..).map(|row| row.to_row()).collect();
+        let mut rows: Vec<Row> = self.ended.drain(..).map(T::into_row).collect();
         for (key, row) in self.now.drain() {
             if self.stored.get(&key).and_then(Option::as_ref) != Some(&row) {
                 rows.push(row.to_row());

@@ -129,7 +129,7 @@ fn bind<'q>(
         ),
         ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => query.bind(
             values
-                .map(|value| if let Value::Bytes(v) = value { Some(v.clone()) } else { None })
+                .map(|value| if let Value::Bytes(v) = value { Some(v.to_vec()) } else { None })
                 .collect::<Vec<_>>(),
         ),
         ColumnType::Uuid => query.bind(
@@ -257,7 +257,7 @@ fn value(column: &Column, row: &PgRow, place: usize) -> Result<Value, sqlx::Erro
         ColumnType::Bool => row.try_get::<Option<bool>, _>(place)?.map(Value::Bool),
         ColumnType::Int => row.try_get::<Option<i64>, _>(place)?.map(Value::Int),
         ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => {
-            row.try_get::<Option<Vec<u8>>, _>(place)?.map(Value::Bytes)
+            row.try_get::<Option<&[u8]>, _>(place)?.map(|bytes| Value::Bytes(bytes.into()))
         }
         ColumnType::Text => text(place)?.map(Value::Text),
         ColumnType::Number => {

@@ -260,7 +260,7 @@ impl Fold {
         let mut changes = Changes { inserts, upserts };
         fn rows<T: Table>(changes: &mut Changes, rows: &mut Vec<T>) {
             if !rows.is_empty() {
-                changes.inserts.push((T::DEF, rows.drain(..).map(|row| row.to_row()).collect()));
+                changes.inserts.push((T::DEF, rows.drain(..).map(T::into_row).collect()));
             }
         }
         rows(&mut changes, &mut fold.events);
