@@ -235,26 +235,31 @@ impl Known {
         side: &str,
     ) -> Result<(), sqlx::Error> {
         let Rules { chain_id, required, trusted, keys, unknown, .. } = rules;
+        // Pairs of an issuer and a topic, and of an issuer and a key, are taken apart once, not put together for every claim.
         let sql = format!(
-            "copy (select c.identity, array_position('{required}'::numeric[], c.claim_type)::bigint,
+            "copy (select c.identity, t.place,
                  case
                      when x.issuer is not null then 'revoked'
                      when c.issuer = any ('{unknown}'::bytea[]) then 'unknown'
-                     when c.issuer || c.signer_key = any ('{keys}'::bytea[]) then 'valid'
+                     when k.key is not null then 'valid'
                      else 'unsigned'
                  end
              from chain.identity_claims c
+             join (
+                 select distinct substr(p.pair, 1, 20) as issuer, r.topic, r.place
+                 from unnest('{required}'::numeric[]) with ordinality r (topic, place)
+                 join unnest('{trusted}'::bytea[]) p (pair) on substr(p.pair, 21) = numeric_send(r.topic)
+             ) t on t.issuer = c.issuer and t.topic = c.claim_type
+             left join (
+                 select distinct substr(p.pair, 1, 20) as issuer, substr(p.pair, 21) as key
+                 from unnest('{keys}'::bytea[]) p (pair)
+             ) k on k.issuer = c.issuer and k.key = c.signer_key
              left join chain.claim_revocations x on x.chain_id = c.chain_id and x.issuer = c.issuer
                  and x.signature_hash = c.signature_hash and x.revoked_block <= {block}
              where c.chain_id = {chain_id} and c.from_block <= {block} and (c.to_block is null or c.to_block > {block})
-                 and c.identity {side} and c.id_matches
-                 and c.issuer || numeric_send(c.claim_type) = any ('{trusted}'::bytea[])) to stdout with (format binary)"
+                 and c.identity {side} and c.id_matches) to stdout with (format binary)"
         );
         copy(connection, &sql, |[identity, topic, state]| {
-            // A topic that is trusted and not required.
-            if topic.is_empty() {
-                return Some(());
-            }
             let topic = 1_u64.checked_shl(u32::try_from(bigint(topic)?).ok()?.checked_sub(1)?)?;
             let known: &mut Claims = self.claims.entry(identity.try_into().ok()?).or_default();
             match state {

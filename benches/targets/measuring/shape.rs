@@ -7,6 +7,8 @@ use super::CHAIN;
 
 /// The contract of the asset with many holders.
 pub const TOKEN: Address = Address::repeat_byte(0xa5);
+/// The contract of one of the others.
+pub const ORDINARY: Address = Address::repeat_byte(0xa6);
 /// Years of growth.
 const YEARS: u32 = 5;
 /// The most rows of a table.
@@ -82,8 +84,11 @@ impl Shape {
         ];
         let sql =
             numbers.iter().fold(sql.to_owned(), |sql, (name, number)| sql.replace(name, &number.to_string()));
-        sql.replace("$ASSET$", &format!("'{}'::uuid", asset_id(CHAIN, TOKEN)))
-            .replace("$TOKEN$", &format!("'\\x{}'::bytea", alloy::hex::encode(TOKEN)))
+        let named = |sql: String, (asset, contract): (&str, &str), token: Address| {
+            sql.replace(asset, &format!("'{}'::uuid", asset_id(CHAIN, token)))
+                .replace(contract, &format!("'\\x{}'::bytea", alloy::hex::encode(token)))
+        };
+        named(named(sql, ("$ASSET$", "$TOKEN$"), TOKEN), ("$ORDINARY_ASSET$", "$ORDINARY_TOKEN$"), ORDINARY)
     }
 }
 
