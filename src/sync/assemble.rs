@@ -217,7 +217,20 @@ impl<S: Source, D: Store> Sync<S, D> {
                 assembly.deployed.insert((entry.log.transaction_hash, *address));
             }
             assembly.fresh.insert(position);
-            assembly.entries.insert(position, entry);
+            // What was read of a block before its children were known stays: in its place nothing else can stand.
+            if let Some(before) = assembly.entries.insert(position, entry)
+                && let Some(after) = assembly.entries.get(&position)
+                && !before.log.same_as(&after.log)
+            {
+                return Err(SyncError::Contradiction(format!(
+                    "{} gave two logs for one place, block {} log {}: of {} and of {}",
+                    self.source.alias(),
+                    position.block_number,
+                    position.log_index,
+                    before.log.address,
+                    after.log.address
+                )));
+            }
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::mutant::{Mutant, is};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Section, Store};
 use crate::table::contract::{Coverage, LateHistory};
+use crate::table::event::ConfiguredContract;
 use crate::table::fold::Fold;
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -130,8 +131,15 @@ impl<S: Source, D: Store> Sync<S, D> {
         checkpoint: &Checkpoint,
     ) -> Result<Vec<LateHistory>, SyncError> {
         let rows: Vec<Coverage> = self.rows().await?;
-        let joining = rows.into_iter().filter(|row| behind.contains_key(&row.address));
-        self.late_history(joining.map(|row| (row.address, row.from_block)), checkpoint).await
+        let configured: Vec<ConfiguredContract> = self.rows().await?;
+        let mut joining = Vec::new();
+        for row in rows.into_iter().filter(|row| behind.contains_key(&row.address)) {
+            let is_told =
+                configured.iter().any(|one| one.address == row.address && one.opening_block.is_none());
+            let from = if is_told { self.unseen_from(row.from_block).await? } else { row.from_block };
+            joining.push((row.address, from));
+        }
+        self.late_history(joining.into_iter(), checkpoint).await
     }
 
     async fn covered(

@@ -104,6 +104,15 @@ impl<S: Source, D: Store> Sync<S, D> {
                 });
             }
         }
+        // One that is said to begin above the checkpoint has nothing to catch up with, and may have logged below all the same.
+        let mut beginning = Vec::new();
+        for resolved in resolved.iter().filter(|resolved| resolved.start_block > at.number) {
+            let address = resolved.contract.address;
+            if resolved.opening.is_none() && !roles.contains_key(&address) {
+                beginning.push((address, self.unseen_from(resolved.start_block).await?));
+            }
+        }
+        push_rows(&mut changes, false, self.late_history(beginning.into_iter(), checkpoint).await?);
         let sections = vec![Section { undo_block: None, changes }];
         let commit = Commit {
             expected: at,

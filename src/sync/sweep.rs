@@ -306,6 +306,13 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(older.into_iter().map(row).filter(|row| row.next_block <= row.through_block).collect())
     }
 
+    /// The first block in which a configured contract may have logged unseen. Where it begins was told by one provider, and
+    /// nothing proves it: what was proved without the contract may hold logs of it below that.
+    pub(super) async fn unseen_from(&self, start: u64) -> Result<u64, SyncError> {
+        let evidence = self.store.evidence().await?;
+        Ok(evidence.first().map_or(start, |first| first.range.from.min(start)))
+    }
+
     /// The same for every contract that a batch found. Proved before the commit, it is proved already; read without proof,
     /// it is not, whatever was proved without it.
     pub(super) async fn note_late_history(

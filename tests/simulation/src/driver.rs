@@ -375,7 +375,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             return Err(format!("it says {outcome:?}, and its checkpoint is {at:?}"));
         }
         let Outcome::RolledBack { from, ancestor } = outcome else { return Ok(()) };
-        let is_deep = from.number - ancestor.number > self.scenario.reorg_depth_trusted;
+        let is_deep = from.number - ancestor.number > self.config.reorg_depth_trusted;
         let chain = self.chain();
         let is_canonical = chain.picture().at(from.number).is_some_and(|block| block.header.id == *from);
         if self.scenario.kind == Kind::Minority && is_deep && is_canonical && !chain.has_reorganized() {

@@ -57,11 +57,9 @@ impl StoreFaults {
         self.state().broken = true;
     }
 
-    /// Every fault ends.
+    /// Every fault ends; a connection that is broken stays so until somebody finds out.
     pub fn heal(&self) {
-        let mut state = self.state();
-        state.rates.clear();
-        state.broken = false;
+        self.state().rates.clear();
     }
 
     /// How many writes were carried out.
