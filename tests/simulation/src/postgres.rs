@@ -13,7 +13,7 @@ use crate::backend::Backend;
 use crate::driver::{self, CANARY, Failure, Options, Report};
 use crate::executor::on_threads;
 use crate::faults::Hits;
-use crate::runs::Summary;
+use crate::runs::{Progress, Summary};
 use crate::scenario::Scenario;
 use crate::stored::Stored;
 use crate::twin::{Compared, Twin, tables};
@@ -249,7 +249,7 @@ pub fn on_postgres(scenarios: &[Scenario], threads: usize) -> Summary {
     let main = runtime();
     let cluster = main.block_on(cluster());
     let next = AtomicUsize::new(0);
-    let summary = Mutex::new(Summary::default());
+    let (summary, progress) = (Mutex::new(Summary::default()), Progress::default());
     on_threads(threads, || {
         let runtime = runtime();
         let mut mine = Summary::default();
@@ -259,7 +259,7 @@ pub fn on_postgres(scenarios: &[Scenario], threads: usize) -> Summary {
             }
             let (hits, options) = (Hits::default(), Options::default());
             let outcome = runtime.block_on(in_database(&cluster, scenario, &hits, &options));
-            mine.add(scenario, outcome, &hits);
+            progress.tell(mine.add(scenario, outcome, &hits), scenarios.len() as u64, true);
         }
         summary.lock().expect("no thread panics with it").merge(mine);
     });

@@ -50,8 +50,13 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Adds a run.
-    pub fn add(&mut self, scenario: &Scenario, outcome: Result<Report, Failure>, hits: &Hits) {
+    /// Adds a run; tells what failed of it.
+    pub fn add(
+        &mut self,
+        scenario: &Scenario,
+        outcome: Result<Report, Failure>,
+        hits: &Hits,
+    ) -> Option<&Failed> {
         self.runs += 1;
         self.coverage.add(scenario.seed, hits.take());
         match outcome {
@@ -64,8 +69,12 @@ impl Summary {
                 total.halts += report.halts;
                 total.compared += report.compared;
                 total.repaired += report.repaired;
+                None
             }
-            Err(failure) => self.failed.push(Failed { scenario: scenario.clone(), failure }),
+            Err(failure) => {
+                self.failed.push(Failed { scenario: scenario.clone(), failure });
+                self.failed.last()
+            }
         }
     }
 
@@ -99,10 +108,35 @@ pub fn in_memory(scenario: &Scenario, hits: &Hits, options: &Options) -> Result<
     })
 }
 
+/// Tells of a long run while it goes on: a failure at once, and how far it is from time to time.
+#[derive(Debug, Default)]
+pub struct Progress {
+    runs: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Progress {
+    /// The fewest runs between two lines.
+    const FEWEST: u64 = 500;
+
+    /// A run is over; what failed of it, if anything.
+    pub fn tell(&self, failed: Option<&Failed>, of: u64, on_postgres: bool) {
+        if let Some(failed) = failed {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            eprintln!("{}\n", failed.text(on_postgres));
+        }
+        let runs = 1 + self.runs.fetch_add(1, Ordering::Relaxed);
+        if runs.is_multiple_of(Self::FEWEST.max(of / 40)) {
+            eprintln!("{runs} of {of} runs, {} failed", self.failed.load(Ordering::Relaxed));
+        }
+    }
+}
+
 /// Carries out the scenarios of some seeds in memory, on some threads; stops after `most_failures`.
 pub fn seeds_in_memory(seeds: std::ops::Range<u64>, threads: usize, most_failures: usize) -> Summary {
     let next = AtomicU64::new(seeds.start);
-    let summary = Mutex::new(Summary::default());
+    let (summary, progress) = (Mutex::new(Summary::default()), Progress::default());
+    let of = seeds.end.saturating_sub(seeds.start);
     on_threads(threads, || {
         let mut mine = Summary::default();
         loop {
@@ -113,7 +147,8 @@ pub fn seeds_in_memory(seeds: std::ops::Range<u64>, threads: usize, most_failure
             let scenario = Scenario::of(seed);
             let hits = Hits::default();
             let outcome = in_memory(&scenario, &hits, &Options::default());
-            mine.add(&scenario, outcome, &hits);
+            let failed = mine.add(&scenario, outcome, &hits);
+            progress.tell(failed, of, false);
         }
         summary.lock().expect("no thread panics with it").merge(mine);
     });
