@@ -25,6 +25,9 @@ use scenario::NodeOptions;
 /// Another writer takes over from one that died: a lease (5 s), a glance (0.5 s), and some air.
 const TAKEOVER: Duration = Duration::from_secs(8);
 
+/// The server ends a transaction in which nothing happens for ten seconds.
+const FREED: Duration = Duration::from_secs(10);
+
 fn slots(slots_in_an_epoch: u64) -> NodeOptions {
     NodeOptions { slots_in_an_epoch, ..NodeOptions::default() }
 }

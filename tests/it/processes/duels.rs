@@ -9,14 +9,12 @@ use scenario::Step;
 use tokio::time::sleep;
 
 use super::kills::disturb;
-use super::{TAKEOVER, slots};
+use super::{FREED, TAKEOVER, slots};
 use crate::support::scene::{Inside, Scene};
 use crate::support::times;
 
 /// Duels of one pair; three pairs fight at a time, each about its own chain and database.
 const DUELS: usize = 2;
-/// The server ends a transaction in which nothing happens for ten seconds.
-const FREED: Duration = Duration::from_secs(10);
 /// So much later comes every message of a daemon: most of a commit's time is then a transaction.
 const LATENCY: Duration = Duration::from_millis(2);
 
