@@ -57,6 +57,33 @@ pub struct Receipt {
     pub logs: Vec<RawLog>,
 }
 
+/// How what a claim says is kept from the tables; the rules are in [`crate::decode::withhold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Withheld {
+    /// The digest that the issuer signed stands for it: whoever knows the statement can show that it is this one.
+    Digest,
+    /// Nothing of it is kept but who signed it and until when it holds.
+    Drop,
+}
+
+impl Withheld {
+    /// Both.
+    pub const ALL: [Withheld; 2] = [Withheld::Digest, Withheld::Drop];
+
+    /// The word of the configuration and of the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Withheld::Digest => "digest",
+            Withheld::Drop => "drop",
+        }
+    }
+
+    /// The inverse of [`Withheld::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|how| how.name() == name)
+    }
+}
+
 /// A log as a node returned it, with every option resolved: a pending log cannot be written down here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawLog {
@@ -76,6 +103,8 @@ pub struct RawLog {
     pub data: Bytes,
     /// Seconds since the Unix epoch of the log's block; `None` where the node does not say it with the log.
     pub timestamp: Option<u64>,
+    /// What a claim says is kept from `data`, which then is not what the contract logged; never so in a node's answer.
+    pub withheld: Option<Withheld>,
 }
 
 impl RawLog {
@@ -93,6 +122,7 @@ impl RawLog {
             && self.address == other.address
             && self.topics == other.topics
             && self.data == other.data
+            && self.withheld == other.withheld
     }
 
     /// Where the log stands in the chain's order.

@@ -37,6 +37,7 @@ pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use source::{Environment, Overrides};
 
+use crate::decode::withhold::ClaimData;
 use crate::fact::Role;
 use crate::providers::{Budget, Rules};
 use crate::rpc::{self, Finality};
@@ -87,6 +88,8 @@ pub struct Config {
     pub abis: Vec<(Role, JsonAbi)>,
     /// For a claim topic: which 32-byte word of a claim's data says when it ends, counted from 0.
     pub claim_expiry: BTreeMap<U256, usize>,
+    /// What of claims is kept from the tables, by topic.
+    pub claim_data: ClaimData,
     effective: Effective,
 }
 
@@ -254,7 +257,8 @@ impl Config {
         let contracts =
             entries::contracts(&contracts, raw.partial, chain.floor_block, &mut effective, &mut errors);
         let abis = entries::abis(&raw.take(key::ABI), &mut effective, &mut errors);
-        let claim_expiry = entries::claim_expiry(&raw.take(key::CLAIM_TOPIC), &mut effective, &mut errors);
+        let topics = raw.take(key::CLAIM_TOPIC);
+        let (claim_expiry, claim_data) = entries::claim_topics(&topics, &mut effective, &mut errors);
         ConfigErrors::none_of(errors)?;
         Ok(Self {
             chain,
@@ -269,6 +273,7 @@ impl Config {
             contracts,
             abis,
             claim_expiry,
+            claim_data,
             effective,
         })
     }

@@ -9,7 +9,7 @@
 use alloy::primitives::{Address, B256, Bytes, U256};
 use uuid::Uuid;
 
-use crate::block::{Position, RawLog};
+use crate::block::{Position, RawLog, Withheld};
 use crate::row::Time;
 
 /// What a contract is to the register; decides how its logs are read.
@@ -128,6 +128,8 @@ pub struct Claim {
     pub data: Bytes,
     /// Where more can be read; not always valid UTF-8.
     pub uri: Bytes,
+    /// What of signature, data and URI is kept from us, and what stands for it: [`crate::decode::withhold`].
+    pub withheld: Option<Withheld>,
 }
 
 /// A pointer from one contract to another that later events may move.

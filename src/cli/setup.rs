@@ -286,6 +286,7 @@ pub(super) fn sync_config(config: &Config, chain_id: u64) -> sync::Config {
         chain_id,
         contracts: config.contracts.clone(),
         claim_expiry: config.claim_expiry.clone(),
+        claim_data: config.claim_data.clone(),
         floor_block: config.chain.floor_block,
         range_blocks_max: config.chain.range_blocks_max,
         range_logs_target: config.chain.range_logs_target,

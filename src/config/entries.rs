@@ -13,7 +13,9 @@ use super::nearest::hint;
 use super::raw::{Entry, read_limited};
 use super::value::{Value, Written, quoted};
 use super::{BLOCK_MAX, WORD_MAX};
+use crate::block::Withheld;
 use crate::decode::parse_abi;
+use crate::decode::withhold::ClaimData;
 use crate::fact::Role;
 use crate::sync::Contract;
 
@@ -128,28 +130,77 @@ pub(super) fn abis(
     abis
 }
 
-/// Which word of a claim's data says when it ends, by topic.
-pub(super) fn claim_expiry(
+/// Of claim topics: which word of the data says when a claim ends, and what of it is kept.
+pub(super) fn claim_topics(
     entries: &[Entry],
     effective: &mut Effective,
     errors: &mut Vec<ConfigError>,
-) -> BTreeMap<U256, usize> {
+) -> (BTreeMap<U256, usize>, ClaimData) {
     let mut fields = Fields { list: CLAIM_TOPIC, errors };
-    let mut found: BTreeMap<U256, (usize, &Origin)> = BTreeMap::new();
+    let mut found: BTreeMap<Option<U256>, &Origin> = BTreeMap::new();
+    let (mut expiry, mut kept) = (BTreeMap::new(), ClaimData::default());
     for entry in entries {
-        let topic = fields.required(entry, "topic", topic);
-        let word = fields.required(entry, "expires_at_word", |written| written.number("words", 0, WORD_MAX));
-        let (Some(topic), Some(word)) = (topic, word) else { continue };
-        if let Some((_, at)) = found.get(&topic) {
-            let rule = format!("is configured already ({at})");
-            fields.refuse(entry, "topic", rule);
+        let topic = fields.required(entry, "topic", topic_or_all);
+        let is_whole = ["expires_at_word", "data"].iter().any(|name| entry.keys.contains_key(*name));
+        if !is_whole {
+            fields.refuse(entry, "topic", "has neither expires_at_word nor data beside it".to_owned());
+        }
+        let word = fields.optional(entry, "expires_at_word", |written| written.number("words", 0, WORD_MAX));
+        let data = fields.optional(entry, "data", data_kept);
+        let Some(topic) = topic.filter(|_| is_whole) else { continue };
+        if let Some(at) = found.get(&topic) {
+            fields.refuse(entry, "topic", format!("is configured already ({at})"));
             continue;
         }
-        let values = vec![("topic", quoted(format!("{topic:#x}"))), ("expires_at_word", word.to_string())];
+        if topic.is_none() && word.is_some() {
+            let rule = "says of one topic when its claims end; topic = \"*\" is for data alone".to_owned();
+            fields.refuse(entry, "expires_at_word", rule);
+            continue;
+        }
+        let mut values = vec![(
+            "topic",
+            quoted(topic.map_or_else(|| ALL_TOPICS.to_owned(), |topic| format!("{topic:#x}"))),
+        )];
+        values.extend(word.map(|word| ("expires_at_word", word.to_string())));
+        values.extend(data.map(|data| ("data", quoted(data.map_or(KEEP, Withheld::name)))));
         effective.entry(CLAIM_TOPIC, entry.origin.to_string(), values);
-        found.insert(topic, (usize::try_from(word).unwrap_or(usize::MAX), &entry.origin));
+        found.insert(topic, &entry.origin);
+        match (topic, data) {
+            (Some(topic), Some(data)) => _ = kept.topics.insert(topic, data),
+            (None, Some(data)) => kept.others = data,
+            (_, None) => {}
+        }
+        if let (Some(topic), Some(word)) = (topic, word) {
+            expiry.insert(topic, usize::try_from(word).unwrap_or(usize::MAX));
+        }
     }
-    found.into_iter().map(|(topic, (word, _))| (topic, word)).collect()
+    (expiry, kept)
+}
+
+/// What stands for every topic that has no entry of its own.
+const ALL_TOPICS: &str = "*";
+
+/// Nothing is withheld.
+const KEEP: &str = "keep";
+
+/// A topic; `None` for all that have no `data` of their own.
+fn topic_or_all(written: &Written) -> Result<Option<U256>, String> {
+    match written.text() {
+        Ok(text) if text.trim() == ALL_TOPICS => Ok(None),
+        _ => topic(written).map(Some),
+    }
+}
+
+fn data_kept(written: &Written) -> Result<Option<Withheld>, String> {
+    let word = written.text()?.trim();
+    if word == KEEP {
+        return Ok(None);
+    }
+    Withheld::from_name(word).map(Some).ok_or_else(|| {
+        let names = std::iter::once(KEEP).chain(Withheld::ALL.map(Withheld::name));
+        let listed: Vec<&str> = names.clone().collect();
+        format!("unknown word{} (words: {})", hint(word, names), listed.join(", "))
+    })
 }
 
 fn role(written: &Written) -> Result<Role, String> {

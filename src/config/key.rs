@@ -172,7 +172,8 @@ pub(super) const PROVIDER: List = List {
 pub(super) const CONTRACT: List =
     List { name: "contract", keys: &["role", "address", "start_block", "partial"] };
 pub(super) const ABI: List = List { name: "abi", keys: &["role", "file"] };
-pub(super) const CLAIM_TOPIC: List = List { name: "claim_topic", keys: &["topic", "expires_at_word"] };
+pub(super) const CLAIM_TOPIC: List =
+    List { name: "claim_topic", keys: &["topic", "expires_at_word", "data"] };
 
 /// Every repeatable section.
 pub(super) const LISTS: [List; 4] = [PROVIDER, CONTRACT, ABI, CLAIM_TOPIC];

@@ -8,6 +8,7 @@
 //! Invariant: any bytes give a [`Reading`]; nothing a contract logs is an error of ours.
 
 pub mod calls;
+pub mod claim;
 mod documents;
 mod erc20;
 mod json;
@@ -17,6 +18,7 @@ mod trex_factory;
 mod trex_module;
 mod trex_registry;
 mod trex_token;
+pub mod withhold;
 
 use std::collections::HashMap;
 
@@ -181,9 +183,12 @@ impl Decoder {
             });
         };
         let name = &known.event.name;
-        let Some((data, fact)) = known.parameters(log).zip(fact(role, name, log)) else {
+        let Some((mut data, fact)) = known.parameters(log).zip(fact(role, name, log)) else {
             return Reading::Unreadable(Unreadable::Malformed);
         };
+        if let (Some(how), Some(parameters)) = (log.withheld, data.as_object_mut()) {
+            parameters.insert("withheld".to_owned(), how.name().into());
+        }
         Reading::Event { name: name.clone(), data, fact }
     }
 

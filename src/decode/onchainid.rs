@@ -38,6 +38,7 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
                 signature: event.signature,
                 data: event.data,
                 uri,
+                withheld: log.withheld,
             })
         }),
         "ClaimChanged" => bound::<Identity::ClaimChanged>(log).zip(uri(log)).map(|(event, uri)| {
@@ -49,6 +50,7 @@ pub(super) fn fact(event: &str, log: &RawLog) -> Option<Fact> {
                 signature: event.signature,
                 data: event.data,
                 uri,
+                withheld: log.withheld,
             })
         }),
         "ClaimRemoved" => {

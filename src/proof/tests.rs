@@ -16,6 +16,7 @@ fn log(transaction: u32, index: u32, data: usize) -> RawLog {
         topics: vec![B256::with_last_byte(9); data % 5],
         data: vec![0xab; data].into(),
         timestamp: None,
+        withheld: None,
     }
 }
 

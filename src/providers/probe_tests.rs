@@ -21,6 +21,7 @@ fn sample(number: u64, transactions: u32, logging: bool) -> Sample {
         topics: vec![B256::repeat_byte(2)],
         data: Bytes::new(),
         timestamp: None,
+        withheld: None,
     };
     let receipt = |index: u32| Receipt {
         kind: 2,

@@ -112,6 +112,7 @@ impl WireLog {
             topics: self.topics,
             data: self.data,
             timestamp: self.block_timestamp.map(seconds),
+            withheld: None,
         })
     }
 }
@@ -229,6 +230,7 @@ mod tests {
             topics: Vec::new(),
             data: vec![byte].into(),
             timestamp: None,
+            withheld: None,
         }
     }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Sync, SyncError};
 use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
+use crate::decode::withhold::withhold;
 use crate::discovery::announcements;
 use crate::fact::{Entry, Fact, Role};
 use crate::id;
@@ -210,6 +211,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 let computed = || id::asset_id(self.config.chain_id, log.address);
                 *assembly.assets.entry(log.address).or_insert_with(computed)
             });
+            let log = self.without_withheld(role, log);
             let reading = self.decoder.read(role, &log);
             let position = log.position();
             let entry = Entry { log, time, role, asset_id, reading };
@@ -254,6 +256,15 @@ impl<S: Source, D: Store> Sync<S, D> {
             times.insert(header.id.number, header.timestamp);
         }
         Ok(times)
+    }
+
+    /// The log without what the configuration withholds of claims; one that ground holds has lost its part already.
+    fn without_withheld(&self, role: Role, log: RawLog) -> RawLog {
+        if role != Role::Identity || self.config.claim_data.keeps_all() {
+            return log;
+        }
+        let how = |topic| self.config.claim_data.of(topic);
+        withhold(&log, how, &self.config.claim_expiry).unwrap_or(log)
     }
 
     fn role_of(&self, assembly: &Assembly, address: Address) -> Option<Role> {

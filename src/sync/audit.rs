@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use alloy::primitives::{Address, B256};
 
-use super::reread::compare_logs;
 use super::{Comparison, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
 use crate::source::Source;
@@ -47,7 +46,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let ours = self.store.ground_logs(range, None).await?;
         let ours: Vec<RawLog> = ours.into_iter().filter(|log| is_ours(&log.address)).collect();
         let theirs = self.since_their_starts(proved.logs, &ours).await?;
-        Ok(Audited { comparison: compare_logs(ours, theirs), evidence: proved.evidence })
+        Ok(Audited { comparison: self.compare_logs(ours, theirs), evidence: proved.evidence })
     }
 
     /// Compares ground with what this provider lists for a range of indexed blocks, without proof.
@@ -60,7 +59,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let theirs = self.source.logs_in_range(range, &self.watched()).await?;
         let ours = self.store.ground_logs(range, None).await?;
         let theirs = self.since_their_starts(theirs, &ours).await?;
-        Ok(compare_logs(ours, theirs))
+        Ok(self.compare_logs(ours, theirs))
     }
 
     /// Without what contracts logged before their first block that is read and that is not in `ours`: a node lists and

@@ -34,6 +34,7 @@ use alloy::primitives::{Address, B256};
 
 use crate::block::{BlockId, BlockRange, Header};
 use crate::decode::Decoder;
+use crate::decode::withhold::ClaimData;
 use crate::fact::Role;
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError, View};
@@ -65,6 +66,8 @@ pub struct Config {
     pub contracts: Vec<Contract>,
     /// Claim topics whose data says when the claim ends: topic to word.
     pub claim_expiry: std::collections::BTreeMap<alloy::primitives::U256, usize>,
+    /// What of claims is kept from the tables.
+    pub claim_data: ClaimData,
     /// No contract of the platform logged anything below this block: where the search for a late contract's logs begins.
     pub floor_block: u64,
     /// Most blocks of one backfill transaction.

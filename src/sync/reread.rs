@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use serde::Serialize;
 
 use super::{Assembled, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
+use crate::decode::withhold::withhold;
 use crate::fact::{Entry, Role};
 use crate::source::Source;
 use crate::store::{Checkpoint, Store};
@@ -122,14 +123,23 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(known.map(|known| known.roles.iter().map(|(a, r)| (*a, *r)).collect()).unwrap_or_default())
     }
 
+    /// Compares logs of the tables with those that should be there.
+    pub(super) fn compare_logs(&self, ours: Vec<RawLog>, theirs: Vec<RawLog>) -> Comparison {
+        compare_logs(ours, theirs, &self.config.claim_expiry)
+    }
+
     /// How many contracts are watched, and how many of them are catching up.
     pub fn contract_counts(&self) -> (usize, usize) {
         self.known.as_ref().map_or((0, 0), |known| (known.roles.len(), known.catching_up.len()))
     }
 }
 
-/// Compares logs of the tables with those that should be there.
-pub(super) fn compare_logs(ours: Vec<RawLog>, theirs: Vec<RawLog>) -> Comparison {
+/// Of a log whose claim is withheld in `ours`, what is left of the other is compared.
+fn compare_logs(ours: Vec<RawLog>, theirs: Vec<RawLog>, ends: &BTreeMap<U256, usize>) -> Comparison {
+    let is_same = |stored: &RawLog, log: &RawLog| {
+        let left = stored.withheld.and_then(|how| withhold(log, |_| Some(how), ends));
+        stored.same_as(left.as_ref().unwrap_or(log))
+    };
     let by_place = |logs: Vec<RawLog>| -> BTreeMap<Position, RawLog> {
         logs.into_iter().map(|log| (log.position(), log)).collect()
     };
@@ -147,7 +157,7 @@ pub(super) fn compare_logs(ours: Vec<RawLog>, theirs: Vec<RawLog>) -> Comparison
                 comparison.differences.push(difference("missing", log));
                 comparison.missing.push(log.clone());
             }
-            Some(stored) if !stored.same_as(log) => {
+            Some(stored) if !is_same(stored, log) => {
                 comparison.differences.push(difference("different", log));
                 comparison.remove.push(*place);
                 comparison.missing.push(log.clone());

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use alloy::primitives::Address;
 
 use super::prove::ProvedLogs;
-use super::reread::compare_logs;
 use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
@@ -222,7 +221,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             .into_iter()
             .partition(|log| watched.contains(&log.address));
         let theirs = self.since_their_starts(proved.logs.clone(), &ours).await?;
-        let mut comparison = compare_logs(ours, theirs);
+        let mut comparison = self.compare_logs(ours, theirs);
         // Where a log is proved to stand, no other contract's can.
         let missing: HashSet<Position> = comparison.missing.iter().map(RawLog::position).collect();
         comparison.remove.extend(others.iter().map(RawLog::position).filter(|at| missing.contains(at)));

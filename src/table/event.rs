@@ -1,6 +1,6 @@
 //! Ground: the logs themselves, and what was asked of the chain beside them.
 
-use crate::block::{BlockId, RawLog};
+use crate::block::{BlockId, RawLog, Withheld};
 use crate::fact::{Entry, Reading};
 use crate::id::fact_id;
 use crate::row::{Table, Time};
@@ -35,6 +35,7 @@ table! {
         topic2: Option<B256> = "Third topic.",
         topic3: Option<B256> = "Fourth topic.",
         data: Bytes = "The log's data, byte for byte.",
+        withheld: Option<String> = "How what a claim says was kept from data before it was stored, digest or drop; null where data is what was logged.",
     }
 }
 
@@ -69,6 +70,7 @@ impl AssetEvent {
             topic2: topic(2),
             topic3: topic(3),
             data: log.data.clone(),
+            withheld: log.withheld.map(|how| how.name().to_owned()),
         }
     }
 }
@@ -131,6 +133,7 @@ impl AssetEvent {
             topics: [self.topic0, self.topic1, self.topic2, self.topic3].into_iter().flatten().collect(),
             data: self.data.clone(),
             timestamp: u64::try_from(self.block_timestamp.0).ok(),
+            withheld: self.withheld.as_deref().and_then(Withheld::from_name),
         }
     }
 }

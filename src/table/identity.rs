@@ -7,10 +7,11 @@ use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::sol_types::SolValue;
 use uuid::Uuid;
 
-use super::fold::Fold;
+use super::fold::{Fold, Settings};
 use super::rows::Missing;
 use crate::amount::Amount;
-use crate::decode::text;
+use crate::block::Withheld;
+use crate::decode::{claim, text};
 use crate::fact::{Claim, Entry};
 use crate::id::{fact_id, identity_id};
 use crate::mutant::{Mutant, is};
@@ -83,6 +84,7 @@ table! {
         expires_at: Option<Time> = "When the claim's own data says it ends; null where its topic has no such rule.",
         transaction_hash: B256 = "Transaction of the log that began the version.",
         ended_by: Option<String> = "changed or removed; null while the version is in force.",
+        withheld: Option<String> = "How what the claim says was kept from the tables; null where it was not. digest: claim_data is what the issuer signed, keccak256 of identity, topic and statement, and uri its hash. drop: claim_data, uri and signature are empty.",
     }
 }
 
@@ -212,7 +214,7 @@ impl Fold {
             self.claim_ended(entry, claim.claim_id, "changed")?;
         }
         let (identity, at, block) = (entry.log.address, entry.position(), entry.log.block);
-        let signer_key = signer(identity, claim).map(|signer| keccak256(signer.abi_encode()));
+        let said = Said::of(identity, claim, self.settings());
         self.claims.put(IdentityClaim {
             chain_id: self.chain_id(),
             identity,
@@ -232,12 +234,13 @@ impl Fold {
             scheme: Amount::from(claim.scheme),
             issuer: claim.issuer,
             id_matches: claim.claim_id == keccak256((claim.issuer, claim.topic).abi_encode_params()),
-            signature: claim.signature.clone(),
-            signature_hash: keccak256(&claim.signature),
-            signer_key,
-            claim_data: claim.data.clone(),
+            signature: said.signature,
+            signature_hash: said.signature_hash,
+            signer_key: said.signer.map(|signer| keccak256(signer.abi_encode())),
+            claim_data: said.data,
             uri: text::storable(&claim.uri, text::LONG_MAX),
-            expires_at: self.settings().expiry(claim.topic, &claim.data),
+            expires_at: said.expires_at,
+            withheld: claim.withheld.map(|how| how.name().to_owned()),
             transaction_hash: entry.log.transaction_hash,
             ended_by: None,
             from_at: entry.time,
@@ -278,19 +281,42 @@ impl Fold {
     }
 }
 
-/// The account whose key made a claim's signature, as `ClaimIssuer.getRecoveredAddress` finds it: 65 bytes, the last
-/// one 27 or 28 (or 0 or 1), over the prefixed hash of identity, topic and data.
-fn signer(identity: Address, claim: &Claim) -> Option<Address> {
-    let signature: &[u8; 65] = claim.signature.as_ref().try_into().ok()?;
-    let v = signature[64];
-    let odd = match if v < 27 { v.checked_add(27)? } else { v } {
-        27 => false,
-        28 => true,
-        _ => return None,
-    };
-    let digest = keccak256((identity, claim.topic, claim.data.clone()).abi_encode_params());
-    let prefixed = keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), digest.as_slice()].concat());
-    let r = U256::from_be_slice(&signature[..32]);
-    let s = U256::from_be_slice(&signature[32..64]);
-    alloy::primitives::Signature::new(r, s, odd).recover_address_from_prehash(&prefixed).ok()
+/// What a claim's version says, whether its log is whole or something of it is withheld.
+struct Said {
+    signature: Bytes,
+    signature_hash: B256,
+    signer: Option<Address>,
+    data: Bytes,
+    expires_at: Option<Time>,
+}
+
+impl Said {
+    fn of(identity: Address, claim: &Claim, settings: &Settings) -> Self {
+        let Claim { topic, signature, data, .. } = claim;
+        let first = || claim::word(data, 0).unwrap_or_default();
+        let end = || claim::word(data, 1).and_then(|end| Time::from_word(U256::from_be_bytes(end.0)));
+        match claim.withheld {
+            None => Self {
+                signature: signature.clone(),
+                signature_hash: keccak256(signature),
+                signer: claim::signer(signature, claim::signed_digest(identity, *topic, data)),
+                data: data.clone(),
+                expires_at: settings.expiry(*topic, data),
+            },
+            Some(Withheld::Digest) => Self {
+                signature: signature.clone(),
+                signature_hash: keccak256(signature),
+                signer: claim::signer(signature, first()),
+                data: first().into(),
+                expires_at: end(),
+            },
+            Some(Withheld::Drop) => Self {
+                signature: Bytes::new(),
+                signature_hash: claim::word(signature, 0).unwrap_or_default(),
+                signer: Some(Address::from_word(first())).filter(|signer| !signer.is_zero()),
+                data: Bytes::new(),
+                expires_at: end(),
+            },
+        }
+    }
 }

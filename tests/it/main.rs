@@ -29,3 +29,4 @@ mod support;
 mod targets;
 mod tidy;
 mod verify;
+mod withheld;

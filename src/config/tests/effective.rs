@@ -10,7 +10,7 @@ fn every_value_is_shown_with_where_it_came_from() {
         "config.toml",
         "[chain]\nname = \"Polygon\"\n\n[[contract]]\nrole = \"erc20\"\n\
          address = \"0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48\"\nstart_block = 1_000\n\n\
-         [[claim_topic]]\ntopic = 10\nexpires_at_word = 1\n\n[[provider]]\n\
+         [[claim_topic]]\ntopic = 10\nexpires_at_word = 1\ndata = \"drop\"\n[[provider]]\n\
          url = \"https://u:p@spare.example:8443/key?k=1\"\nalias = \"spare\"\ntimeout_ms = 700\nrequests_per_day = 1_000\n",
     );
     let secret = directory.write("database_url", "postgres://user:password@db.example/register");
@@ -99,13 +99,14 @@ partial = false
 
 [[claim_topic]] # config.toml:9
 topic = "0xa"
-expires_at_word = 1"#
+expires_at_word = 1
+data = "drop""#
     );
-    assert!(shown.ends_with("expires_at_word = 1\n"));
+    assert!(shown.ends_with("data = \"drop\"\n"));
     let again = sound(&shown);
     assert_eq!(
-        (again.chain, again.contracts, again.claim_expiry, again.providers.len()),
-        (config.chain, config.contracts, config.claim_expiry, 2)
+        (again.chain, again.contracts, again.claim_expiry, again.claim_data, again.providers.len()),
+        (config.chain, config.contracts, config.claim_expiry, config.claim_data, 2)
     );
     assert_eq!((again.http, again.log), (config.http, config.log));
 }

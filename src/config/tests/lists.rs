@@ -3,6 +3,7 @@
 use alloy::primitives::{U256, address, keccak256};
 
 use super::{Directory, said, sound};
+use crate::block::Withheld;
 use crate::config::{Config, Overrides};
 use crate::fact::Role;
 use crate::sync::Contract;
@@ -143,10 +144,39 @@ fn topics_are_numbers_or_names() {
         said("[[claim_topic]]\ntopic = 1\nexpires_at_word = 1024"),
         "config.toml:3: claim_topic.expires_at_word = 1024: must be a whole number of words from 0 to 1023"
     );
-    assert_eq!(said("[[claim_topic]]\ntopic = 1"), "config.toml:1: claim_topic.expires_at_word: is missing");
+    assert_eq!(
+        said("[[claim_topic]]\ntopic = 1"),
+        "config.toml:2: claim_topic.topic = 1: has neither expires_at_word nor data beside it"
+    );
     assert_eq!(
         said(&(text("7") + &text("\"0x7\""))),
         "config.toml:5: claim_topic.topic = \"0x7\": is configured already (config.toml:1)"
+    );
+}
+
+#[test]
+fn claim_data_is_kept_or_withheld_by_topic() {
+    let config = sound(
+        "[[claim_topic]]\ntopic = 1\ndata = \"digest\"\n[[claim_topic]]\ntopic = 2\nexpires_at_word = 0\n\
+         [[claim_topic]]\ntopic = \"*\"\ndata = \"drop\"\n[[claim_topic]]\ntopic = 3\ndata = \"keep\"\nexpires_at_word = 1",
+    );
+    let of = |topic: u64| config.claim_data.of(U256::from(topic));
+    assert_eq!([of(1), of(2), of(3)], [Some(Withheld::Digest), Some(Withheld::Drop), None]);
+    assert_eq!(config.claim_expiry, [(U256::from(2), 0), (U256::from(3), 1)].into());
+    assert!(sound("").claim_data.keeps_all());
+    let entry = |keys: &str| said(&format!("[[claim_topic]]\n{keys}"));
+    assert_eq!(
+        entry("topic = 1\ndata = \"digests\""),
+        "config.toml:3: claim_topic.data = \"digests\": unknown word; did you mean \"digest\"? (words: keep, digest, drop)"
+    );
+    assert_eq!(
+        entry("topic = \"*\"\nexpires_at_word = 1\ndata = \"drop\""),
+        "config.toml:3: claim_topic.expires_at_word = 1: says of one topic when its claims end; topic = \"*\" is for data alone"
+    );
+    let all = "topic = \"*\"\ndata = \"drop\"\n";
+    assert_eq!(
+        entry(&format!("{all}[[claim_topic]]\n{all}")),
+        "config.toml:5: claim_topic.topic = \"*\": is configured already (config.toml:1)"
     );
 }
 

@@ -25,6 +25,7 @@ fn log(signature: &str, indexed: &[B256], body: &[B256]) -> RawLog {
         transaction_hash: B256::repeat_byte(8),
         transaction_index: 0,
         timestamp: None,
+        withheld: None,
     }
 }
 

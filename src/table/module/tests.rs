@@ -25,6 +25,7 @@ fn entry(block: u64, log_index: u32, reading: Reading) -> Entry {
             transaction_hash: B256::ZERO,
             transaction_index: 0,
             timestamp: None,
+            withheld: None,
         },
         time: Time(1_000 + i64::try_from(block).expect("small")),
         role: Role::ComplianceModule,

@@ -86,6 +86,7 @@ fn check(decoder: &Decoder, role: Role, topics: Vec<B256>, data: Vec<u8>) -> Rea
         topics,
         data: data.into(),
         timestamp: None,
+        withheld: None,
     };
     let reading = decoder.read(role, &log);
     if let Reading::Event { name, .. } = &reading {

@@ -113,6 +113,7 @@ fn blocks(bytes: &[u8]) -> Vec<Vec<Entry>> {
             topics,
             data: data.into(),
             timestamp: Some(header(number).timestamp),
+            withheld: None,
         };
         let role = ROLES[place];
         let asset_id = role.is_token().then(|| asset_id(CHAIN_ID, log.address));

@@ -14,6 +14,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::{Platform, connect, count, refused, run};
+use crate::support::traces::{relations, traces};
 
 /// How a value of a person is held, and so what an export does with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,39 +193,6 @@ const WALLETS: [&str; 3] = [
     "0xb2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2",
     "0xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3",
 ];
-
-/// Whether rows of a relation hold any of the texts: as text, or as bytes of it.
-fn holding(relation: &str, texts: &[String]) -> String {
-    let patterns = texts.iter().flat_map(|text| {
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-        [format!("'%{text}%'"), format!("'%{hex}%'")]
-    });
-    let patterns = patterns.collect::<Vec<_>>().join(", ");
-    format!("select count(*) from {relation} r where to_jsonb(r)::text ilike any (array[{patterns}])")
-}
-
-/// Every table and view of some schemas.
-async fn relations(owner: &mut PgConnection, schemas: &[&str]) -> Vec<String> {
-    sqlx::query_scalar(
-        "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where n.nspname = any ($1) and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition order by 1",
-    )
-    .bind(schemas.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
-    .fetch_all(owner)
-    .await
-    .expect("the catalogue can be read")
-}
-
-/// Where any of the texts stands in these schemas.
-async fn traces(owner: &mut PgConnection, schemas: &[&str], texts: &[String]) -> Vec<String> {
-    let mut places = Vec::new();
-    for relation in relations(owner, schemas).await {
-        if count(owner, &holding(&relation, texts)).await > 0 {
-            places.push(relation);
-        }
-    }
-    places
-}
 
 /// A digest of every row of schema `app`, by table.
 async fn contents(owner: &mut PgConnection) -> Vec<(String, String)> {

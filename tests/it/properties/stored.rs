@@ -169,6 +169,7 @@ impl Edges {
             topic2: None,
             topic3: None,
             data: self.bytes(),
+            withheld: Some("digest".to_owned()),
         }
     }
 
@@ -209,6 +210,7 @@ impl Edges {
             expires_at: Some(self.time()),
             transaction_hash: B256::repeat_byte(9),
             ended_by: None,
+            withheld: number.is_multiple_of(3).then(|| "drop".to_owned()),
             from_at: self.time(),
             to_block: None,
             to_log: None,

@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod real;
 pub mod scene;
 pub mod scripted_node;
+pub mod traces;
 pub mod world;
 
 /// How often tests of repeated faults repeat them: as written, or ten times as often for a soak, when the environment

@@ -118,6 +118,7 @@ pub fn config(contracts: &[(Role, Address)]) -> Config {
             })
             .collect(),
         claim_expiry: Default::default(),
+        claim_data: Default::default(),
         floor_block: 0,
         range_blocks_max: 50,
         range_logs_target: 1_000,

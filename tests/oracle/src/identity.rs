@@ -79,6 +79,7 @@ impl Identities {
             "expires_at" => expiry.map_or(Value::Null, told_time),
             "transaction_hash" => here.transaction(),
             "ended_by" => Value::Null,
+            "withheld" => Value::Null,
         };
         self.claims.begin(&thing, row, here);
     }

@@ -148,6 +148,7 @@ fn event_row(role: &str, here: Here<'_>, event: Option<&Event>) -> Row {
         "topic2" => topic(2),
         "topic3" => topic(3),
         "data" => hex(&here.log.data),
+        "withheld" => Value::Null,
     }
 }
 

@@ -344,6 +344,7 @@ impl State {
                     topics: log.topics.clone(),
                     data: log.data.clone(),
                     timestamp: (!number.is_multiple_of(3)).then_some(timestamp),
+                    withheld: None,
                 });
                 count += 1;
             }

@@ -58,6 +58,7 @@ pub fn config(scenario: &Scenario) -> Config {
         chain_id: crate::CHAIN_ID,
         contracts: contracts.into_iter().map(|(role, address)| contract(role, address)).collect(),
         claim_expiry: Default::default(),
+        claim_data: Default::default(),
         floor_block: 0,
         range_blocks_max: scenario.range_blocks,
         range_logs_target: 40,

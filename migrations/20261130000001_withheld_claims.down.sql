@@ -1,0 +1,79 @@
+-- Back: what was withheld stays so, and the rows do not say it any more; the step is refused where there are such, unless it is accepted.
+set local lock_timeout = '500ms';
+do $$
+begin
+    execute format($view$
+create or replace view %s with (security_invoker = true) as
+select c.chain_id, c.id, i.id as identity_id, api.hex(c.identity) as identity, api.hex(c.claim_id) as claim_id,
+    c.claim_type::text as claim_type,
+    case
+        when c.to_block is not null then c.ended_by
+        when x.revoked_block is not null then 'revoked'
+        when c.expires_at <= now() then 'expired'
+        else 'valid'
+    end as status,
+    (
+        select bool_or(coalesce(s.key_hash = c.signer_key, false) and s.purpose in (1, 3) and s.to_block is null)
+        from chain.identity_keys s where s.chain_id = c.chain_id and s.identity = c.issuer
+    ) as signed_by_issuer,
+    api.hex(c.issuer) as issuer, c.id_matches, api.hex(c.claim_data) as claim_data, c.uri, c.scheme::text as scheme,
+    api.hex(c.signature) as signature, api.hex(c.signature_hash) as signature_hash, c.from_at as issued_at,
+    c.expires_at, x.revoked_at, x.revoked_block, api.hex(x.transaction_hash) as revoked_in, c.to_at as ended_at,
+    c.from_block, c.from_log, c.to_block, c.to_log, api.hex(c.transaction_hash) as transaction_hash,
+    c.identity::bytea as identity_bytes, k.block_number as as_of_block,
+    chain.finality(greatest(c.from_block, c.to_block, x.revoked_block), k.finalized_number) as finality
+from chain.identities i
+join chain.identity_claims c on c.chain_id = i.chain_id and c.identity = i.onchain_id
+left join chain.claim_revocations x on x.chain_id = c.chain_id and x.issuer = c.issuer
+    and x.signature_hash = c.signature_hash
+left join chain.checkpoints k on k.chain_id = c.chain_id
+$view$, coalesce(to_regclass('api.chain_identity_claims'), to_regclass('api.identity_claims')));
+end
+$$;
+
+create or replace function api.claims_at(identity uuid, block bigint)
+returns table (claim_id text, claim_type text, issuer text, issued_at timestamptz, expires_at timestamptz,
+    revoked boolean, signed_by_issuer boolean, id_matches boolean, claim_data text, uri text, id uuid)
+language sql stable parallel safe rows 10
+begin atomic
+    select api.hex(c.claim_id), c.claim_type::text, api.hex(c.issuer), c.from_at, c.expires_at,
+        exists (
+            select from chain.claim_revocations x
+            where x.chain_id = c.chain_id and x.issuer = c.issuer and x.signature_hash = c.signature_hash
+                and (block is null or x.revoked_block <= block)),
+        (
+            select bool_or(coalesce(s.key_hash = c.signer_key, false) and s.purpose in (1, 3)
+                and chain.in_force(s.from_block, s.to_block, block))
+            from chain.identity_keys s where s.chain_id = c.chain_id and s.identity = c.issuer
+        ),
+        c.id_matches, api.hex(c.claim_data), c.uri, c.id
+    from chain.identities i
+    join chain.identity_claims c on c.chain_id = i.chain_id and c.identity = i.onchain_id
+        and chain.in_force(c.from_block, c.to_block, block)
+    where i.id = claims_at.identity;
+end;
+
+alter table chain.identity_claims drop column withheld;
+alter table chain.asset_events drop column withheld;
+
+do $$
+declare
+    place text;
+begin
+    foreach place in array array['api.identity_claims', 'api.chain_identity_claims'] loop
+        continue when to_regclass(place) is null;
+        execute format('comment on column %s.claim_data is %L', place, 'The statement, or its digest.');
+        execute format('comment on column %s.signature is %L', place, 'Signature over identity, topic and data.');
+    end loop;
+end
+$$;
+
+-- Where schema app is there, its guards know the view as it is now.
+do $$
+begin
+    if to_regprocedure('app.keep_guards(text[])') is not null then
+        perform app.keep_guards(array['view api.chain_identity_claims',
+            'function api.claims_at(identity uuid, block bigint)']);
+    end if;
+end
+$$;
