@@ -82,6 +82,7 @@ fn raw_logs(chain: &Chain, timed: bool, from: u64, to: u64) -> Vec<RawLog> {
             topics,
             data: U256::from(transfer.amount).abi_encode().into(),
             timestamp: timed.then(|| chain.timestamp(number)),
+            withheld: None,
         }
     });
     logs.collect()

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use alloy::primitives::{Address, B256, hex, keccak256};
+use alloy::primitives::{Address, B256, U256, hex, keccak256};
 use asset_indexer::amount::Amount;
-use asset_indexer::block::{BlockId, RawLog};
+use asset_indexer::block::{BlockId, RawLog, Withheld};
 use asset_indexer::decode::Decoder;
+use asset_indexer::decode::withhold::withhold;
 use asset_indexer::fact::{Entry, Fact, Reading, Role, Unreadable};
 use asset_indexer::id::asset_id;
 use asset_indexer::row::Time;
@@ -64,6 +65,7 @@ fn log(bytes: &[u8]) -> (Role, RawLog) {
         topics,
         data: input.rest().to_vec().into(),
         timestamp: Some(1_700_000_000),
+        withheld: None,
     };
     (role, log)
 }
@@ -72,6 +74,29 @@ fn log(bytes: &[u8]) -> (Role, RawLog) {
 /// those of the JSON, which another decoder read.
 pub fn decode(bytes: &[u8]) {
     let (role, log) = log(bytes);
+    if role == Role::Identity {
+        withheld(&log);
+    }
+    read(role, log);
+}
+
+/// What is left of a claim is read as the claim was, and how it was come to makes no difference.
+fn withheld(log: &RawLog) {
+    let ends = [(U256::ONE, 1)].into();
+    let left = |log: &RawLog, how: Withheld| withhold(log, |_| Some(how), &ends);
+    let is_read = |log: &RawLog| matches!(DECODER.read(Role::Identity, log), Reading::Event { .. });
+    for how in Withheld::ALL {
+        let Some(left) = left(log, how) else { continue };
+        assert_eq!(is_read(&left), is_read(log), "{how:?}");
+        assert_eq!(withhold(&left, |_| Some(how), &ends), None, "{how:?} twice");
+        read(Role::Identity, left);
+    }
+    if let Some(digest) = left(log, Withheld::Digest) {
+        assert_eq!(left(&digest, Withheld::Drop), left(log, Withheld::Drop), "a digest that is dropped");
+    }
+}
+
+fn read(role: Role, log: RawLog) {
     let reading = DECODER.read(role, &log);
     assert_eq!(reading, DECODER.read(role, &log), "the same log read twice");
     match &reading {

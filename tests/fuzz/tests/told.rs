@@ -165,6 +165,7 @@ fn ten_thousand_hostile_inputs_add_no_series() {
                 .collect(),
             data: numbers.draw().to_be_bytes().to_vec().into(),
             timestamp: None,
+            withheld: None,
         };
         let role = Role::ALL[numbers.below(Role::ALL.len())];
         match decoder.read(role, &log) {
