@@ -53,6 +53,18 @@ begin atomic
     where i.id = claims_at.identity;
 end;
 
+create or replace function chain.row_text(p_table regclass) returns text
+language sql stable parallel safe set search_path = pg_catalog, pg_temp as $$
+    select string_agg(format('coalesce(length(%1$s)::text || '':'' || %1$s, ''-'')', case
+            when coalesce(nullif(t.typbasetype, 0), t.oid) = 'bytea'::regtype
+                then format('encode(t.%I::bytea, ''hex'')', a.attname)
+            when t.oid = 'timestamptz'::regtype then format('extract(epoch from t.%I)::text', a.attname)
+            else format('t.%I::text', a.attname)
+        end), ' || ' order by a.attnum)
+    from pg_attribute a join pg_type t on t.oid = a.atttypid
+    where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped
+$$;
+
 alter table chain.identity_claims drop column withheld;
 alter table chain.asset_events drop column withheld;
 
@@ -73,7 +85,7 @@ do $$
 begin
     if to_regprocedure('app.keep_guards(text[])') is not null then
         perform app.keep_guards(array['view api.chain_identity_claims',
-            'function api.claims_at(identity uuid, block bigint)']);
+            'function api.claims_at(identity uuid, block bigint)', 'function chain.row_text(p_table regclass)']);
     end if;
 end
 $$;

@@ -62,6 +62,11 @@ impl Database {
         self.cluster.url_as(LOGIN, name)
     }
 
+    /// The URL of a database for the superuser.
+    pub fn admin_url(&self, name: &str) -> String {
+        self.cluster.url_as(SUPERUSER, name)
+    }
+
     /// CPU seconds of all of PostgreSQL so far.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod chain;
 mod check;
 mod database;
 mod floor;
+mod follow;
 mod measure;
 mod node;
 mod process;
@@ -28,6 +29,7 @@ use clap::Parser;
 
 use chain::{Chain, Shape};
 use database::Database;
+use follow::Pace;
 use node::{Manner, Node};
 use register::Register;
 use report::Report;
@@ -56,6 +58,12 @@ struct Arguments {
     /// Whether the node says a block's time with its logs, as newer ones do.
     #[arg(long, env = "BENCH_BLOCK_TIMESTAMPS", default_value_t = true, action = clap::ArgAction::Set)]
     block_timestamps: bool,
+    /// Measures following instead: so many of the blocks come one by one, at the pace of --block-ms.
+    #[arg(long, default_value_t = 0)]
+    follow: u64,
+    /// Milliseconds between two blocks that are followed.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
+    block_ms: u64,
     /// The longest that the program may take.
     #[arg(long, env = "BENCH_TIMEOUT_S", default_value_t = 3_600)]
     timeout_s: u64,
@@ -97,10 +105,29 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> 
         return Ok(());
     }
     let database = Database::start().await?;
-    let measured = measure(arguments, &database).await;
+    let measured = match arguments.follow {
+        0 => measure(arguments, &database).await.map(|report| report.to_string()),
+        _ => follow(arguments, &database).await.map(|followed| followed.to_string()),
+    };
     database.stop().await?;
     print!("{}", measured?);
     Ok(())
+}
+
+async fn follow(
+    arguments: &Arguments,
+    database: &Database,
+) -> Result<follow::Followed, Box<dyn Error + Send + Sync>> {
+    let chain = Arc::new(Chain::new(arguments.shape()));
+    let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
+    let pace = Pace { blocks: arguments.follow, every: Duration::from_millis(arguments.block_ms) };
+    let (url, patience) = (format!("http://{address}"), Duration::from_secs(arguments.timeout_s));
+    let mut run = database.create("run").await?;
+    let mut followed = follow::follow(&chain, &node, &url, pace, patience, database, "run").await?;
+    Register::of(&chain).compare(&mut run).await?;
+    let mut alone = database.create("floor").await?;
+    follow::commit_alone(&mut followed, &chain, &mut run, &mut alone).await?;
+    Ok(followed)
 }
 
 async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, Box<dyn Error + Send + Sync>> {

@@ -1,6 +1,6 @@
 //! The node: serves the workload as JSON-RPC over loopback, and counts what it is asked.
 //!
-//! Its head is final. What it does not know is an error, so that no question goes unanswered in silence.
+//! All blocks are there and final, until [`Node::publish`] says how far the chain is. What it does not know is an error, so that no question goes unanswered in silence.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ use crate::chain::{CHAIN_ID, Chain, Transfer};
 
 /// keccak256 of `Transfer(address,address,uint256)`.
 const TRANSFER: B256 = B256::new(hex!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"));
+/// How far below the newest block a block is final.
+const FINALITY_BLOCKS: u64 = 64;
 /// JSON bytes of one log, about.
 const LOG_BYTES: usize = 720;
 
@@ -61,6 +63,8 @@ pub struct Asked {
 /// See the module.
 pub struct Node {
     chain: Arc<Chain>,
+    head: AtomicU64,
+    finalized: AtomicU64,
     manner: Manner,
     methods: Mutex<BTreeMap<String, u64>>,
     exchanges: AtomicU64,
@@ -80,6 +84,8 @@ impl Node {
     /// The system's, when it gives no port.
     pub async fn serve(chain: Arc<Chain>, manner: Manner) -> std::io::Result<(Arc<Self>, SocketAddr)> {
         let node = Arc::new(Self {
+            head: chain.head().into(),
+            finalized: chain.head().into(),
             chain,
             manner,
             methods: Mutex::default(),
@@ -95,6 +101,18 @@ impl Node {
             .with_state(node.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok((node, address))
+    }
+
+    /// Makes a block the newest. The first one so made is final, and so is what is two epochs below the newest.
+    pub fn publish(&self, head: u64) {
+        if self.head.swap(head, Ordering::Relaxed) > head {
+            self.finalized.store(head, Ordering::Relaxed);
+        }
+        self.finalized.fetch_max(head.saturating_sub(FINALITY_BLOCKS), Ordering::Relaxed);
+    }
+
+    fn head(&self) -> u64 {
+        self.head.load(Ordering::Relaxed)
     }
 
     /// What was asked so far.
@@ -142,9 +160,9 @@ impl Node {
     fn result(&self, out: &mut Vec<u8>, method: &str, params: &Value) -> Answered {
         match method {
             "eth_chainId" => quantity(out, CHAIN_ID),
-            "eth_blockNumber" => quantity(out, self.chain.head()),
+            "eth_blockNumber" => quantity(out, self.head()),
             "eth_getBlockByNumber" => self.block(out, self.height(&params[0])?, &params[1])?,
-            "eth_getBlockByHash" => self.block(out, self.chain.number(parsed(&params[0])?), &params[1])?,
+            "eth_getBlockByHash" => self.block(out, self.number(&params[0])?, &params[1])?,
             "eth_getLogs" => self.logs(out, &params[0])?,
             "eth_getCode" => {
                 let address: Address = parsed(&params[0])?;
@@ -159,14 +177,20 @@ impl Node {
     /// The height that a block parameter names; `None` above the head.
     fn height(&self, block: &Value) -> Result<Option<u64>, Refusal> {
         let number = match block.as_str().ok_or(INVALID_PARAMS)? {
-            "latest" | "safe" | "finalized" => self.chain.head(),
+            "latest" => self.head(),
+            "safe" | "finalized" => self.finalized.load(Ordering::Relaxed),
             "earliest" => 0,
             number => {
                 let digits = number.strip_prefix("0x").ok_or(INVALID_PARAMS)?;
                 u64::from_str_radix(digits, 16).map_err(|_| INVALID_PARAMS)?
             }
         };
-        Ok((number <= self.chain.head()).then_some(number))
+        Ok((number <= self.head()).then_some(number))
+    }
+
+    /// The height of the block that has a hash; `None` where there is none, or not yet.
+    fn number(&self, hash: &Value) -> Result<Option<u64>, Refusal> {
+        Ok(self.chain.number(parsed(hash)?).filter(|number| *number <= self.head()))
     }
 
     fn block(&self, out: &mut Vec<u8>, number: Option<u64>, full: &Value) -> Answered {
@@ -205,10 +229,10 @@ impl Node {
 
     fn logs(&self, out: &mut Vec<u8>, filter: &Value) -> Answered {
         let (from, to) = if filter["blockHash"].is_null() {
-            let head = self.chain.head();
+            let head = self.head();
             (self.height(&filter["fromBlock"])?, Some(self.height(&filter["toBlock"])?.unwrap_or(head)))
         } else {
-            let number = self.chain.number(parsed(&filter["blockHash"])?).ok_or(UNKNOWN_BLOCK)?;
+            let number = self.number(&filter["blockHash"])?.ok_or(UNKNOWN_BLOCK)?;
             (Some(number), Some(number))
         };
         if !filter["topics"].is_null() {

@@ -13,9 +13,8 @@ use super::nearest::hint;
 use super::raw::{Entry, read_limited};
 use super::value::{Value, Written, quoted};
 use super::{BLOCK_MAX, WORD_MAX};
-use crate::block::Withheld;
 use crate::decode::parse_abi;
-use crate::decode::withhold::ClaimData;
+use crate::decode::withhold::{ClaimData, Withheld};
 use crate::fact::Role;
 use crate::sync::Contract;
 

@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use uuid::Uuid;
 
-use super::{Sync, SyncError};
+use super::{Config, Sync, SyncError};
 use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
 use crate::decode::withhold::withhold;
 use crate::discovery::announcements;
@@ -20,6 +20,12 @@ use crate::mutant::{Mutant, is};
 use crate::row::Time;
 use crate::source::{Source, SourceError};
 use crate::store::Store;
+use crate::table::fold::claim_end;
+
+/// When claims end by their own data, in seconds since the Unix epoch.
+pub(super) fn claim_ends(words: &BTreeMap<U256, usize>) -> impl Fn(U256, &Bytes) -> Option<u64> {
+    |topic, data| claim_end(words, topic, data).and_then(|end| u64::try_from(end.0).ok())
+}
 
 /// A contract that a batch brought in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,8 +269,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         if role != Role::Identity || self.config.claim_data.keeps_all() {
             return log;
         }
-        let how = |topic| self.config.claim_data.of(topic);
-        withhold(&log, how, &self.config.claim_expiry).unwrap_or(log)
+        let Config { claim_data, claim_expiry, .. } = &self.config;
+        withhold(&log, |topic| claim_data.of(topic), claim_ends(claim_expiry)).unwrap_or(log)
     }
 
     fn role_of(&self, assembly: &Assembly, address: Address) -> Option<Role> {

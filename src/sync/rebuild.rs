@@ -9,6 +9,7 @@ use super::configure::rows_of;
 use super::{Config, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
 use crate::decode::Decoder;
+use crate::decode::withhold::ClaimData;
 use crate::row::{Field, Row, Table};
 use crate::source::{CallAnswer, CallRequest, Source, SourceError, View};
 use crate::store::{Cause, Checkpoint, Commit, Section, Store, StoreError};
@@ -223,8 +224,12 @@ pub async fn fold_ground<S: Source, D: Store>(
     let read = what_is_read(&**store, config.chain_id, checkpoint).await?;
     store.begin_rebuild(cause).await?;
     let ground = Ground::new(node, store.clone(), config.chain_id);
-    // Ground was proved, or not, when it was read.
-    let config = Config { proving: Proving::Off, ..config.clone() };
+    // Ground was proved, or not, when it was read. What it holds of claims is withheld on an operator's word alone.
+    let claim_data = match cause {
+        Cause::Rebuild => config.claim_data.clone(),
+        Cause::Rewind(_) | Cause::Repair { .. } => ClaimData::default(),
+    };
+    let config = Config { proving: Proving::Off, claim_data, ..config.clone() };
     let mut sync = Sync::new(Arc::new(ground), store.clone(), decoder.clone(), config);
     match sync.rebuild(checkpoint, headers, &read, progress).await {
         Ok(events) => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use alloy::primitives::{Address, U256};
 use serde::Serialize;
 
+use super::assemble::claim_ends;
 use super::{Assembled, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
 use crate::decode::withhold::withhold;
@@ -137,7 +138,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 /// Of a log whose claim is withheld in `ours`, what is left of the other is compared.
 fn compare_logs(ours: Vec<RawLog>, theirs: Vec<RawLog>, ends: &BTreeMap<U256, usize>) -> Comparison {
     let is_same = |stored: &RawLog, log: &RawLog| {
-        let left = stored.withheld.and_then(|how| withhold(log, |_| Some(how), ends));
+        let left = stored.withheld.and_then(|how| withhold(log, |_| Some(how), claim_ends(ends)));
         stored.same_as(left.as_ref().unwrap_or(log))
     };
     let by_place = |logs: Vec<RawLog>| -> BTreeMap<Position, RawLog> {

@@ -22,6 +22,7 @@ use super::permission::AssetPermission;
 use super::registry::{Registration, RequiredTopic, VerificationProvider};
 use super::rows::{Missing, Rows};
 use crate::block::{BlockId, Transaction};
+use crate::decode::claim;
 use crate::discovery::announcements;
 use crate::fact::{Entry, Fact, Role};
 use crate::mutant::{Mutant, is};
@@ -39,13 +40,10 @@ pub struct Settings {
     pub openings: BTreeMap<Address, BlockId>,
 }
 
-impl Settings {
-    /// When a claim ends by its own data.
-    pub fn expiry(&self, topic: U256, data: &Bytes) -> Option<Time> {
-        let at = self.claim_expiry.get(&topic)?.checked_mul(32)?;
-        let word = data.get(at..at.checked_add(32)?)?;
-        Time::from_word(U256::from_be_slice(word))
-    }
+/// When a claim ends by its own data, given which word of it says so, by topic.
+pub fn claim_end(words: &BTreeMap<U256, usize>, topic: U256, data: &Bytes) -> Option<Time> {
+    let word = claim::word(data, *words.get(&topic)?)?;
+    Time::from_word(U256::from_be_bytes(word.0))
 }
 
 /// What a pinned call answered; `None` where it reverted or the node does not keep that state.

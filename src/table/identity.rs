@@ -7,7 +7,7 @@ use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::sol_types::SolValue;
 use uuid::Uuid;
 
-use super::fold::{Fold, Settings};
+use super::fold::{Fold, Settings, claim_end};
 use super::rows::Missing;
 use crate::amount::Amount;
 use crate::block::Withheld;
@@ -301,7 +301,7 @@ impl Said {
                 signature_hash: keccak256(signature),
                 signer: claim::signer(signature, claim::signed_digest(identity, *topic, data)),
                 data: data.clone(),
-                expires_at: settings.expiry(*topic, data),
+                expires_at: claim_end(&settings.claim_expiry, *topic, data),
             },
             Some(Withheld::Digest) => Self {
                 signature: signature.clone(),

@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{Check, Finding, LISTED_MAX};
 use crate::decode::Decoder;
+use crate::decode::withhold::ClaimData;
 use crate::row::Class;
 use crate::source::{Source, SourceError};
 use crate::store::postgres::ShadowStore;
@@ -30,6 +31,8 @@ pub async fn deep<S: Source>(
     let shadow = Arc::new(ShadowStore::open(options, config.chain_id).await?);
     let Some(checkpoint) = shadow.checkpoint().await? else { return Ok(vec![folded]) };
     let headers = shadow.headers().await?;
+    // Ground says itself what of it is withheld; what is to be from now on is no difference.
+    let config = &Config { claim_data: ClaimData::default(), ..config.clone() };
     let folding =
         fold_ground(node, &shadow, decoder, config, &Cause::Rebuild, &checkpoint, &headers, progress);
     match folding.await {

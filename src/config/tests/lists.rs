@@ -160,7 +160,7 @@ fn claim_data_is_kept_or_withheld_by_topic() {
         "[[claim_topic]]\ntopic = 1\ndata = \"digest\"\n[[claim_topic]]\ntopic = 2\nexpires_at_word = 0\n\
          [[claim_topic]]\ntopic = \"*\"\ndata = \"drop\"\n[[claim_topic]]\ntopic = 3\ndata = \"keep\"\nexpires_at_word = 1",
     );
-    let of = |topic: u64| config.claim_data.of(U256::from(topic));
+    let of = |topic: u64| config.claim_data.of(Some(U256::from(topic)));
     assert_eq!([of(1), of(2), of(3)], [Some(Withheld::Digest), Some(Withheld::Drop), None]);
     assert_eq!(config.claim_expiry, [(U256::from(2), 0), (U256::from(3), 1)].into());
     assert!(sound("").claim_data.keeps_all());

@@ -60,8 +60,18 @@ fn requested(input: Bytes) -> RawLog {
     log(Identity::ExecutionRequested::SIGNATURE_HASH, topics, (input,).abi_encode_params())
 }
 
-fn left(log: &RawLog, how: Withheld, ends: &BTreeMap<U256, usize>) -> RawLog {
-    withhold(log, |_| Some(how), ends).expect("something is withheld")
+/// The second word of the topic's data.
+fn end(topic: U256, data: &Bytes) -> Option<u64> {
+    assert_eq!(topic, TOPIC);
+    word(data, 1).and_then(|word| u64::try_from(U256::from_be_bytes(word.0)).ok())
+}
+
+fn endless(_: U256, _: &Bytes) -> Option<u64> {
+    None
+}
+
+fn left(log: &RawLog, how: Withheld, end: impl Fn(U256, &Bytes) -> Option<u64>) -> RawLog {
+    withhold(log, |_| Some(how), end).expect("something is withheld")
 }
 
 fn has(log: &RawLog, bytes: &[u8]) -> bool {
@@ -77,9 +87,8 @@ fn read(log: &RawLog) -> (Claim, serde_json::Value) {
 
 #[test]
 fn a_digest_lets_the_signer_be_recovered_and_shows_the_end() {
-    let ends = [(TOPIC, 1)].into();
     for event in [Identity::ClaimAdded::SIGNATURE_HASH, Identity::ClaimChanged::SIGNATURE_HASH] {
-        let left = left(&claimed(event, body()), Withheld::Digest, &ends);
+        let left = left(&claimed(event, body()), Withheld::Digest, end);
         let (claim, told) = read(&left);
         assert_eq!(claim.withheld, Some(Withheld::Digest));
         assert_eq!(told["withheld"], "digest");
@@ -92,15 +101,14 @@ fn a_digest_lets_the_signer_be_recovered_and_shows_the_end() {
         assert_eq!(claim.uri, format!("keccak256:{}", keccak256(URI)).into_bytes());
         assert!(!has(&left, &statement()[..32]) && !has(&left, URI));
     }
-    let endless = left(&claimed(Identity::ClaimAdded::SIGNATURE_HASH, body()), Withheld::Digest, &[].into());
-    assert_eq!(read(&endless).0.data.len(), 32, "no end is known of the topic");
+    let without = left(&claimed(Identity::ClaimAdded::SIGNATURE_HASH, body()), Withheld::Digest, endless);
+    assert_eq!(read(&without).0.data.len(), 32, "no end is known of the topic");
 }
 
 #[test]
 fn of_a_dropped_claim_only_signer_signature_hash_and_end_are_left() {
     let whole = claimed(Identity::ClaimAdded::SIGNATURE_HASH, body());
-    let ends = [(TOPIC, 1)].into();
-    let left = left(&whole, Withheld::Drop, &ends);
+    let left = left(&whole, Withheld::Drop, end);
     let (claim, told) = read(&left);
     assert_eq!((claim.withheld, &told["withheld"]), (Some(Withheld::Drop), &"drop".into()));
     assert_eq!(word(&claim.data, 0), Some(key().address().into_word()));
@@ -120,25 +128,24 @@ fn of_a_dropped_claim_only_signer_signature_hash_and_end_are_left() {
     }
     let unsigned = (U256::ONE, Bytes::new(), statement(), Bytes::new()).abi_encode_params();
     let unsigned =
-        self::left(&claimed(Identity::ClaimAdded::SIGNATURE_HASH, unsigned), Withheld::Drop, &[].into());
+        self::left(&claimed(Identity::ClaimAdded::SIGNATURE_HASH, unsigned), Withheld::Drop, endless);
     assert_eq!(read(&unsigned).0.data, Bytes::from(B256::ZERO), "nobody signed it");
 }
 
 #[test]
 fn what_was_withheld_does_not_come_back_and_a_digest_can_be_dropped() {
     let whole = claimed(Identity::ClaimAdded::SIGNATURE_HASH, body());
-    let ends: BTreeMap<U256, usize> = [(TOPIC, 1)].into();
-    let digest = left(&whole, Withheld::Digest, &ends);
-    let dropped = left(&whole, Withheld::Drop, &ends);
-    assert_eq!(withhold(&digest, |_| None, &ends), None);
-    assert_eq!(withhold(&digest, |_| Some(Withheld::Digest), &ends), None);
-    assert_eq!(withhold(&digest, |_| Some(Withheld::Drop), &[].into()), Some(dropped.clone()));
+    let digest = left(&whole, Withheld::Digest, end);
+    let dropped = left(&whole, Withheld::Drop, end);
+    assert_eq!(withhold(&digest, |_| None, end), None);
+    assert_eq!(withhold(&digest, |_| Some(Withheld::Digest), end), None);
+    assert_eq!(withhold(&digest, |_| Some(Withheld::Drop), endless), Some(dropped.clone()));
     for how in [None, Some(Withheld::Digest), Some(Withheld::Drop)] {
-        assert_eq!(withhold(&dropped, |_| how, &ends), None);
+        assert_eq!(withhold(&dropped, |_| how, end), None);
     }
     let call = requested(add_claim());
-    let of_digest = left(&left(&call, Withheld::Digest, &ends), Withheld::Drop, &[].into());
-    assert_eq!(of_digest, left(&call, Withheld::Drop, &ends));
+    let of_digest = left(&left(&call, Withheld::Digest, end), Withheld::Drop, endless);
+    assert_eq!(of_digest, left(&call, Withheld::Drop, end));
 }
 
 #[test]
@@ -151,7 +158,7 @@ fn calls_that_add_a_claim_say_no_more_than_its_log() {
         let whole = requested(input);
         assert!(has(&whole, &statement()[..32]) && has(&whole, URI));
         for how in Withheld::ALL {
-            let left = left(&whole, how, &[].into());
+            let left = left(&whole, how, endless);
             assert!(!has(&left, &statement()[..32]) && !has(&left, URI), "{how:?}");
             assert_eq!(has(&left, &signature()[..32]), how == Withheld::Digest);
             let Reading::Event { name, data, .. } = Decoder::new(&[]).read(Role::Identity, &left) else {
@@ -159,36 +166,70 @@ fn calls_that_add_a_claim_say_no_more_than_its_log() {
             };
             assert_eq!((name.as_str(), &data["withheld"]), ("ExecutionRequested", &how.name().into()));
         }
-        assert_eq!(withhold(&whole, |_| None, &[].into()), None, "the topic is kept");
+        assert_eq!(withhold(&whole, |_| None, endless), None, "the topic is kept");
     }
     for other in [Bytes::new(), Bytes::from_static(b"\x01\x02\x03\x04whatever"), execute(Bytes::new())] {
-        assert_eq!(withhold(&requested(other), |_| Some(Withheld::Drop), &[].into()), None);
+        assert_eq!(withhold(&requested(other), |_| Some(Withheld::Drop), endless), None);
     }
 }
 
 #[test]
 fn what_cannot_be_read_is_not_kept_either() {
     let broken = claimed(Identity::ClaimAdded::SIGNATURE_HASH, b"born 1970-01-01".to_vec());
-    let left = left(&broken, Withheld::Digest, &[].into());
+    let left = left(&broken, Withheld::Digest, endless);
     assert!(left.data.is_empty());
     assert_eq!(left.withheld, Some(Withheld::Digest));
     let reading = Decoder::new(&[]).read(Role::Identity, &left);
     assert_eq!(reading, Reading::Unreadable(Unreadable::Malformed));
     let short = add_claim().slice(..100);
-    let left = self::left(&requested(short), Withheld::Drop, &[].into());
+    let left = self::left(&requested(short), Withheld::Drop, endless);
     assert!(has(&left, &addClaimCall::SELECTOR));
     assert!(!has(&left, ISSUER.as_slice()));
 }
 
 #[test]
+fn what_only_looks_like_a_claim_is_not_kept() {
+    let strict = |log: &RawLog| withhold(log, |_| Some(Withheld::Digest), endless).expect("withheld");
+    let asked = claimed(ClaimRequested::SIGNATURE_HASH, body());
+    assert!(!has(&strict(&asked), &statement()[..32]));
+    let mut fewer = claimed(Identity::ClaimAdded::SIGNATURE_HASH, body());
+    fewer.topics.pop();
+    assert!(strict(&fewer).data.is_empty());
+    let nested = |inner: Bytes| -> Bytes {
+        let arguments = (IDENTITY, U256::ZERO, inner).abi_encode_params();
+        [executeCall::SELECTOR.as_slice(), &arguments].concat().into()
+    };
+    let deep = (0..=DEPTH_MAX).fold(add_claim(), |inner, _| nested(inner));
+    let broken = nested(add_claim()).slice(..60);
+    for input in [deep, broken, add_claim().slice(..20)] {
+        let left = strict(&requested(input.clone()));
+        assert!(!has(&left, &statement()[..32]) && !has(&left, ISSUER.as_slice()));
+        assert_eq!(withhold(&requested(input), |_| None, endless), None);
+    }
+    // A signature that is none may be the statement; one that is revoked lets a guess be tried.
+    let token = Bytes::from_static(b"born 1970-01-01, says a token");
+    let foreign = (U256::from(2), token.clone(), statement(), Bytes::new()).abi_encode_params();
+    let left = strict(&claimed(Identity::ClaimAdded::SIGNATURE_HASH, foreign));
+    assert_eq!(left.withheld, Some(Withheld::Drop));
+    assert!(!has(&left, &token));
+    let revoke = (signature(),).abi_encode_params();
+    let revoke = requested([revokeClaimBySignatureCall::SELECTOR.as_slice(), &revoke].concat().into());
+    assert_eq!(withhold(&revoke, |_| Some(Withheld::Digest), endless), None);
+    let left = self::left(&revoke, Withheld::Drop, endless);
+    assert!(!has(&left, &signature()[..32]) && has(&left, keccak256(signature()).as_slice()));
+    let data = ClaimData { topics: [(TOPIC, Some(Withheld::Drop))].into(), others: None };
+    assert_eq!(data.of(None), Some(Withheld::Drop), "it may be any");
+}
+
+#[test]
 fn a_topic_with_a_word_of_its_own_is_not_one_of_the_others() {
     let data = ClaimData { topics: [(TOPIC, None)].into(), others: Some(Withheld::Drop) };
-    assert_eq!((data.of(TOPIC), data.of(U256::ONE)), (None, Some(Withheld::Drop)));
+    assert_eq!((data.of(Some(TOPIC)), data.of(Some(U256::ONE))), (None, Some(Withheld::Drop)));
     assert!(!data.keeps_all() && ClaimData::default().keeps_all());
     let kept = claimed(Identity::ClaimAdded::SIGNATURE_HASH, body());
-    assert_eq!(withhold(&kept, |topic| data.of(topic), &[].into()), None);
+    assert_eq!(withhold(&kept, |topic| data.of(topic), endless), None);
     let removed = claimed(Identity::ClaimRemoved::SIGNATURE_HASH, body());
-    assert!(!has(&left(&removed, Withheld::Digest, &[].into()), &statement()[..32]), "also of one that ends");
+    assert!(!has(&left(&removed, Withheld::Digest, endless), &statement()[..32]), "also of one that ends");
     let other = log(Identity::KeyAdded::SIGNATURE_HASH, [B256::ZERO; 3], Vec::new());
-    assert_eq!(withhold(&other, |_| Some(Withheld::Drop), &[].into()), None);
+    assert_eq!(withhold(&other, |_| Some(Withheld::Drop), endless), None);
 }
