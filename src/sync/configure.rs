@@ -52,7 +52,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         );
     }
 
-    /// Compares the configuration with the tables, and adds what is new.
+    /// Compares the configuration with the tables, and adds what is new: later, where the node's chain is not ours now. The
+    /// first block of a contract is a number, and on another branch it is another one.
     pub(super) async fn configure(&mut self, checkpoint: &Checkpoint) -> Result<(), SyncError> {
         let stored: Vec<ConfiguredContract> = self.rows().await?;
         let contracts: Vec<ContractRow> = self.rows().await?;
@@ -71,20 +72,29 @@ impl<S: Source, D: Store> Sync<S, D> {
         let new: Vec<Contract> =
             self.config.contracts.iter().filter(|contract| !is_stored(contract)).copied().collect();
         let mut openings: Vec<(Address, BlockId)> = stored.iter().filter_map(opening_of).collect();
-        if !new.is_empty() {
+        let at = checkpoint.block.id;
+        let mut is_added = new.is_empty();
+        if !new.is_empty() && self.is_nodes(at).await? {
             let view = self.source.view().await?;
             let resolved = self.resolve(&new, &view, checkpoint.finalized.number).await?;
-            openings.extend(
-                resolved.iter().filter_map(|resolved| {
+            is_added = self.is_nodes(at).await?;
+            if is_added {
+                openings.extend(resolved.iter().filter_map(|resolved| {
                     resolved.opening.map(|opening| (resolved.contract.address, opening))
-                }),
-            );
-            self.add(checkpoint, &resolved, &roles).await?;
+                }));
+                self.add(checkpoint, &resolved, &roles).await?;
+            }
         }
         self.settings = Some(self.settings_of(openings.into_iter()));
-        self.configured = true;
+        self.configured = is_added;
         self.known = None;
         Ok(())
+    }
+
+    /// Whether a block of ours is of the node's chain.
+    async fn is_nodes(&self, block: BlockId) -> Result<bool, SyncError> {
+        let theirs = self.source.header(block.number).await?;
+        Ok(theirs.is_some_and(|theirs| theirs.id == block))
     }
 
     async fn add(
