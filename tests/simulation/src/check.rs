@@ -20,6 +20,7 @@ use crate::reference::spelled;
 const FROM_CALLS: &[(&str, &str)] = &[
     ("observations", "*"),
     ("assets", "name"),
+    ("compliance_modules", "name"),
     ("assets", "symbol"),
     ("assets", "decimals"),
     ("assets", "paused"),

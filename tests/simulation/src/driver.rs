@@ -127,7 +127,7 @@ enum Stepped {
 
 impl<'a, B: Backend + 'static> World<'a, B> {
     fn new(scenario: &'a Scenario, backend: &'a B, hits: &Hits, options: &'a Options) -> Self {
-        let stage = Arc::new(Stage::new(scenario.seed, scenario.finality_depth, hits.clone()));
+        let stage = Arc::new(Stage::new(scenario.seed, scenario.cast, scenario.finality_depth, hits.clone()));
         let chain = stage.chain().clone();
         let is_alone = scenario.kind == Kind::Single;
         let provider = |number| Provider::new(number, scenario.seed, chain.clone(), hits.clone(), is_alone);

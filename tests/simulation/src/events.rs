@@ -51,6 +51,11 @@ pub mod compliance {
     pub use Abi::*;
 }
 /// Events of its ABI file.
+pub mod modules {
+    alloy::sol!(Abi, "../../abi/trex/modules.json");
+    pub use Abi::*;
+}
+/// Events of its ABI file.
 pub mod factory {
     alloy::sol!(Abi, "../../abi/trex/factory.json");
     pub use Abi::*;

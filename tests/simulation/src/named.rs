@@ -1,6 +1,7 @@
 //! Real cases of other indexers, each as a short list of events: the id is that of the catalogue of faults.
 
 use crate::faults::{Fault, StoreFault};
+use crate::play::Cast;
 use crate::scenario::{Change, Event, How, Kind, Move, Prove, Scenario};
 
 fn mine(seed: u64, blocks: u8) -> Event {
@@ -25,6 +26,7 @@ fn scenario(name: &str, kind: Kind, events: Vec<Event>) -> Scenario {
     Scenario {
         name: name.to_owned(),
         seed: name.bytes().fold(7, |seed, byte| seed.wrapping_mul(31) + u64::from(byte)),
+        cast: Cast::Core,
         kind,
         providers: if kind == Kind::Minority { 3 } else { 1 },
         finality_depth: 8,

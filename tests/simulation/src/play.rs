@@ -9,11 +9,12 @@ use asset_indexer::fact::Role;
 use asset_indexer::source::CallAnswer;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
 
 use crate::chain::{NewLog, NewTransaction, SimChain};
 use crate::events::{
-    account, claim_added, compliance, erc20, factory, identity, issuers, log, raw, registry, storage, token,
-    topics, transfer,
+    account, claim_added, compliance, document, documents, erc20, factory, identity, issuers, log, modules,
+    raw, registry, storage, token, topics, transfer,
 };
 
 /// Kind of the factory's address, see [`account`].
@@ -33,18 +34,34 @@ const IDENTITY: u8 = 0x1d;
 const ISSUER: u8 = 0x55;
 const WALLET: u8 = 0xaa;
 
+/// Whose logs a chain has. A scenario that was kept is played by who was there when it failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cast {
+    /// Tokens, registries, identities and their issuers.
+    #[default]
+    Core,
+    /// Also compliance modules, and tokens' documents.
+    Whole,
+}
+
 /// The random play of one seed.
 #[derive(Debug)]
 pub struct Play {
     rng: StdRng,
+    cast: Cast,
     suites: u64,
     nonce: u64,
 }
 
 impl Play {
-    /// A play that has not begun.
+    /// A play of the core cast that has not begun.
     pub fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), suites: 0, nonce: 0 }
+        Self::of(seed, Cast::Core)
+    }
+
+    /// A play that has not begun.
+    pub fn of(seed: u64, cast: Cast) -> Self {
+        Self { rng: StdRng::seed_from_u64(seed), cast, suites: 0, nonce: 0 }
     }
 
     /// What comes next is chosen anew; what has happened stays.
@@ -74,6 +91,11 @@ impl Play {
                 _ => chain.answer(target, calls::decimalsCall {}.abi_encode(), word(18)),
             }
             chain.answer(target, calls::pausedCall {}.abi_encode(), word(1));
+        }
+        for module in 0..2 {
+            let name = format!("Module{module}").abi_encode();
+            let answer = CallAnswer::Returned(name.into());
+            chain.answer(account(MODULE, module), calls::nameCall {}.abi_encode(), answer);
         }
         for number in 0..4 {
             for wallet in 0..6 {
@@ -111,7 +133,11 @@ impl Play {
         let from = self.wallet();
         self.nonce += 1;
         let token = account(TOKEN, self.below(self.suites.max(1)));
-        let (to, input, logs) = match self.below(16) {
+        let roles = match self.cast {
+            Cast::Core => 16,
+            Cast::Whole => 19,
+        };
+        let (to, input, logs) = match self.below(roles) {
             0 | 1 if self.suites < 4 => (account(FACTORY, 0), Bytes::new(), self.suite()),
             2..=5 => return self.moves(token),
             6 => (token, Bytes::new(), self.freezes(token)),
@@ -120,6 +146,8 @@ impl Play {
             11 => (account(ISSUERS, 0), Bytes::new(), self.trusts()),
             12 => (account(REGISTRY, 0), Bytes::new(), self.points()),
             13 => (account(PLAIN, 0), Bytes::new(), self.strange()),
+            16 => (token, Bytes::new(), self.papers(token)),
+            17 | 18 => (account(MODULE, 0), Bytes::new(), self.rules()),
             _ => (account(PLAIN, 0), Bytes::new(), vec![self.plain()]),
         };
         NewTransaction { from, to: Some(to), input, logs, ..NewTransaction::default() }
@@ -287,6 +315,39 @@ impl Play {
                 account(TOKEN, n),
                 token::IdentityRegistryAdded { _identityRegistry: account(REGISTRY, other) },
             ),
+        };
+        vec![event]
+    }
+
+    /// Documents of tokens: set, set again, removed, also where there is none.
+    fn papers(&mut self, token: Address) -> Vec<NewLog> {
+        let token = if self.below(3) == 0 { account(PLAIN, self.below(2)) } else { token };
+        let name = [b"prospectus".as_slice(), b"terms"][self.below(2) as usize];
+        let (uri, hash) = (format!("ipfs://{}", self.nonce), self.below(3) as u8);
+        if self.below(3) > 0 {
+            return vec![document(token, name, &uri, hash)];
+        }
+        let (name, hash) = (B256::right_padding_from(name), B256::repeat_byte(hash));
+        vec![log(token, documents::DocumentRemoved { name, uri, documentHash: hash })]
+    }
+
+    /// What modules say of compliances and of everybody: one module serves several, and some of it nobody waits for.
+    fn rules(&mut self) -> Vec<NewLog> {
+        let (of, mc) = (account(MODULE, self.below(2)), account(COMPLIANCE, self.below(3)));
+        let (country, amount) = (self.below(3) as u16, U256::from(self.below(100)));
+        let event = match self.below(10) {
+            0 => log(of, modules::ComplianceBound { _compliance: mc }),
+            1 => log(of, modules::ComplianceUnbound { _compliance: mc }),
+            2 => log(of, modules::CountryAllowed { _compliance: mc, _country: country }),
+            3 => log(of, modules::CountryUnallowed { _compliance: mc, _country: country }),
+            4 => log(of, modules::SupplyLimitSet { _compliance: mc, _limit: amount }),
+            5 => log(of, modules::MaxBalanceSet { _compliance: mc, _maxBalance: amount }),
+            6 => log(of, modules::ExchangeIDAdded { _newExchangeID: account(IDENTITY, 1) }),
+            7 => log(of, modules::ExchangeIDRemoved { _exchangeID: account(IDENTITY, 1) }),
+            8 => {
+                log(of, modules::FeeUpdated { compliance: mc, _rate: amount, _collector: account(WALLET, 1) })
+            }
+            _ => log(of, modules::Upgraded { implementation: account(9, u64::from(country)) }),
         };
         vec![event]
     }

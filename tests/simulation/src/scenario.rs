@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dice::Dice;
 use crate::faults::{Fault, StoreFault};
+use crate::play::Cast;
 
 /// What may go wrong, and what must hold then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +169,9 @@ pub struct Scenario {
     pub name: String,
     /// Where all choices come from.
     pub seed: u64,
+    /// Whose logs the chain has.
+    #[serde(default)]
+    pub cast: Cast,
     /// What may go wrong.
     pub kind: Kind,
     /// How many providers there are.
@@ -205,6 +209,7 @@ impl Scenario {
         let mut scenario = Self {
             name: String::new(),
             seed,
+            cast: Cast::Whole,
             kind,
             providers,
             finality_depth: *dice.pick(&[1, 3, 4, 6, 8, 12, 20]),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::chain::{NewTransaction, SimChain};
 use crate::faults::{Hit, Hits};
-use crate::play::Play;
+use crate::play::{Cast, Play};
 use crate::scenario::{How, Move};
 
 /// See the module.
@@ -17,10 +17,10 @@ pub struct Stage {
 
 impl Stage {
     /// A chain on which nothing but the configured contracts has happened.
-    pub fn new(seed: u64, finality_depth: u64, hits: Hits) -> Self {
+    pub fn new(seed: u64, cast: Cast, finality_depth: u64, hits: Hits) -> Self {
         let chain = Play::chain(finality_depth);
         chain.ragged_clock();
-        Self { chain: Arc::new(chain), play: Mutex::new(Play::new(seed)), hits }
+        Self { chain: Arc::new(chain), play: Mutex::new(Play::of(seed, cast)), hits }
     }
 
     /// The chain.

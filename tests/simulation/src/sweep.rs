@@ -7,6 +7,7 @@ use crate::dice::Dice;
 use crate::driver::Options;
 use crate::executor::on_threads;
 use crate::faults::{Fault, Hits};
+use crate::play::Cast;
 use crate::runs::{Summary, in_memory};
 use crate::scenario::{Change, Event, How, Kind, Move, Prove, Scenario};
 
@@ -28,6 +29,7 @@ pub fn scenarios() -> Vec<Scenario> {
     let of = |name: &str, seed: u64, proving: Prove, events: Vec<Event>| Scenario {
         name: name.to_owned(),
         seed,
+        cast: Cast::Whole,
         kind: Kind::Honest,
         providers: 1,
         finality_depth: 4,
