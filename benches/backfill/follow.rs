@@ -254,6 +254,9 @@ impl fmt::Display for Followed {
 }
 
 fn line(f: &mut fmt::Formatter<'_>, name: &str, times: &[Duration]) -> fmt::Result {
+    if times.is_empty() {
+        return Ok(());
+    }
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
     let at = |part: usize| {
