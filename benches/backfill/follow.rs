@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::fs::File;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgListener;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::chain::{CHAIN_ID, Chain};
 use crate::database::Database;
+use crate::measure::program;
 use crate::node::Node;
 
 type Failed = Box<dyn Error + Send + Sync>;
@@ -61,7 +60,10 @@ pub async fn follow(
 ) -> Result<Followed, Failed> {
     let first = chain.head().checked_sub(pace.blocks).ok_or("more blocks are to follow than there are")?;
     node.publish(first);
-    let mut program = start(chain, url, database, name)?;
+    let log = database.scratch()?.join("program.log");
+    let mut program = program(&["run"], chain, url, database, name, &log)?
+        .env("ASSET_INDEXER__RPC__POLL_INTERVAL_MS", POLL_MS)
+        .spawn()?;
     let mut listener = PgListener::connect(&database.admin_url(name)).await?;
     listener.listen("asset_indexer").await?;
     let ended = |program: &mut Child| -> Result<(), Failed> {
@@ -80,23 +82,6 @@ pub async fn follow(
     ended(&mut program)?;
     program.kill().await?;
     done.map_err(|_| format!("the program did not come to block {} within {patience:?}", chain.head()))?
-}
-
-fn start(chain: &Chain, url: &str, database: &Database, name: &str) -> Result<Child, Failed> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asset-indexer"));
-    command.args(["run", "--listen", "off"]);
-    for token in chain.tokens() {
-        command.arg("--contract").arg(format!("erc20={token}@1"));
-    }
-    command
-        .env("DATABASE_URL", database.url(name))
-        .env("RPC_URL", url)
-        .env("ASSET_INDEXER__RPC__POLL_INTERVAL_MS", POLL_MS)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(File::create(database.scratch()?.join("program.log"))?)
-        .kill_on_drop(true);
-    Ok(command.spawn()?)
 }
 
 /// The block of the next notice of a commit.

@@ -58,18 +58,7 @@ pub async fn backfill(
     connection: &mut PgConnection,
 ) -> Result<Run, Box<dyn Error + Send + Sync>> {
     let log = database.scratch()?.join("program.log");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asset-indexer"));
-    command.args(["backfill", "--from", "1", "--listen", "off"]);
-    for token in chain.tokens() {
-        command.arg("--contract").arg(format!("erc20={token}"));
-    }
-    command
-        .env("DATABASE_URL", database.url(name))
-        .env("RPC_URL", node_url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(File::create(&log)?)
-        .kill_on_drop(true);
+    let mut command = program(&["backfill", "--from", "1"], chain, node_url, database, name, &log)?;
     let wal = settle(connection).await?;
     let (children, own, postgres) = (ended_children_cpu()?, own_cpu()?, database.cpu()?);
     let began = Instant::now();
@@ -91,6 +80,33 @@ pub async fn backfill(
         return Err(format!("the program ended with {status}: {}", tail(&log)).into());
     }
     Ok(Run { cost, node_cpu, peak_kib })
+}
+
+/// The released program that is to carry a command out for a chain's tokens, telling of it in a file.
+///
+/// # Errors
+/// The file system's.
+pub fn program(
+    command: &[&str],
+    chain: &Chain,
+    node_url: &str,
+    database: &Database,
+    name: &str,
+    log: &Path,
+) -> std::io::Result<Command> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_asset-indexer"));
+    program.args(command).args(["--listen", "off"]);
+    for token in chain.tokens() {
+        program.arg("--contract").arg(format!("erc20={token}"));
+    }
+    program
+        .env("DATABASE_URL", database.url(name))
+        .env("RPC_URL", node_url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(log)?)
+        .kill_on_drop(true);
+    Ok(program)
 }
 
 async fn watch(child: &mut Child) -> std::io::Result<(std::process::ExitStatus, u64)> {
