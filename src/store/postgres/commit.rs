@@ -2,6 +2,7 @@
 //! in one transaction.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use alloy::primitives::B256;
 use sqlx::postgres::PgConnection;
@@ -25,7 +26,21 @@ pub(super) async fn log(connection: &mut PgConnection, chain_id: u64, kind: &str
 impl PostgresStore {
     /// Takes the lease's row and moves its expiry; no row means that another writer has it.
     pub(super) async fn hold_lease(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        self.wrote.store(true, Ordering::Relaxed);
         lease::extend(connection, self.chain_id, self.epoch).await
+    }
+
+    /// Waits for what a connection of ours that broke may still be committing: it has the lease's row locked until it is
+    /// through. What is read before would be old, and a step from there would take our own commit for another writer's.
+    pub(super) async fn outlive_predecessor(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        match lease::extend(connection, self.chain_id, self.epoch).await {
+            // Another's by now: reading does no harm, and every commit looks for itself.
+            Ok(()) | Err(sqlx::Error::RowNotFound) => {
+                self.wrote.store(false, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Moves the checkpoint by compare-and-set.

@@ -26,6 +26,7 @@ mod stated;
 mod step_down;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy::primitives::{Address, B256};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -65,6 +66,8 @@ pub struct PostgresStore {
     options: PgConnectOptions,
     epoch: Uuid,
     inner: Mutex<Inner>,
+    /// Whether a connection that is gone may have left a commit under way.
+    wrote: AtomicBool,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -94,7 +97,7 @@ impl PostgresStore {
             // A writer that is paused between two statements must not hold its locks for long; see also [`lease`].
             .options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "30s")])
             .log_statements(tracing::log::LevelFilter::Off);
-        Self { chain_id, options, epoch, inner: Mutex::new(Inner::default()) }
+        Self { chain_id, options, epoch, inner: Mutex::default(), wrote: AtomicBool::new(false) }
     }
 
     /// The chain.
@@ -123,7 +126,9 @@ impl PostgresStore {
         work: impl AsyncFnOnce(&mut PgConnection, &mut Inner) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         let mut inner = self.inner.lock().await;
-        let (mut connection, process) = match inner.connection.take() {
+        let kept = inner.connection.take();
+        let is_new = kept.is_none();
+        let (mut connection, process) = match kept {
             Some(connection) => connection,
             None if inner.rebuilding => {
                 let reason = "the transaction of the rebuild is gone".to_owned();
@@ -137,7 +142,13 @@ impl PostgresStore {
                 silence::connect(&self.options).await.map_err(|e| failed("connecting", &e))?
             }
         };
-        match silence::watched(&self.options, process, work(&mut connection, &mut inner)).await {
+        let working = async {
+            if is_new && self.wrote.load(Ordering::Relaxed) {
+                self.outlive_predecessor(&mut connection).await?;
+            }
+            work(&mut connection, &mut inner).await
+        };
+        match silence::watched(&self.options, process, working).await {
             Ok(value) => {
                 inner.connection = Some((connection, process));
                 Ok(value)

@@ -77,6 +77,37 @@ async fn a_commit_of_unknown_outcome_is_found_out() {
     daemon.stop("after the cuts").await;
 }
 
+/// A worker that holds the lease, behind the proxy.
+async fn leased(scene: &Scene, proxy: &Proxy) -> Sync<Rpc, PostgresStore> {
+    let lease = Lease::new(scene.pool.clone(), CHAIN_ID, "test".to_owned());
+    assert!(lease.acquire().await.expect("the database answers"));
+    let database = scene.admin.get_database().expect("it is named");
+    let options = proxy.database_url(LOGIN, database).parse().expect("a URL");
+    let store = Arc::new(PostgresStore::new(options, CHAIN_ID, lease.epoch()));
+    worker(rpc(&scene.node.url()), store, scene.config.clone())
+}
+
+#[tokio::test]
+async fn a_commit_that_is_still_under_way_is_waited_for_and_taken_for_ours() {
+    let mut scene = Scene::begin(slots(8)).await;
+    let proxy = scene.database_proxy().await;
+    let mut worker = leased(&scene, &proxy).await;
+    converge(&mut worker).await;
+    let slow = "create function public.take_long() returns trigger language plpgsql
+            as $$ begin perform pg_sleep(0.7); return null; end $$;
+        create constraint trigger take_long after update on chain.checkpoints deferrable initially deferred
+            for each row execute function public.take_long()";
+    sqlx::raw_sql(slow).execute(&scene.pool).await.expect("created");
+
+    scene.node.mine(2).await.expect("anvil mines");
+    let before = scene.checkpoint().await.expect("there").0;
+    proxy.arm(Cut::CommitSent);
+    worker.step(None).await.expect_err("the connection was cut off");
+    assert_eq!(scene.checkpoint().await.expect("there").0, before, "the server is not through with it");
+    let stepped = worker.step(None).await.expect("it is no other writer's");
+    assert!(matches!(stepped, Outcome::Followed { block, .. } if block.number == before + 2), "{stepped:?}");
+}
+
 /// Steps again and again, the connection cut off some messages later every time, until the step is through; the tables
 /// stay as they were until then. Gives the number of messages.
 async fn cut_after_every_message(
@@ -105,12 +136,7 @@ async fn cut_after_every_message(
 async fn a_commit_and_a_rollback_leave_nothing_when_cut_off_after_any_message() {
     let mut scene = Scene::begin(slots(8)).await;
     let proxy = scene.database_proxy().await;
-    let lease = Lease::new(scene.pool.clone(), CHAIN_ID, "test".to_owned());
-    assert!(lease.acquire().await.expect("the database answers"));
-    let database = scene.admin.get_database().expect("it is named");
-    let options = proxy.database_url(LOGIN, database).parse().expect("a URL");
-    let store = Arc::new(PostgresStore::new(options, CHAIN_ID, lease.epoch()));
-    let mut worker = worker(rpc(&scene.node.url()), store, scene.config.clone());
+    let mut worker = leased(&scene, &proxy).await;
     scene.play_through(Step::Investors).await;
     converge(&mut worker).await;
 
