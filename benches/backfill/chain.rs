@@ -74,6 +74,15 @@ impl Chain {
         }
     }
 
+    /// The same with blocks on top that hold nothing.
+    #[must_use]
+    pub fn with_silence(mut self, blocks: u64) -> Self {
+        let head = self.head();
+        self.hashes.extend((head + 1..=head + blocks).map(|number| digest("block", &[number])));
+        self.first.resize(self.first.len() + blocks as usize, self.transfers.len());
+        self
+    }
+
     /// The newest block.
     pub fn head(&self) -> u64 {
         self.hashes.len() as u64 - 1

@@ -51,6 +51,11 @@ async fn read(chain: &Chain, url: &str, timed: bool) -> Result<(), Box<dyn Error
     same("logs of a range", &rpc.logs_in_range(BlockRange { from: 1, to: head }, &asked).await?, &wanted)?;
     let block = BlockId { number: 7, hash: chain.hash(7) };
     same("logs of a block", &rpc.logs_of_block(block).await?, &raw_logs(chain, timed, 7, 7))?;
+    let places = chain.logs(7, 7).map(|(_, _, transfer)| chain.transaction(7, transfer.transaction));
+    let mut hashes: Vec<B256> = places.collect();
+    hashes.dedup();
+    let transactions = rpc.transactions(block).await?;
+    same("transactions", &transactions.iter().map(|one| one.hash).collect::<Vec<_>>(), &hashes)?;
     let target = chain.tokens()[3];
     let call = |signature: &str, target| {
         let input = Bytes::copy_from_slice(&keccak256(signature)[..4]);

@@ -38,13 +38,20 @@ impl Database {
     /// # Errors
     /// The database's.
     pub async fn create(&self, name: &str) -> Result<PgConnection, Box<dyn Error + Send + Sync>> {
-        self.cluster.create_database(name, None).await?;
-        let mut connection =
-            PgConnection::connect_with(&self.cluster.connect_options(SUPERUSER, name)).await?;
+        let mut connection = self.create_bare(name).await?;
         migrate(&mut connection).await?;
         let grant = format!("grant asset_indexer_writer, asset_indexer_reader to {LOGIN}");
         connection.execute(AssertSqlSafe(grant)).await?;
         Ok(connection)
+    }
+
+    /// Creates a database without any table, and connects to it as superuser.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create_bare(&self, name: &str) -> Result<PgConnection, Box<dyn Error + Send + Sync>> {
+        self.cluster.create_database(name, None).await?;
+        Ok(PgConnection::connect_with(&self.cluster.connect_options(SUPERUSER, name)).await?)
     }
 
     /// Removes a database, so that nothing in the background works on it any more.

@@ -14,8 +14,10 @@ mod check;
 mod database;
 mod floor;
 mod follow;
+mod json;
 mod measure;
 mod node;
+mod peer;
 mod process;
 mod register;
 mod report;
@@ -64,12 +66,21 @@ struct Arguments {
     /// Milliseconds between two blocks that are followed.
     #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
     block_ms: u64,
+    /// Measures another indexer on the same workload afterwards; see benches/ponder.
+    #[arg(long, conflicts_with = "follow")]
+    peer: Option<PeerName>,
     /// The longest that the program may take.
     #[arg(long, env = "BENCH_TIMEOUT_S", default_value_t = 3_600)]
     timeout_s: u64,
     /// Given by `cargo bench`; without it only the workload and the node are checked.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// Another indexer.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum PeerName {
+    Ponder,
 }
 
 impl Arguments {
@@ -131,7 +142,8 @@ async fn follow(
 }
 
 async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, Box<dyn Error + Send + Sync>> {
-    let chain = Arc::new(Chain::new(arguments.shape()));
+    let silence = arguments.peer.map_or(0, |PeerName::Ponder| peer::SILENCE_BLOCKS);
+    let chain = Arc::new(Chain::new(arguments.shape()).with_silence(silence));
     let register = Register::of(&chain);
     let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
     let mut connection = database.create("run").await?;
@@ -145,6 +157,17 @@ async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, B
     database.remove("run").await?;
     let mut connection = database.create("floor").await?;
     let floor = measure::copying(&chain, database, &dumps, &mut connection).await?;
+    drop(connection);
+    database.remove("floor").await?;
+    let peer = match arguments.peer {
+        Some(PeerName::Ponder) => {
+            let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
+            let url = format!("http://{address}");
+            let run = peer::ponder(&chain, &register, &url, patience, database, "peer").await?;
+            Some((run, node.asked()))
+        }
+        None => None,
+    };
     Ok(Report {
         shape: arguments.shape(),
         manner: arguments.manner(),
@@ -153,6 +176,7 @@ async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, B
         run,
         floor,
         asked: node.asked(),
+        peer,
         size,
         version,
         file_system: process::file_system(database.directory()),

@@ -123,7 +123,8 @@ async fn watch(child: &mut Child) -> std::io::Result<(std::process::ExitStatus, 
     }
 }
 
-fn tail(log: &Path) -> String {
+/// The end of a program's log, for an error.
+pub fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     text[text.ceil_char_boundary(text.len().saturating_sub(LOG_SHOWN_MAX))..].to_owned()
 }

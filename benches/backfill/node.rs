@@ -21,6 +21,7 @@ use axum::routing::post;
 use serde_json::Value;
 
 use crate::chain::{CHAIN_ID, Chain, Transfer};
+use crate::json::{bytes, quantity, separate, text};
 
 /// keccak256 of `Transfer(address,address,uint256)`.
 const TRANSFER: B256 = B256::new(hex!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"));
@@ -31,8 +32,7 @@ const LOG_BYTES: usize = 720;
 
 const METHOD_NOT_FOUND: Refusal = (-32601, Cow::Borrowed("the method does not exist"));
 const INVALID_PARAMS: Refusal = (-32602, Cow::Borrowed("invalid params"));
-const NO_TRANSACTIONS: Refusal = (-32602, Cow::Borrowed("this node has no transactions, only their hashes"));
-const NO_TOPICS: Refusal = (-32602, Cow::Borrowed("this node does not filter by topics"));
+const NO_TOPICS: Refusal = (-32602, Cow::Borrowed("this node filters by no topic but that of Transfer"));
 const UNKNOWN_BLOCK: Refusal = (-32000, Cow::Borrowed("unknown block"));
 const REVERTED: Refusal = (3, Cow::Borrowed("execution reverted"));
 
@@ -198,9 +198,7 @@ impl Node {
             text(out, "null");
             return Ok(());
         };
-        if full.as_bool() != Some(false) {
-            return Err(NO_TRANSACTIONS);
-        }
+        let full = full.as_bool().ok_or(INVALID_PARAMS)?;
         let chain = &self.chain;
         text(out, r#"{"number":"#);
         quantity(out, number);
@@ -211,20 +209,58 @@ impl Node {
         text(out, r#","timestamp":"#);
         quantity(out, chain.timestamp(number));
         let mut last = None;
-        let transactions = chain.logs(number, number).filter_map(|(_, _, transfer)| {
-            (last.replace(transfer.transaction) != Some(transfer.transaction)).then_some(transfer.transaction)
-        });
-        let transactions: Vec<u32> = transactions.collect();
+        let transactions = chain
+            .logs(number, number)
+            .filter(|(_, _, transfer)| last.replace(transfer.transaction) != Some(transfer.transaction));
+        let transactions: Vec<&Transfer> = transactions.map(|(_, _, transfer)| transfer).collect();
         text(out, r#","logsBloom":"#);
         // A bloom may claim too much, never too little.
         bytes(out, &[if transactions.is_empty() { 0 } else { 0xff }; 256]);
+        if full {
+            whole_block(out);
+        }
         text(out, r#","transactions":["#);
-        for (place, transaction) in transactions.iter().enumerate() {
+        for (place, transfer) in transactions.iter().enumerate() {
             separate(out, place);
-            bytes(out, chain.transaction(number, *transaction).as_slice());
+            if full {
+                self.transaction(out, number, transfer);
+            } else {
+                bytes(out, chain.transaction(number, transfer.transaction).as_slice());
+            }
         }
         text(out, "]}");
         Ok(())
+    }
+
+    /// The transaction that a transfer is the first log of, as whole as an EIP-1559 one is.
+    fn transaction(&self, out: &mut Vec<u8>, number: u64, transfer: &Transfer) {
+        let chain = &self.chain;
+        text(out, r#"{"type":"0x2","hash":"#);
+        bytes(out, chain.transaction(number, transfer.transaction).as_slice());
+        text(out, r#","blockHash":"#);
+        bytes(out, chain.hash(number).as_slice());
+        text(out, r#","blockNumber":"#);
+        quantity(out, number);
+        text(out, r#","transactionIndex":"#);
+        quantity(out, transfer.transaction.into());
+        text(out, r#","from":"#);
+        bytes(out, chain.holder(transfer.from).as_slice());
+        text(out, r#","to":"#);
+        bytes(out, chain.tokens()[transfer.token as usize].as_slice());
+        text(out, r#","input":"#);
+        // transfer(address,uint256) and its two words.
+        bytes(out, &[0xa9; 68]);
+        text(
+            out,
+            r#","nonce":"0x1","gas":"0xea60","value":"0x0","gasPrice":"0x3b9aca00","maxFeePerGas":"0x77359400","#,
+        );
+        text(out, r#""maxPriorityFeePerGas":"0x1","accessList":[],"chainId":"#);
+        quantity(out, CHAIN_ID);
+        for name in [r#","r":"#, r#","s":"#] {
+            text(out, name);
+            bytes(out, &[0x5a; 32]);
+        }
+        text(out, r#","v":"0x1","yParity":"0x1"}"#);
     }
 
     fn logs(&self, out: &mut Vec<u8>, filter: &Value) -> Answered {
@@ -235,7 +271,7 @@ impl Node {
             let number = self.number(&filter["blockHash"])?.ok_or(UNKNOWN_BLOCK)?;
             (Some(number), Some(number))
         };
-        if !filter["topics"].is_null() {
+        if !all_transfers(&filter["topics"])? {
             return Err(NO_TOPICS);
         }
         let asked: Option<Vec<Address>> = match &filter["address"] {
@@ -327,32 +363,36 @@ async fn exchange(State(node): State<Arc<Node>>, body: Bytes) -> impl IntoRespon
     ([(CONTENT_TYPE, "application/json")], answer)
 }
 
+/// Whether a filter by topics leaves all that there is: none, or the first one alone, as one or as a list of one.
+fn all_transfers(topics: &Value) -> Result<bool, Refusal> {
+    let Some(topics) = topics.as_array() else { return Ok(topics.is_null()) };
+    let (first, others) = topics.split_first().unwrap_or((&Value::Null, &[]));
+    let first = match first.as_array().map(Vec::as_slice) {
+        Some([one]) => one,
+        _ => first,
+    };
+    Ok(others.iter().all(Value::is_null) && (first.is_null() || parsed::<B256>(first)? == TRANSFER))
+}
+
+/// What else a block has, for those who ask for whole ones.
+fn whole_block(out: &mut Vec<u8>) {
+    for name in ["stateRoot", "receiptsRoot", "transactionsRoot", "sha3Uncles", "mixHash"] {
+        text(out, &format!(r#","{name}":"#));
+        bytes(out, &[0x11; 32]);
+    }
+    text(out, r#","miner":"#);
+    bytes(out, Address::ZERO.as_slice());
+    text(
+        out,
+        r#","nonce":"0x0000000000000000","difficulty":"0x0","totalDifficulty":"0x0","size":"0x400","extraData":"0x","#,
+    );
+    text(out, r#""gasLimit":"0x1c9c380","gasUsed":"0x5208","baseFeePerGas":"0x7","uncles":[]"#);
+}
+
 fn parsed<T: std::str::FromStr>(value: &Value) -> Result<T, Refusal> {
     value.as_str().and_then(|text| text.parse().ok()).ok_or(INVALID_PARAMS)
 }
 
 fn error(out: &mut Vec<u8>, id: &Value, (code, message): Refusal) {
     text(out, &format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"{message}"}}}}"#));
-}
-
-fn text(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn separate(out: &mut Vec<u8>, place: usize) {
-    if place > 0 {
-        out.push(b',');
-    }
-}
-
-fn quantity(out: &mut Vec<u8>, number: u64) {
-    text(out, &format!("\"0x{number:x}\""));
-}
-
-fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    text(out, "\"0x");
-    let start = out.len();
-    out.resize(start + 2 * bytes.len(), 0);
-    hex::encode_to_slice(bytes, &mut out[start..]).expect("the slice has twice the bytes");
-    out.push(b'"');
 }

@@ -129,6 +129,36 @@ impl Register {
         Err(format!("the tables are wrong in {count} places: {}", differences.join("; ")).into())
     }
 
+    /// Compares what another indexer left of the same workload: the number of logs, what each wallet holds (a wallet
+    /// without a row holds nothing), and the past of all together.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn compare_peer(
+        &self,
+        logs: u64,
+        held: &[((Address, Address), u128)],
+        changes: u64,
+    ) -> Result<(), String> {
+        let (mut rows, mut left) = (0, self.positions.clone());
+        for (key, balance) in held.iter().filter(|(_, balance)| *balance != 0) {
+            rows += 1;
+            if left.remove(key).is_none_or(|position| position.balance != *balance) {
+                return Err(format!("the peer says that {key:?} holds {balance}"));
+            }
+        }
+        if let Some((key, position)) = left.iter().find(|(_, position)| position.balance != 0) {
+            return Err(format!("the peer has no row of {key:?}, which holds {}", position.balance));
+        }
+        let (found, wanted) = ((logs, changes), (self.totals.events, self.totals.changes));
+        if found != wanted {
+            return Err(format!(
+                "the peer has (logs, changes) {found:?} instead of {wanted:?}, and {rows} holders"
+            ));
+        }
+        Ok(())
+    }
+
     async fn compare_positions(&self, connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
         type Row = (Vec<u8>, Vec<u8>, String, i64, i64);
         let rows: Vec<Row> = sqlx::query_as(

@@ -26,6 +26,8 @@ pub struct Report {
     pub floor: Cost,
     /// What the node was asked.
     pub asked: Asked,
+    /// Another indexer, and what it asked the node.
+    pub peer: Option<(Run, Asked)>,
     /// Bytes of the database after the run.
     pub size: u64,
     /// Of PostgreSQL.
@@ -74,11 +76,35 @@ impl fmt::Display for Report {
         for (method, count) in &self.asked.methods {
             line(f, method, grouped(*count))?;
         }
-        Ok(())
+        self.peer.as_ref().map_or(Ok(()), |(run, asked)| self.beside(f, run, asked))
     }
 }
 
 impl Report {
+    /// Another indexer beside the program, in the same run.
+    fn beside(&self, f: &mut fmt::Formatter<'_>, peer: &Run, asked: &Asked) -> fmt::Result {
+        writeln!(f, "\n{:<42}{:>12}{:>12}{:>9}", "", "backfill", "Ponder", "ratio")?;
+        let millions = self.shape.logs as f64 / 1e6;
+        let mut both = |name: &str, digits: usize, ours: f64, theirs: f64| {
+            let ratio = theirs / ours;
+            writeln!(f, "{name:<42}{ours:>12.digits$}{theirs:>12.digits$}{ratio:>9.1}")
+        };
+        let (ours, theirs) = (&self.run.cost, &peer.cost);
+        both("wall, s", 2, ours.wall.as_secs_f64(), theirs.wall.as_secs_f64())?;
+        both("CPU s per million logs: program", 1, ours.client_cpu / millions, theirs.client_cpu / millions)?;
+        both(
+            "CPU s per million logs: PostgreSQL",
+            1,
+            ours.postgres_cpu / millions,
+            theirs.postgres_cpu / millions,
+        )?;
+        let cpu = |cost: &Cost| (cost.client_cpu + cost.postgres_cpu) / millions;
+        both("CPU s per million logs: both", 1, cpu(ours), cpu(theirs))?;
+        both("WAL, MiB", 0, mib(ours.wal), mib(theirs.wal))?;
+        both("peak memory, MiB", 0, self.run.peak_kib as f64 / 1024.0, peer.peak_kib as f64 / 1024.0)?;
+        both("HTTP requests", 0, self.asked.exchanges as f64, asked.exchanges as f64)
+    }
+
     fn costs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millions = self.shape.logs as f64 / 1e6;
         let logs = self.shape.logs as f64;
