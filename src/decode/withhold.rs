@@ -27,7 +27,7 @@ use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::sol;
 use alloy::sol_types::{SolCall, SolEvent, SolValue};
 
-use super::claim::{signed_digest, signer, word};
+use super::claim::{SIGNATURE_BYTES, signed_digest, signer, word};
 use super::onchainid::Identity;
 use crate::block::RawLog;
 pub use crate::block::Withheld;
@@ -45,8 +45,6 @@ sol! {
 
 /// How many calls of `execute` inside of one another are looked into.
 const DEPTH_MAX: usize = 4;
-/// Bytes of an ECDSA signature.
-const SIGNATURE_BYTES: usize = 65;
 
 /// What of claims is kept, by topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

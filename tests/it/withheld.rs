@@ -16,12 +16,13 @@ use asset_indexer::table;
 use asset_indexer::table::event::AssetEvent;
 use asset_indexer::table::identity::IdentityClaim;
 use scenario::play;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
+use crate::application::connect;
 use crate::support::real::{factories, node, rows, rpc};
 use crate::support::traces::traces;
 use crate::support::world::{
-    assert_equal, assert_same, cluster, converge, database, dump, executor, postgres_store, worker,
+    assert_equal, assert_same, converge, database, dump, executor, postgres_store, worker,
 };
 
 /// The columns that say less.
@@ -60,11 +61,6 @@ fn shown(bytes: &[u8]) -> String {
     text.map_or_else(|| alloy::hex::encode(bytes), str::to_owned)
 }
 
-async fn owner(database: &str) -> PgConnection {
-    let options = cluster().await.connect_options("postgres", database);
-    PgConnection::connect_with(&options).await.expect("a connection")
-}
-
 async fn follow(url: &str, database: &str, config: Config) -> Sync<Rpc, PostgresStore> {
     let mut worker = worker(rpc(url), Arc::new(postgres_store(database).await), config);
     converge(&mut worker).await;
@@ -98,7 +94,7 @@ async fn what_claims_say_is_nowhere_and_verdicts_are_what_they_were() {
     assert!(said.len() > 10, "{said:?}");
     let said: Vec<String> = said.into_iter().collect();
     let schemas = ["chain", "ops", "api"];
-    let everywhere = traces(&mut owner(&open).await, &schemas, &said).await;
+    let everywhere = traces(&mut connect(&open).await, &schemas, &said).await;
     for place in ["chain.asset_events", "chain.identity_claims", "api.asset_events", "api.identity_claims"] {
         assert!(everywhere.iter().any(|found| found == place), "{place} not in {everywhere:?}");
     }
@@ -108,7 +104,7 @@ async fn what_claims_say_is_nowhere_and_verdicts_are_what_they_were() {
         let name = database().await;
         let config = withholding(&whole, how);
         let mut withheld = follow(&node.url(), &name, config.clone()).await;
-        let found = traces(&mut owner(&name).await, &schemas, &said).await;
+        let found = traces(&mut connect(&name).await, &schemas, &said).await;
         assert!(found.is_empty(), "{how:?}: {found:?}");
         let tables = without_claims(dump(&**withheld.store()).await);
         assert_same(&tables, &expected, "all but what claims say");
@@ -124,7 +120,7 @@ async fn what_claims_say_is_nowhere_and_verdicts_are_what_they_were() {
             assert_eq!(claim.withheld.as_deref(), Some(how.name()), "{was:?}");
         }
         assert!(claims.iter().filter(|claim| claim.signer_key.is_some()).count() > 5, "signers are known");
-        told_as_withheld(&mut owner(&name).await, how).await;
+        told_as_withheld(&mut connect(&name).await, how).await;
         dropped = Some(dump(&**withheld.store()).await);
     }
     let dropped = dropped.expect("the last was dropped");
@@ -135,7 +131,7 @@ async fn what_claims_say_is_nowhere_and_verdicts_are_what_they_were() {
     for how in Withheld::ALL {
         let rebuild = executor::<Rpc>(None, kept.store(), &withholding(&whole, how));
         rebuild.execute(&Request::Rebuild, &mut |_| {}).await.expect("ground holds everything");
-        let found = traces(&mut owner(&open).await, &schemas, &said).await;
+        let found = traces(&mut connect(&open).await, &schemas, &said).await;
         assert!(found.is_empty(), "rebuilt with {how:?}: {found:?}");
     }
     assert_same(&dump(&**kept.store()).await, &dropped, "rebuilt against dropped from the start");
