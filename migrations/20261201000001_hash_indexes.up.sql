@@ -1,33 +1,8 @@
 -- Transactions are asked for by their whole hash alone: a hash index answers that from less than half of the bytes, and is
--- written in half of the time, since a hash comes in no order.
+-- written in half of the time, since a hash comes in no order. Built beside the old ones, whose places they take in the next
+-- step, which is repeated by itself where it has to wait. Readers wait for no build; the daemon does.
 set local lock_timeout = '500ms';
 
+lock table chain.asset_events, chain.asset_transactions in share mode;
 create index asset_events_by_transaction on chain.asset_events using hash (transaction_hash);
 create index asset_transactions_by_hash on chain.asset_transactions using hash (transaction_hash);
-
--- Built beside the old ones, whose places they take with their names, those of the partitions' too: readers wait for no build.
-do $$
-declare
-    pair record;
-    renames text[];
-    rename text;
-begin
-    for pair in select * from (values
-        ('asset_events_by_transaction', 'asset_events_transaction'),
-        ('asset_transactions_by_hash', 'asset_transactions_hash')) v (built, name)
-    loop
-        select array_agg(format('alter index %s rename to %I', built.indexrelid::regclass, named.relname)) into renames
-        from pg_partition_tree(format('chain.%I', pair.name)::regclass) old
-        join pg_class named on named.oid = old.relid
-        join pg_index replaced on replaced.indexrelid = old.relid
-        join pg_index built on built.indrelid = replaced.indrelid
-        join pg_partition_tree(format('chain.%I', pair.built)::regclass) new on new.relid = built.indexrelid
-        where old.level > 0;
-        execute format('drop index chain.%I', pair.name);
-        execute format('alter index chain.%I rename to %I', pair.built, pair.name);
-        foreach rename in array coalesce(renames, '{}') loop
-            execute rename;
-        end loop;
-    end loop;
-end
-$$;
