@@ -45,6 +45,62 @@ pub struct Run {
     pub peak_kib: u64,
 }
 
+/// What was used up when a piece of work began.
+pub struct Meter {
+    wal: u64,
+    ended_children: f64,
+    own: f64,
+    postgres: f64,
+    began: Instant,
+}
+
+impl Meter {
+    /// Begins, with nothing left to be written out.
+    ///
+    /// # Errors
+    /// The database's, the system's.
+    pub async fn start(
+        database: &Database,
+        connection: &mut PgConnection,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let wal = settle(connection).await?;
+        let (ended_children, own, postgres) = (ended_children_cpu()?, own_cpu()?, database.cpu()?);
+        Ok(Self { wal, ended_children, own, postgres, began: Instant::now() })
+    }
+
+    /// How long ago that was.
+    pub fn wall(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// What a program that has ended took, which asked the node in this process; `wall` was the end of its work.
+    ///
+    /// # Errors
+    /// The database's, the system's.
+    pub async fn of_child(
+        &self,
+        wall: Duration,
+        peak_kib: u64,
+        database: &Database,
+        connection: &mut PgConnection,
+    ) -> Result<Run, Box<dyn Error + Send + Sync>> {
+        let client_cpu = ended_children_cpu()? - self.ended_children;
+        let cost = self.cost(wall, client_cpu, database, connection).await?;
+        Ok(Run { cost, node_cpu: own_cpu()? - self.own, peak_kib })
+    }
+
+    async fn cost(
+        &self,
+        wall: Duration,
+        client_cpu: f64,
+        database: &Database,
+        connection: &mut PgConnection,
+    ) -> Result<Cost, Box<dyn Error + Send + Sync>> {
+        let postgres_cpu = database.cpu()? - self.postgres;
+        Ok(Cost { wall, client_cpu, postgres_cpu, wal: wal_bytes(connection).await? - self.wal })
+    }
+}
+
 /// Runs the program's backfill to its end.
 ///
 /// # Errors
@@ -59,27 +115,18 @@ pub async fn backfill(
 ) -> Result<Run, Box<dyn Error + Send + Sync>> {
     let log = database.scratch()?.join("program.log");
     let mut command = program(&["backfill", "--from", "1"], chain, node_url, database, name, &log)?;
-    let wal = settle(connection).await?;
-    let (children, own, postgres) = (ended_children_cpu()?, own_cpu()?, database.cpu()?);
-    let began = Instant::now();
+    let meter = Meter::start(database, connection).await?;
     let mut child = command.spawn()?;
     let Ok(ended) = tokio::time::timeout(patience, watch(&mut child)).await else {
         child.kill().await?;
         return Err(format!("the program was not done after {patience:?}: {}", tail(&log)).into());
     };
     let (status, peak_kib) = ended?;
-    let wall = began.elapsed();
-    let cost = Cost {
-        wall,
-        client_cpu: ended_children_cpu()? - children,
-        postgres_cpu: database.cpu()? - postgres,
-        wal: wal_bytes(connection).await? - wal,
-    };
-    let node_cpu = own_cpu()? - own;
+    let run = meter.of_child(meter.wall(), peak_kib, database, connection).await?;
     if !status.success() {
         return Err(format!("the program ended with {status}: {}", tail(&log)).into());
     }
-    Ok(Run { cost, node_cpu, peak_kib })
+    Ok(run)
 }
 
 /// The released program that is to carry a command out for a chain's tokens, telling of it in a file.
@@ -146,16 +193,9 @@ pub async fn copying(
             .execute(&mut *connection)
             .await?;
     }
-    let wal = settle(connection).await?;
-    let (own, postgres) = (own_cpu()?, database.cpu()?);
-    let began = Instant::now();
+    let meter = Meter::start(database, connection).await?;
     let rows = floor::load(connection, dumps).await?;
-    let cost = Cost {
-        wall: began.elapsed(),
-        client_cpu: own_cpu()? - own,
-        postgres_cpu: database.cpu()? - postgres,
-        wal: wal_bytes(connection).await? - wal,
-    };
+    let cost = meter.cost(meter.wall(), own_cpu()? - meter.own, database, connection).await?;
     let found = floor::count(connection, dumps).await?;
     if found != rows {
         return Err(format!("{rows} rows were copied for the floor, and {found} are there").into());

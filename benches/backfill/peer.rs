@@ -8,7 +8,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use alloy::primitives::Address;
 use alloy::transports::http::reqwest;
@@ -16,9 +16,9 @@ use sqlx::PgConnection;
 use tokio::process::{Child, Command};
 
 use crate::chain::{CHAIN_ID, Chain};
-use crate::database::{Database, settle, wal_bytes};
-use crate::measure::{Cost, Run, tail};
-use crate::process::{ended_children_cpu, own_cpu, peak_memory_kib};
+use crate::database::Database;
+use crate::measure::{Meter, Run, tail};
+use crate::process::peak_memory_kib;
 use crate::register::Register;
 
 /// Blocks below the newest that Ponder takes for not final on a chain that it does not know: the workload ends so far below.
@@ -45,27 +45,19 @@ pub async fn ponder(
     // Free a moment ago; whoever takes it meanwhile makes the run fail.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
     let mut command = command(chain, node_url, &database.admin_url(name), port, &log)?;
-    let wal = settle(&mut connection).await?;
-    let (children, own, postgres) = (ended_children_cpu()?, own_cpu()?, database.cpu()?);
-    let began = Instant::now();
+    let meter = Meter::start(database, &mut connection).await?;
     let mut child = command.spawn().map_err(|error| format!("node does not start: {error}"))?;
     let ready = tokio::time::timeout(patience, ready(&mut child, port)).await;
-    let wall = began.elapsed();
+    let wall = meter.wall();
     child.kill().await?;
     let peak_kib = match ready {
         Ok(Some(peak_kib)) => peak_kib,
         Ok(None) => return Err(format!("Ponder ended before it was done: {}", tail(&log)).into()),
         Err(_) => return Err(format!("Ponder was not done after {patience:?}: {}", tail(&log)).into()),
     };
-    let cost = Cost {
-        wall,
-        client_cpu: ended_children_cpu()? - children,
-        postgres_cpu: database.cpu()? - postgres,
-        wal: wal_bytes(&mut connection).await? - wal,
-    };
-    let node_cpu = own_cpu()? - own;
+    let run = meter.of_child(wall, peak_kib, database, &mut connection).await?;
     compare(register, &mut connection).await?;
-    Ok(Run { cost, node_cpu, peak_kib })
+    Ok(run)
 }
 
 fn command(
