@@ -40,21 +40,26 @@ pub fn ended_children_cpu() -> io::Result<f64> {
 pub fn cluster_cpu(data_dir: &Path) -> io::Result<f64> {
     let text = fs::read_to_string(data_dir.join("postmaster.pid"))?;
     let postmaster = text.lines().next().unwrap_or_default().trim().to_owned();
-    let main = stat(&postmaster)?;
-    let mut seconds = main.own + main.ended;
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(name) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else {
-            continue;
-        };
-        // One that has ended since the directory was read is the postmaster's by now, or nobody's we count.
-        if let Ok(child) = stat(name)
-            && child.parent.to_string() == postmaster
-        {
-            seconds += child.own + child.ended;
+    loop {
+        let main = stat(&postmaster)?;
+        let mut seconds = main.own + main.ended;
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+            else {
+                continue;
+            };
+            if let Ok(child) = stat(name)
+                && child.parent.to_string() == postmaster
+            {
+                seconds += child.own + child.ended;
+            }
+        }
+        // One that ended meanwhile was seen neither as a child nor among those that had ended.
+        if stat(&postmaster)?.ended == main.ended {
+            return Ok(seconds);
         }
     }
-    Ok(seconds)
 }
 
 /// The most memory that a process had at once so far, in KiB; `None` once it is gone.
