@@ -11,6 +11,7 @@
 //!
 //! Invariant: no error, no `Debug` and no rendering holds a URL's user, password, path or query.
 
+mod chain;
 mod database_url;
 mod effective;
 mod entries;
@@ -33,6 +34,7 @@ use alloy::json_abi::JsonAbi;
 use alloy::primitives::U256;
 use tracing_subscriber::EnvFilter;
 
+pub use chain::Chain;
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use source::{Environment, Overrides};
@@ -40,7 +42,7 @@ pub use source::{Environment, Overrides};
 use crate::decode::withhold::ClaimData;
 use crate::fact::Role;
 use crate::providers::{Budget, Rules};
-use crate::rpc::{self, Finality};
+use crate::rpc;
 use crate::sync::{Contract, Looking, Proving};
 use effective::Effective;
 use nearest::hint;
@@ -100,25 +102,6 @@ pub struct Provider {
     pub rpc: rpc::Config,
     /// Most requests.
     pub budget: Budget,
-}
-
-/// `[chain]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
-    /// EIP-155 id that the node must serve; `None` to take the node's.
-    pub id: Option<u64>,
-    /// A name for people.
-    pub name: Option<String>,
-    /// How the final block is found; the node's configuration holds the same.
-    pub finality: Finality,
-    /// No contract of the platform logged anything below.
-    pub floor_block: u64,
-    /// Most blocks of one backfill transaction, and of one request for logs.
-    pub range_blocks_max: u64,
-    /// About how many logs one backfill transaction should hold.
-    pub range_logs_target: usize,
-    /// Reorgs up to this depth, in blocks, are followed on one provider's word.
-    pub reorg_depth_trusted: u64,
 }
 
 /// `[database]`.
@@ -232,7 +215,7 @@ impl Config {
             errors: std::mem::take(&mut raw.errors),
             effective: Effective::default(),
         };
-        let chain = chain(&mut reader);
+        let chain = chain::chain(&mut reader);
         let quorum = reader.keys.get(&key::QUORUM).cloned();
         let (first, common, rules) = provider::first(&mut reader, &chain);
         let database = database(&mut reader);
@@ -279,21 +262,6 @@ impl Config {
     }
 }
 
-fn chain(reader: &mut Reader) -> Chain {
-    let id = reader.optional_number(key::CHAIN_ID, "", 1..=BLOCK_MAX);
-    let rule = "must be 1 to 64 letters, digits, spaces and any of . _ - ( )";
-    let name = reader.text(key::CHAIN_NAME, rule, |text| is_name(text, " ._-()"));
-    Chain {
-        id,
-        name,
-        finality: finality(reader),
-        floor_block: reader.number(key::FLOOR_BLOCK, "", 0..=BLOCK_MAX, 0),
-        range_blocks_max: reader.number(key::RANGE_BLOCKS_MAX, "blocks", 1..=1_000_000, 10_000),
-        range_logs_target: reader.count(key::RANGE_LOGS_TARGET, "logs", 1..=1_000_000, 10_000),
-        reorg_depth_trusted: reader.number(key::REORG_DEPTH_TRUSTED, "blocks", 0..=DEPTH_MAX, 2),
-    }
-}
-
 fn proof(reader: &mut Reader) -> Proof {
     let modes = [
         ("background", Proving::Background),
@@ -317,33 +285,6 @@ fn looking(reader: &mut Reader) -> Looking {
         every_blocks: reader.number(key::RECONCILE_EVERY_BLOCKS, "blocks", 0..=BLOCK_MAX, 32),
         holders_sampled: reader.count(key::HOLDERS_SAMPLED, "wallets", 0..=10_000, 20),
         calls_max: reader.count(key::RECONCILE_CALLS_MAX, "calls", 8..=100_000, 400),
-    }
-}
-
-fn finality(reader: &mut Reader) -> Finality {
-    let kind = reader.keys.get(&key::FINALITY).cloned();
-    let written_depth = reader.keys.get(&key::FINALITY_DEPTH_BLOCKS).cloned();
-    let is_depth = reader.choice(key::FINALITY, &[("tag", false), ("depth", true)]);
-    let depth = reader.optional_number(key::FINALITY_DEPTH_BLOCKS, "blocks", 0..=DEPTH_MAX);
-    match (is_depth, depth) {
-        (true, Some(depth)) => Finality::Depth(depth),
-        (true, None) => {
-            if let (Some(kind), None) = (kind, written_depth) {
-                let rule = "needs finality_depth_blocks (0 where every block is final at once)".to_owned();
-                reader.refuse(key::FINALITY, &kind, rule);
-            }
-            Finality::Depth(0)
-        }
-        (false, fallback_depth) => {
-            // A mistyped finality is told already.
-            let is_tag = kind.is_none_or(|kind| kind.text().is_ok_and(|text| text.trim() == "tag"));
-            if let (true, Some(0), Some(written)) = (is_tag, fallback_depth, written_depth) {
-                let rule = "must be at least 1 where it stands in for the tag; where every block is final at once, \
-                            set finality = \"depth\"";
-                reader.refuse(key::FINALITY_DEPTH_BLOCKS, &written, rule.to_owned());
-            }
-            Finality::Tag { fallback_depth }
-        }
     }
 }
 

@@ -281,6 +281,13 @@ impl<S: Source> Daemon<S> {
                 board.reorg(depth);
                 tracing::warn!(depth, from = from.number, ancestor = ancestor.number, "reorg: rolled back");
             }
+            Outcome::IndexBuilt { name } => {
+                tracing::info!(
+                    name,
+                    seconds = took.as_secs_f32(),
+                    "index built: the first load did without it"
+                );
+            }
             Outcome::CaughtUp { through, joined, events } => {
                 board.committed("backfill", 0, took);
                 tracing::info!(through, joined, events, "late contracts caught up");

@@ -286,6 +286,11 @@ impl Board {
         gauge!(FLAGGED_ASSETS, "chain" => self.chain.clone()).set(count as f64);
     }
 
+    /// How many indexes wait for the end of the first load.
+    pub fn deferred_indexes(&self, count: u64) {
+        gauge!(DEFERRED_INDEXES, "chain" => self.chain.clone()).set(count as f64);
+    }
+
     /// Months after this one that every monthly table of the application has a partition for.
     pub fn partitions_ahead(&self, months: i32) {
         gauge!(PARTITIONS_AHEAD, "chain" => self.chain.clone()).set(f64::from(months));

@@ -57,6 +57,20 @@ pub struct Start {
     pub finalized: BlockId,
     /// Rows to begin with.
     pub changes: Changes,
+    /// Whether a long load follows, for which indexes are dropped where the whole database is empty, to be built at its
+    /// end: [`Store::build_index`].
+    pub defers_indexes: bool,
+}
+
+/// What [`Store::build_index`] came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Built {
+    /// This index, or key, is built; there may be more.
+    Index(String),
+    /// This one is the next, and somebody else's use of its table was in the way.
+    Hindered(String),
+    /// None is left.
+    Nothing,
 }
 
 /// Changes that a reorg takes back together.
@@ -245,6 +259,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Sets the first checkpoint, or checks that the stored one is of the same chain.
     fn start(&self, start: &Start) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Builds the next index that was dropped with the first checkpoint, in a transaction of its own.
+    fn build_index(&self) -> impl Future<Output = Result<Built, StoreError>> + Send;
 
     /// Hash of the stored chain's block 0; `None` before the first checkpoint.
     fn genesis(&self) -> impl Future<Output = Result<Option<B256>, StoreError>> + Send;

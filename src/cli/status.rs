@@ -37,6 +37,7 @@ struct Report {
     events: i64,
     unreadable_events: i64,
     open_requests: i64,
+    deferred_indexes: i64,
     node_problem: Option<String>,
 }
 
@@ -76,7 +77,8 @@ async fn read(config: &Config, pool: &PgPool) -> Result<Report, Failure> {
              (select count(*) from chain.asset_events x where x.chain_id = c.chain_id and unreadable is not null),
              (select count(*) from ops.requests x where x.chain_id = c.chain_id and status in ('waiting', 'running')),
              c.verified_number,
-             (select count(*) from ops.late_history x where x.chain_id = c.chain_id and next_block <= through_block)
+             (select count(*) from ops.late_history x where x.chain_id = c.chain_id and next_block <= through_block),
+             (select count(*) from ops.deferred_indexes)
          from chain.checkpoints c where c.chain_id = $1",
     )
     .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
@@ -114,6 +116,7 @@ async fn read(config: &Config, pool: &PgPool) -> Result<Report, Failure> {
         events: row.get(13),
         unreadable_events: row.get(14),
         open_requests: row.get(15),
+        deferred_indexes: row.get(18),
         node_problem,
     })
 }
@@ -162,6 +165,9 @@ fn table(report: &Report) -> String {
     }
     if let Some(problem) = &report.node_problem {
         lines.push(("node", problem.clone()));
+    }
+    if report.deferred_indexes > 0 {
+        lines.push(("indexes", format!("{} wait for the end of the first load", report.deferred_indexes)));
     }
     if report.open_requests > 0 {
         lines.push(("open requests", report.open_requests.to_string()));

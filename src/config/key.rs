@@ -57,6 +57,7 @@ pub(super) const FINALITY_DEPTH_BLOCKS: Key =
 pub(super) const FLOOR_BLOCK: Key = key("chain", "floor_block", "");
 pub(super) const RANGE_BLOCKS_MAX: Key = key("chain", "range_blocks_max", "");
 pub(super) const RANGE_LOGS_TARGET: Key = key("chain", "range_logs_target", "");
+pub(super) const DEFERRED_INDEXES_FROM_BLOCKS: Key = key("chain", "deferred_indexes_from_blocks", "");
 pub(super) const REORG_DEPTH_TRUSTED: Key = key("chain", "reorg_depth_trusted", "");
 pub(super) const RPC_URL: Key = secret("rpc", "url", "no node");
 pub(super) const RPC_URL_FILE: Key = key("rpc", "url_file", "");
@@ -91,7 +92,7 @@ pub(super) const LOG_FORMAT: Key = key("log", "format", "");
 pub(super) const LOG_LEVEL: Key = key("log", "level", "");
 
 /// Every key, in the order of the documentation.
-pub(super) const ALL: [Key; 39] = [
+pub(super) const ALL: [Key; 40] = [
     CHAIN_ID,
     CHAIN_NAME,
     FINALITY,
@@ -99,6 +100,7 @@ pub(super) const ALL: [Key; 39] = [
     FLOOR_BLOCK,
     RANGE_BLOCKS_MAX,
     RANGE_LOGS_TARGET,
+    DEFERRED_INDEXES_FROM_BLOCKS,
     REORG_DEPTH_TRUSTED,
     RPC_URL,
     RPC_URL_FILE,

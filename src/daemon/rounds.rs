@@ -80,6 +80,10 @@ impl<S: Source> Daemon<S> {
         if !aside.is_empty() {
             return;
         }
+        if !upkeep::deferred_indexes(&self.pool).await.is_ok_and(|count| count == 0) {
+            tracing::debug!("a first load: snapshots, violations and verdicts come after it");
+            return;
+        }
         let (pool, chain_id) = (self.pool.clone(), self.config.chain_id);
         let [take_snapshots, find_violations, log_verdicts] =
             [Feature::TakeSnapshots, Feature::FindViolations, Feature::LogVerdicts].map(is_on);
@@ -103,6 +107,9 @@ impl<S: Source> Daemon<S> {
         .fetch_one(&self.pool);
         if let Ok(Ok(count)) = tokio::time::timeout(COUNTING, counting).await {
             self.board.flagged_assets(u64::try_from(count).unwrap_or_default());
+        }
+        if let Ok(count) = upkeep::deferred_indexes(&self.pool).await {
+            self.board.deferred_indexes(count);
         }
         looks::count(&self.board, &self.pool, self.config.chain_id).await;
     }

@@ -41,6 +41,12 @@ pub(super) async fn in_time<T>(
     None
 }
 
+/// How many indexes wait for the end of the first load: what reads much would read whole tables until then.
+pub(super) async fn deferred_indexes(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let count: i64 = sqlx::query_scalar("select count(*) from ops.deferred_indexes").fetch_one(pool).await?;
+    Ok(count.unsigned_abs())
+}
+
 /// Trims the log of commits and makes the snapshots that are due unless they are switched off, one transaction each; takes long where a large register
 /// was just backfilled, so nobody waits for it. What fails is done the next time: without snapshots the register's past
 /// is read more slowly, and no less right.

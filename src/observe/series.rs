@@ -53,5 +53,6 @@ names! {
     LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";
     CONTRACTS = "asset_indexer_contracts" gauge Count "Contracts watched.";
     CATCHING_UP = "asset_indexer_catching_up_contracts" gauge Count "Contracts added later that are still behind.";
+    DEFERRED_INDEXES = "asset_indexer_deferred_indexes" gauge Count "Indexes that are built when the first load is nearly done.";
     FLAGGED_ASSETS = "asset_indexer_flagged_assets" gauge Count "Assets with a flag: negative balance, sum beyond uint256, unreadable logs.";
 }

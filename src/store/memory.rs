@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256};
 
-use super::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Status, Store, StoreError};
+use super::{
+    Built, Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Status, Store, StoreError,
+};
 use crate::block::{BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::row::{Row, Table, TableDef, Value};
@@ -17,6 +19,9 @@ use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 pub use images::Rows;
 use images::State;
+
+/// How many indexes wait for the end of a first load. There are none here; the waiting is as in PostgreSQL.
+const DEFERRED_INDEXES: u32 = 3;
 
 /// See the module. Cheap to copy: copies are handles on the same tables.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +72,11 @@ impl MemoryStore {
         })
     }
 
+    /// How many indexes wait for the end of the first load.
+    pub fn deferred_indexes(&self) -> u32 {
+        self.read(|state| state.deferred_indexes)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is made on a copy or is a single assignment: a panicking writer leaves no half state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -105,6 +115,7 @@ impl Store for MemoryStore {
                 return Err(StoreError::NotTheWriter);
             }
             state.write(&Section { undo_block: None, changes: start.changes.clone() })?;
+            state.deferred_indexes = if start.defers_indexes { DEFERRED_INDEXES } else { 0 };
             state.genesis = Some(start.genesis);
             state.origin = Some(start.block.id);
             state.headers.insert(start.block.id.number, start.block);
@@ -116,6 +127,18 @@ impl Store for MemoryStore {
             });
             Ok(())
         })
+    }
+
+    async fn build_index(&self) -> Result<Built, StoreError> {
+        let mut built = Built::Nothing;
+        self.change(|state| {
+            if let Some(left) = state.deferred_indexes.checked_sub(1) {
+                state.deferred_indexes = left;
+                built = Built::Index(format!("index_{left}"));
+            }
+            Ok(())
+        })?;
+        Ok(built)
     }
 
     async fn genesis(&self) -> Result<Option<B256>, StoreError> {

@@ -14,6 +14,7 @@ mod error;
 mod finality;
 mod fold;
 mod forward;
+mod indexes;
 mod outcome;
 mod plan;
 mod preview;
@@ -74,6 +75,8 @@ pub struct Config {
     pub range_blocks_max: u64,
     /// About how many logs one backfill transaction should hold.
     pub range_logs_target: usize,
+    /// Final blocks that a first load must have before it, for most indexes to be built at its end; zero for never.
+    pub deferred_indexes_from_blocks: u64,
     /// When logs are proved complete.
     pub proving: Proving,
     /// Most blocks of one step of the sweep behind the checkpoint.
@@ -125,6 +128,8 @@ pub struct Sync<S, D> {
     range_blocks: u64,
     configured: bool,
     caught_up_last: bool,
+    /// Whether the database said that no index waits for the end of a first load.
+    indexes_are_built: bool,
     view: Option<View>,
     position: Option<Header>,
     verified: Option<u64>,
@@ -156,6 +161,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             range_blocks,
             configured: false,
             caught_up_last: false,
+            indexes_are_built: false,
             view: None,
             position: None,
             verified: None,
@@ -203,6 +209,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub fn forget(&mut self) {
         self.known = None;
         self.configured = false;
+        self.indexes_are_built = false;
     }
 
     /// Moves the chain at most one step, never above `until`.
@@ -243,7 +250,11 @@ impl<S: Source, D: Store> Sync<S, D> {
             return self.catch_up(&checkpoint, &view).await;
         }
         self.caught_up_last = false;
-        match plan(&checkpoint, &view, until, self.range_blocks) {
+        let step = plan(&checkpoint, &view, until, self.range_blocks);
+        if let Some(built) = self.build_index(step, &view, until).await? {
+            return Ok(built);
+        }
+        match step {
             Step::Backfill(range) => {
                 let read = self.backfill(&checkpoint, &view, told, range).await;
                 self.sweep_if_double(&checkpoint, read).await

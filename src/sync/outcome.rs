@@ -28,6 +28,11 @@ pub enum Outcome {
         /// The block that both chains share.
         ancestor: BlockId,
     },
+    /// An index, or a key, that waited for the end of the first load was built.
+    IndexBuilt {
+        /// Its name, in schema `chain`.
+        name: String,
+    },
     /// A contract that was added later was read up to a block.
     CaughtUp {
         /// The last block read.

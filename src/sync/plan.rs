@@ -22,6 +22,15 @@ pub enum Step {
     Check(u64),
 }
 
+impl Step {
+    /// Whether more final blocks are there to be read when this step is done.
+    pub(super) fn leaves_final_blocks(self, view: &View, until: Option<u64>) -> bool {
+        let Self::Backfill(range) = self else { return false };
+        let top = view.finalized.number.min(view.head.id.number);
+        range.to < until.map_or(top, |until| until.min(top))
+    }
+}
+
 /// The next step from a checkpoint, given what a node says, up to `until` where a bound is set.
 pub fn plan(checkpoint: &Checkpoint, view: &View, until: Option<u64>, range_blocks: u64) -> Step {
     let at = checkpoint.block.id.number;

@@ -157,7 +157,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut changes = Changes::default();
         self.configured_rows(&mut changes, &resolved, below.id.number);
         let finalized = view.finalized;
-        self.store.start(&Start { genesis, block: below, finalized, changes }).await?;
+        let defers_indexes = self.defers_indexes(below.id.number, finalized.number);
+        self.store.start(&Start { genesis, block: below, finalized, changes, defers_indexes }).await?;
         self.configured = true;
         self.settings =
             Some(self.settings_of(resolved.iter().filter_map(|resolved| {

@@ -103,6 +103,7 @@ async fn status_tells_how_far_the_tables_are() {
         ("catching_up", 0.into()),
         ("unreadable_events", 0.into()),
         ("open_requests", 0.into()),
+        ("deferred_indexes", 0.into()),
         ("node_problem", Json::Null),
         ("contracts", count("select count(*) from chain.contracts").await.into()),
         ("events", count("select count(*) from chain.asset_events").await.into()),

@@ -6,6 +6,7 @@ mod database;
 mod disk;
 mod duels;
 mod failover;
+mod first_load;
 mod flags;
 mod kills;
 mod node;

@@ -93,7 +93,7 @@ const CATALOGUE: &str = "
             from pg_policies
     ) all_lines (line) order by 1";
 
-async fn catalogue(pool: &PgPool) -> Vec<String> {
+pub(crate) async fn catalogue(pool: &PgPool) -> Vec<String> {
     sqlx::query_scalar(CATALOGUE).fetch_all(pool).await.expect("the catalogue can be read")
 }
 

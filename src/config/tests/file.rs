@@ -12,7 +12,7 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(config.chain.id, None);
     assert_eq!(config.chain.finality, Finality::Tag { fallback_depth: None });
     assert_eq!((config.chain.floor_block, config.chain.range_blocks_max), (0, 10_000));
-    assert_eq!(config.chain.range_logs_target, 10_000);
+    assert_eq!((config.chain.range_logs_target, config.chain.deferred_indexes_from_blocks), (10_000, 1_000));
     assert!(config.rpc.is_none() && config.database.url.is_none() && config.contracts.is_empty());
     assert_eq!(config.http.listen.map(|listen| listen.to_string()).as_deref(), Some("127.0.0.1:9464"));
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Auto, "info"));
@@ -22,7 +22,7 @@ fn an_empty_file_means_the_defaults() {
 fn every_key_arrives() {
     let config = sound(
         "[chain]\nid = 137\nname = \"Polygon (main)\"\nfinality = \"depth\"\nfinality_depth_blocks = 0x10\n\
-         floor_block = 7\nrange_blocks_max = 500\nrange_logs_target = 900\n\
+         floor_block = 7\nrange_blocks_max = 500\nrange_logs_target = 900\ndeferred_indexes_from_blocks = 0\n\
          [rpc]\nurl = \"wss://node.example:8443/key\"\ntimeout_ms = 5_000\npoll_interval_ms = 20\n\
          requests_in_flight = 3\nbatch_size_max = 1\nresponse_bytes_max = 65536\n\
          [database]\nurl = \"postgres://u:p@db/x\"\nadmin_url = \"postgresql://o:p@db2/x\"\n\
@@ -31,7 +31,7 @@ fn every_key_arrives() {
     );
     assert_eq!((config.chain.id, config.chain.name.as_deref()), (Some(137), Some("Polygon (main)")));
     assert_eq!(config.chain.floor_block, 7);
-    assert_eq!(config.chain.range_logs_target, 900);
+    assert_eq!((config.chain.range_logs_target, config.chain.deferred_indexes_from_blocks), (900, 0));
     let rpc = config.rpc.expect("a node");
     assert_eq!(
         (rpc.url.to_string().as_str(), rpc.alias.as_str()),
@@ -58,6 +58,7 @@ fn numbers_have_bounds() {
         ("chain", "floor_block", "", 0, i64::MAX),
         ("chain", "range_blocks_max", " of blocks", 1, 1_000_000),
         ("chain", "range_logs_target", " of logs", 1, 1_000_000),
+        ("chain", "deferred_indexes_from_blocks", " of blocks", 0, i64::MAX),
         ("rpc", "timeout_ms", " of milliseconds", 100, 600_000),
         ("rpc", "poll_interval_ms", " of milliseconds", 10, 600_000),
         ("rpc", "requests_in_flight", " of requests", 1, 256),

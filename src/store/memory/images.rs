@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) epoch: u64,
     /// The tables of a rebuild that nobody else sees yet.
     pub(super) rebuilding: Option<Box<State>>,
+    /// Indexes that wait for the end of the first load.
+    pub(super) deferred_indexes: u32,
     /// The block where evidence begins: the one below the first that is read.
     pub(super) origin: Option<BlockId>,
     /// Inside a rebuild: blocks whose images have their derived tables again.

@@ -14,6 +14,7 @@ mod bulk;
 mod checkpoint;
 mod commit;
 mod evidence;
+mod indexes;
 mod lease;
 mod rebuild;
 mod requests;
@@ -34,7 +35,7 @@ use sqlx::{ConnectOptions, Executor};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Store, StoreError};
+use super::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Store, StoreError};
 use crate::block::{BlockRange, Header, RawLog};
 use crate::reconcile::{Found, Sample, Stated};
 use crate::row::{Row, Table, TableDef, Value};
@@ -171,6 +172,9 @@ impl Store for PostgresStore {
         self.with("setting the first checkpoint", async |connection, inner| {
             connection.execute("begin").await?;
             self.hold_lease(connection).await?;
+            if start.defers_indexes {
+                indexes::defer(connection).await?;
+            }
             sqlx::query(
                 "insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash,
                      block_timestamp, finalized_number, finalized_hash, verified_number, verified_hash, origin_number,
@@ -192,6 +196,18 @@ impl Store for PostgresStore {
             self.keep_header(connection, start.block).await?;
             commit::log(connection, self.chain_id, "start").await?;
             connection.execute("commit").await.map(drop)
+        })
+        .await
+    }
+
+    async fn build_index(&self) -> Result<Built, StoreError> {
+        self.with("building an index", async |connection, _| {
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            let built = indexes::build(connection).await?;
+            self.hold_lease(connection).await?;
+            connection.execute("commit").await?;
+            Ok(built)
         })
         .await
     }

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::approval::Before;
-use super::failed;
+use super::{failed, indexes};
 use crate::retry::{Delays, Limit, Policy};
 use crate::store::StoreError;
 
@@ -29,7 +29,7 @@ const APPLIED_BEFORE: &str = "public._sqlx_migrations";
 /// How long a migration waits for a lock: readers and writers that come after it wait as long.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 /// How often it is tried when a table is in use.
-const LOCK_RETRIES: Policy = Policy {
+pub(super) const LOCK_RETRIES: Policy = Policy {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(5),
     limit: Limit::Deadline(Duration::from_secs(120)),
@@ -150,6 +150,13 @@ async fn bring_up(
 ) -> Result<Migrated, StoreError> {
     let before = versions(connection, table).await?;
     refuse_newer(&before, migrations)?;
+    let is_missing = |migration: &Migration| !before.contains(&migration.version);
+    if migrations
+        .iter()
+        .any(|migration| !migration.migration_type.is_down_migration() && is_missing(migration))
+    {
+        indexes::build_all(connection).await?;
+    }
     let told = Before::look(connection).await?;
     let done = run_all(connection, migrations, &before).await;
     let after = match versions(connection, table).await {

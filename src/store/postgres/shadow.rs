@@ -12,7 +12,9 @@ use tokio::sync::Mutex;
 use super::{archived, bulk, checkpoint, failed, int, read_checkpoint, rows};
 use crate::block::{BlockRange, Header, RawLog};
 use crate::row::{Class, Column, Row, Table, TableDef};
-use crate::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError, is_refolded};
+use crate::store::{
+    Built, Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError, is_refolded,
+};
 use crate::table;
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
@@ -192,6 +194,10 @@ impl Store for ShadowStore {
     }
 
     async fn start(&self, _: &Start) -> Result<(), StoreError> {
+        Self::not_done()
+    }
+
+    async fn build_index(&self) -> Result<Built, StoreError> {
         Self::not_done()
     }
 

@@ -7,11 +7,11 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::approval::Before;
-use super::failed;
 use super::schema::{
     APPLICATION, APPLIED, APPLIED_TO_APPLICATION, MIGRATIONS, exists, refused, versions,
     wait_little_for_locks, with_remedy,
 };
+use super::{failed, indexes};
 use crate::store::StoreError;
 
 /// Whose migrations are taken down. The application's tables stand on the chain's: they go first.
@@ -73,6 +73,7 @@ pub async fn step_down(
         return Err(StoreError::Refused { during: "stepping down", reason });
     }
     refuse_beside_a_writer(connection).await?;
+    indexes::build_all(connection).await?;
     wait_little_for_locks(connection).await?;
     let steps: Vec<i64> = applied.into_iter().rev().filter(|version| *version > target).collect();
     let lost = losses(connection, migrations, &steps).await?;

@@ -205,6 +205,7 @@ fn begun() -> MemoryStore {
         block: header(0),
         finalized: header(0).id,
         changes: Changes::default(),
+        defers_indexes: false,
     };
     now(store.start(&start)).expect("a fresh store starts");
     store

@@ -250,6 +250,7 @@ async fn every_edge_is_read_back_as_it_was_stored_and_restored_as_it_was_read() 
         block: header(0),
         finalized: header(0).id,
         changes: Changes::default(),
+        defers_indexes: false,
     };
     disk.start(&start).await.expect("PostgreSQL starts");
     memory.start(&start).await.expect("memory starts");

@@ -105,6 +105,7 @@ async fn undo(blocks: Vec<Vec<Change>>, depth: usize) {
         block: header(0),
         finalized: header(0).id,
         changes: Changes::default(),
+        defers_indexes: false,
     };
     store.start(&start).await.expect("it starts");
     let mut dumps = vec![dump(&store).await];

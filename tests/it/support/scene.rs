@@ -163,8 +163,13 @@ impl Scene {
 
     /// Keeps a table from everybody who would write to it, until the transaction ends.
     pub async fn hold(&self, table: &str) -> Transaction<'static, Postgres> {
+        self.hold_with(table, "exclusive").await
+    }
+
+    /// Holds a lock of some mode on a table until the transaction ends.
+    pub async fn hold_with(&self, table: &str, mode: &str) -> Transaction<'static, Postgres> {
         let mut transaction = self.pool.begin().await.expect("a transaction");
-        let lock = format!("lock table {table} in exclusive mode");
+        let lock = format!("lock table {table} in {mode} mode");
         sqlx::query(sqlx::AssertSqlSafe(lock)).execute(&mut *transaction).await.expect("the superuser may");
         transaction
     }

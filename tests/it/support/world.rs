@@ -122,6 +122,7 @@ pub fn config(contracts: &[(Role, Address)]) -> Config {
         floor_block: 0,
         range_blocks_max: 50,
         range_logs_target: 1_000,
+        deferred_indexes_from_blocks: 0,
         proving: Proving::Background,
         sweep_blocks_max: 16,
         reorg_depth_trusted: 1_000,

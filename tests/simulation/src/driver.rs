@@ -581,6 +581,9 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         if checkpoint.verified.number < due {
             return Err(format!("healed, it proved up to {} and not {due}", checkpoint.verified.number));
         }
+        if ours.deferred_indexes() > 0 {
+            return Err("healed, it does without indexes".to_owned());
+        }
         if check::is_catching_up(&ours) {
             return Err("healed, a contract never caught up".to_owned());
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use alloy::primitives::{Address, B256};
 use asset_indexer::block::{BlockRange, Header, RawLog};
 use asset_indexer::row::{Row, Table, TableDef, Value};
-use asset_indexer::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
+use asset_indexer::store::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
 use asset_indexer::table::contract::Coverage;
 use asset_indexer::table::fold::Load;
 
@@ -111,20 +111,20 @@ impl FaultyStore {
             .await
     }
 
-    async fn write(
+    async fn write<T>(
         &self,
         during: &'static str,
-        call: impl Future<Output = Result<(), StoreError>>,
-    ) -> Result<(), StoreError> {
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         self.ports
             .pass(async {
                 self.before(during, true).await?;
-                self.seen(call.await)?;
+                let done = self.seen(call.await)?;
                 self.faults.state().writes += 1;
                 if self.faults.wants(StoreFault::FailsAfter) {
                     return Err(self.lost(during, "connection closed before the answer came").await);
                 }
-                Ok(())
+                Ok(done)
             })
             .await
     }
@@ -176,6 +176,14 @@ impl Store for FaultyStore {
 
     async fn start(&self, start: &Start) -> Result<(), StoreError> {
         self.write("setting the first checkpoint", self.store.start(start)).await
+    }
+
+    async fn build_index(&self) -> Result<Built, StoreError> {
+        // Where nothing was deferred, nothing of a run is to hang on the question.
+        if self.store.deferred_indexes() == 0 {
+            return Ok(Built::Nothing);
+        }
+        self.write("building an index", self.store.build_index()).await
     }
 
     async fn genesis(&self) -> Result<Option<B256>, StoreError> {

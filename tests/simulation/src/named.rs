@@ -33,6 +33,7 @@ fn scenario(name: &str, kind: Kind, events: Vec<Event>) -> Scenario {
         proving: Prove::Background,
         range_blocks: 10,
         sweep_blocks: 10,
+        deferred_indexes_from_blocks: 0,
         reorg_depth_trusted: 1_000,
         events,
     }

@@ -184,6 +184,9 @@ pub struct Scenario {
     pub range_blocks: u64,
     /// Most blocks of a sweep's step.
     pub sweep_blocks: u64,
+    /// Final blocks that a first load must have before it to do without indexes; zero for never.
+    #[serde(default)]
+    pub deferred_indexes_from_blocks: u64,
     /// From which depth on a reorg needs a second word.
     pub reorg_depth_trusted: u64,
     /// What happens.
@@ -216,6 +219,8 @@ impl Scenario {
             proving: *dice.pick(&[Prove::Background, Prove::Background, Prove::BeforeCommit]),
             range_blocks: *dice.pick(&[3, 7, 16, 50]),
             sweep_blocks: *dice.pick(&[2, 8, 16, 64]),
+            // Without dice, so that all else of a seed stays what it was.
+            deferred_indexes_from_blocks: u64::from(seed % 4 == 1),
             reorg_depth_trusted: *dice.pick(&[2, 1_000, 1_000]),
             events: Vec::new(),
         };

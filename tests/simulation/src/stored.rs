@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256};
 use asset_indexer::block::{BlockRange, Header, RawLog};
 use asset_indexer::row::{Row, TableDef};
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
+use asset_indexer::store::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
 use asset_indexer::table::fold::Load;
 
 use crate::twin::Twin;
@@ -16,6 +16,16 @@ pub enum Stored {
     Memory(MemoryStore),
     /// On PostgreSQL, with a copy in memory.
     Twin(Box<Twin>),
+}
+
+impl Stored {
+    /// How many indexes wait for the end of the first load, by the copy in memory.
+    pub fn deferred_indexes(&self) -> u32 {
+        match self {
+            Self::Memory(store) => store.deferred_indexes(),
+            Self::Twin(store) => store.deferred_indexes(),
+        }
+    }
 }
 
 impl Store for Stored {
@@ -30,6 +40,13 @@ impl Store for Stored {
         match self {
             Self::Memory(store) => store.start(start).await,
             Self::Twin(store) => store.start(start).await,
+        }
+    }
+
+    async fn build_index(&self) -> Result<Built, StoreError> {
+        match self {
+            Self::Memory(store) => store.build_index().await,
+            Self::Twin(store) => store.build_index().await,
         }
     }
 

@@ -24,7 +24,7 @@ fn fork(seed: u64, depth: u8, grow: i8, how: How) -> Event {
 
 const STEPS: Event = Event::Step { steps: 40 };
 
-/// Ten short scenarios that pass through every phase.
+/// Short scenarios that pass through every phase.
 pub fn scenarios() -> Vec<Scenario> {
     let of = |name: &str, seed: u64, proving: Prove, events: Vec<Event>| Scenario {
         name: name.to_owned(),
@@ -36,6 +36,7 @@ pub fn scenarios() -> Vec<Scenario> {
         proving,
         range_blocks: 7,
         sweep_blocks: 5,
+        deferred_indexes_from_blocks: 0,
         reorg_depth_trusted: 1_000,
         events,
     };
@@ -119,6 +120,15 @@ pub fn scenarios() -> Vec<Scenario> {
                 10,
                 Prove::BeforeCommit,
                 vec![mine(21, 14), STEPS, fork(22, 4, 2, How::Failing), STEPS],
+            )
+        },
+        Scenario {
+            deferred_indexes_from_blocks: 1,
+            ..of(
+                "a first load without its indexes",
+                11,
+                Prove::Background,
+                vec![mine(23, 30), STEPS, mine(24, 3), STEPS],
             )
         },
     ]

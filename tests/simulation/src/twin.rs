@@ -8,7 +8,7 @@ use asset_indexer::block::{BlockRange, Header, RawLog};
 use asset_indexer::row::{Row, TableDef};
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::postgres::PostgresStore;
-use asset_indexer::store::{Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
+use asset_indexer::store::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
 use asset_indexer::table;
 use asset_indexer::table::fold::Load;
 
@@ -61,6 +61,11 @@ impl Twin {
     /// Both, for one writer.
     pub fn new(real: PostgresStore, copy: MemoryStore, compared: Arc<Compared>) -> Self {
         Self { real, copy, compared }
+    }
+
+    /// How many indexes wait for the end of the first load, by the copy in memory.
+    pub fn deferred_indexes(&self) -> u32 {
+        self.copy.deferred_indexes()
     }
 
     /// The same answer twice.
@@ -142,6 +147,15 @@ impl Store for Twin {
     async fn start(&self, start: &Start) -> Result<(), StoreError> {
         self.compared.wrote_everything();
         self.change("start", self.real.start(start), self.copy.start(start)).await
+    }
+
+    /// PostgreSQL has more indexes than the copy makes believe.
+    async fn build_index(&self) -> Result<Built, StoreError> {
+        let built = self.real.build_index().await?;
+        if built == Built::Nothing {
+            while self.copy.build_index().await? != Built::Nothing {}
+        }
+        Ok(built)
     }
 
     async fn genesis(&self) -> Result<Option<B256>, StoreError> {
