@@ -1,11 +1,12 @@
 //! The floor: what it costs PostgreSQL alone to take the rows that a run left.
 //!
-//! The rows are copied into the same empty tables of another database, with every index in place, by one connection,
-//! in the order of the chain: no indexer that writes these tables as it reads the chain can be cheaper.
+//! The rows are copied in binary form into the same empty tables of another database by one connection, in the order of
+//! the chain: once with every index in place, once with those built afterwards that the program defers too. No indexer
+//! that writes these tables as it reads the chain can be cheaper than the cheaper of the two.
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt;
@@ -16,7 +17,12 @@ const TRANSACTION_ROWS: u64 = 10_000;
 /// Bytes of COPY data sent at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// A table's rows, in COPY's text format, one a line.
+/// The beginning of binary COPY data: its signature, no flags, no extension.
+const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What stands in place of a row's number of fields at its end.
+const TRAILER: i16 = -1;
+
+/// A table's rows, in COPY's binary format.
 pub struct Dump {
     table: String,
     columns: String,
@@ -49,18 +55,19 @@ pub async fn dump(
             _ => "",
         };
         let columns = columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
-        let statement = format!("copy (select {columns} from chain.\"{table}\"{order}) to stdout");
+        let statement =
+            format!("copy (select {columns} from chain.\"{table}\"{order}) to stdout (format binary)");
         let file = directory.join(&table);
         let mut out = BufWriter::with_capacity(CHUNK_BYTES, File::create(&file)?);
         let mut rows = connection.copy_out_raw(&statement).await?;
-        let mut is_empty = true;
+        let mut size = 0;
         while let Some(bytes) = rows.try_next().await? {
-            is_empty = false;
+            size += bytes.len();
             out.write_all(&bytes)?;
         }
         out.flush()?;
         drop(rows);
-        if !is_empty {
+        if size > HEADER.len() + size_of_val(&TRAILER) {
             dumps.push(Dump { table, columns, file });
         }
     }
@@ -77,36 +84,72 @@ pub async fn load(
 ) -> Result<u64, Box<dyn Error + Send + Sync>> {
     let mut rows = 0;
     for dump in dumps {
-        let mut lines = BufReader::with_capacity(CHUNK_BYTES, File::open(&dump.file)?);
-        while copy_some(connection, dump, &mut lines, &mut rows).await? {}
+        let mut file = BufReader::with_capacity(CHUNK_BYTES, File::open(&dump.file)?);
+        file.read_exact(&mut [0; HEADER.len()])?;
+        while copy_some(connection, dump, &mut file, &mut rows).await? {}
     }
     Ok(rows)
+}
+
+/// Builds what the load did without: see `ops.defer_indexes`.
+///
+/// # Errors
+/// The database's.
+pub async fn build_indexes(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    while sqlx::query("select from ops.build_index()").fetch_optional(&mut *connection).await?.is_some() {}
+    Ok(())
 }
 
 /// One transaction; false when there was nothing left to copy.
 async fn copy_some(
     connection: &mut PgConnection,
     dump: &Dump,
-    lines: &mut impl BufRead,
+    file: &mut impl Read,
     rows: &mut u64,
 ) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let mut buffer = Vec::with_capacity(CHUNK_BYTES + 4096);
-    if lines.read_until(b'\n', &mut buffer)? == 0 {
+    buffer.extend_from_slice(HEADER);
+    if !read_row(file, &mut buffer)? {
         return Ok(false);
     }
-    let statement = format!("copy chain.\"{}\" ({}) from stdin", dump.table, dump.columns);
+    let statement = format!("copy chain.\"{}\" ({}) from stdin (format binary)", dump.table, dump.columns);
     let mut copy = connection.copy_in_raw(&statement).await?;
+    let mut goes_on = true;
     for _ in 1..TRANSACTION_ROWS {
         if buffer.len() >= CHUNK_BYTES {
             copy.send(buffer.as_slice()).await?;
             buffer.clear();
         }
-        if lines.read_until(b'\n', &mut buffer)? == 0 {
+        goes_on = read_row(file, &mut buffer)?;
+        if !goes_on {
             break;
         }
     }
+    buffer.extend_from_slice(&TRAILER.to_be_bytes());
     copy.send(buffer.as_slice()).await?;
     *rows += copy.finish().await?;
+    Ok(goes_on)
+}
+
+/// Adds the next row to COPY data; false at the end.
+fn read_row(file: &mut impl Read, buffer: &mut Vec<u8>) -> std::io::Result<bool> {
+    let mut fields = [0; 2];
+    file.read_exact(&mut fields)?;
+    let count = i16::from_be_bytes(fields);
+    if count == TRAILER {
+        return Ok(false);
+    }
+    buffer.extend_from_slice(&fields);
+    for _ in 0..count {
+        let mut length = [0; 4];
+        file.read_exact(&mut length)?;
+        buffer.extend_from_slice(&length);
+        // A null has no bytes, and -1 for their number.
+        let length = usize::try_from(i32::from_be_bytes(length)).unwrap_or(0);
+        let from = buffer.len();
+        buffer.resize(from + length, 0);
+        file.read_exact(&mut buffer[from..])?;
+    }
     Ok(true)
 }
 

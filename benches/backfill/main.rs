@@ -32,6 +32,7 @@ use clap::Parser;
 use chain::{Chain, Shape};
 use database::Database;
 use follow::Pace;
+use measure::Indexes;
 use node::{Manner, Node};
 use register::Register;
 use report::Report;
@@ -155,10 +156,13 @@ async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, B
     let dumps = floor::dump(&mut connection, &database.scratch()?).await?;
     drop(connection);
     database.remove("run").await?;
-    let mut connection = database.create("floor").await?;
-    let floor = measure::copying(&chain, database, &dumps, &mut connection).await?;
-    drop(connection);
-    database.remove("floor").await?;
+    let mut floors = Vec::new();
+    for indexes in [Indexes::KeptUp, Indexes::BuiltAfter] {
+        let mut connection = database.create("floor").await?;
+        floors.push(measure::copying(&chain, database, &dumps, indexes, &mut connection).await?);
+        drop(connection);
+        database.remove("floor").await?;
+    }
     let peer = match arguments.peer {
         Some(PeerName::Ponder) => {
             let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
@@ -174,7 +178,7 @@ async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, B
         changes: register.changes(),
         positions: register.positions(),
         run,
-        floor,
+        floors,
         asked: node.asked(),
         peer,
         size,

@@ -176,6 +176,15 @@ pub fn tail(log: &Path) -> String {
     text[text.ceil_char_boundary(text.len().saturating_sub(LOG_SHOWN_MAX))..].to_owned()
 }
 
+/// When the indexes of a floor are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexes {
+    /// Before the rows.
+    KeptUp,
+    /// Those that the program defers too, after them.
+    BuiltAfter,
+}
+
 /// Copies the rows of a run into the empty tables of another database.
 ///
 /// # Errors
@@ -184,6 +193,7 @@ pub async fn copying(
     chain: &Chain,
     database: &Database,
     dumps: &[floor::Dump],
+    indexes: Indexes,
     connection: &mut PgConnection,
 ) -> Result<Cost, Box<dyn Error + Send + Sync>> {
     for block in (0..=chain.head()).step_by(PARTITION_BLOCKS as usize) {
@@ -193,8 +203,12 @@ pub async fn copying(
             .execute(&mut *connection)
             .await?;
     }
+    if indexes == Indexes::BuiltAfter {
+        sqlx::query("select ops.defer_indexes()").execute(&mut *connection).await?;
+    }
     let meter = Meter::start(database, connection).await?;
     let rows = floor::load(connection, dumps).await?;
+    floor::build_indexes(connection).await?;
     let cost = meter.cost(meter.wall(), own_cpu()? - meter.own, database, connection).await?;
     let found = floor::count(connection, dumps).await?;
     if found != rows {

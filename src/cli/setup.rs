@@ -291,6 +291,7 @@ pub(super) fn sync_config(config: &Config, chain_id: u64) -> sync::Config {
         range_blocks_max: config.chain.range_blocks_max,
         range_logs_target: config.chain.range_logs_target,
         deferred_indexes_from_blocks: config.chain.deferred_indexes_from_blocks,
+        reads_ahead: true,
         proving: config.proof.mode,
         sweep_blocks_max: config.proof.sweep_blocks_max,
         reorg_depth_trusted: config.chain.reorg_depth_trusted,

@@ -122,7 +122,7 @@ impl Rpc {
                     }
                     Page::Logs(page) => {
                         let blocks = piece.range.len();
-                        self.size.went_well(blocks);
+                        self.size.went_well(blocks, page.len());
                         largest = largest.max(blocks);
                         logs.extend(page);
                         // One dense block must not keep the rest of the range small.

@@ -1,5 +1,6 @@
 //! How many blocks and addresses to ask for at once: grows slowly while it goes well, shrinks at once when
-//! it doesn't.
+//! it doesn't. What was too much is taken for a limit of results too, whatever the provider calls it: with the logs of a
+//! block by the last page, the next one stays below it.
 //!
 //! Pure apart from a lock; one per provider, shared by all its pages.
 
@@ -14,6 +15,9 @@ pub(super) const ADDRESSES_MAX: usize = 500;
 
 /// Pages in a row that must go well before the range grows, by a quarter.
 const GOOD_PAGES: u32 = 5;
+
+/// Pages in a row after which a limit of results that was learned is tried anew, by an eighth.
+const GOOD_PAGES_AT_THE_LIMIT: u32 = 64;
 
 /// Numbers of results at which providers are known to cut a list in silence.
 const SUSPICIOUS_COUNTS: [usize; 7] = [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000];
@@ -35,19 +39,47 @@ struct State {
     ceiling: u64,
     addresses: usize,
     good: u32,
+    /// Results that one page should not go beyond, once a page was too much.
+    results_max: Option<f64>,
+    /// Pages since that was learned.
+    good_at_limit: u32,
+    /// The most results of a page that went well.
+    results_most: f64,
+    /// Results of a block, by the last page.
+    density: f64,
+}
+
+impl State {
+    /// Blocks that stay below the limit of results.
+    fn within_results(&self) -> u64 {
+        match self.results_max {
+            // A fraction of a block is the block; a float beyond u64 is its largest.
+            Some(most) if self.density > 0.0 => ((most / self.density) as u64).max(1),
+            _ => u64::MAX,
+        }
+    }
 }
 
 impl PageSize {
     /// Begins with `blocks_max` blocks, which is never exceeded.
     pub fn new(blocks_max: u64) -> Self {
         let blocks = blocks_max.max(1);
-        let state = State { blocks, ceiling: blocks, addresses: ADDRESSES_MAX, good: 0 };
+        let state = State {
+            blocks,
+            ceiling: blocks,
+            addresses: ADDRESSES_MAX,
+            good: 0,
+            results_max: None,
+            good_at_limit: 0,
+            results_most: 0.0,
+            density: 0.0,
+        };
         Self { state: Mutex::new(state) }
     }
 
     /// Blocks to ask for at once.
     pub fn blocks(&self) -> u64 {
-        self.with(|state| state.blocks)
+        self.with(|state| state.blocks.min(state.within_results()))
     }
 
     /// Addresses to name in one filter.
@@ -55,9 +87,20 @@ impl PageSize {
         self.with(|state| state.addresses)
     }
 
-    /// A page of `blocks` blocks went well. Short pages at a range's end prove nothing about the limit.
-    pub fn went_well(&self, blocks: u64) {
+    /// A page of `blocks` blocks went well, and had so many results. Short pages at a range's end prove nothing about the
+    /// limit of blocks.
+    pub fn went_well(&self, blocks: u64, results: usize) {
         self.with(|state| {
+            state.density = results as f64 / blocks.max(1) as f64;
+            state.results_most = state.results_most.max(results as f64);
+            if let Some(most) = &mut state.results_max {
+                state.good_at_limit += 1;
+                if state.good_at_limit >= GOOD_PAGES_AT_THE_LIMIT {
+                    state.good_at_limit = 0;
+                    *most *= 1.125;
+                }
+                *most = most.max(state.results_most);
+            }
             if blocks < state.blocks {
                 return;
             }
@@ -99,7 +142,18 @@ impl PageSize {
             self.with(|state| state.ceiling = state.ceiling.min(blocks));
             self.at_most(blocks);
         }
-        usable.unwrap_or(failed.len() / 2).max(1)
+        let is_size = matches!(fault, RpcFault::Size { .. });
+        let within = self.with(|state| {
+            // Without results there is nothing to go by; what went well once is no limit.
+            if is_size && state.density > 0.0 {
+                let refused = (0.9 * state.density * failed.len() as f64).max(state.results_most);
+                state.results_max = Some(state.results_max.map_or(refused, |most| most.min(refused)));
+                state.good_at_limit = 0;
+            }
+            state.within_results()
+        });
+        let within = Some(within).filter(|within| is_size && *within < failed.len());
+        usable.or(within).unwrap_or(failed.len() / 2).max(1)
     }
 
     fn with<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
@@ -119,15 +173,15 @@ mod tests {
         let size = PageSize::new(1_000);
         size.at_most(400);
         for _ in 0..4 {
-            size.went_well(400);
+            size.went_well(400, 7);
         }
         assert_eq!(size.blocks(), 400);
-        size.went_well(399);
+        size.went_well(399, 7);
         assert_eq!(size.blocks(), 400, "a short page does not count");
-        size.went_well(400);
+        size.went_well(400, 7);
         assert_eq!(size.blocks(), 500);
         for _ in 0..100 {
-            size.went_well(1_000);
+            size.went_well(1_000, 7);
         }
         assert_eq!(size.blocks(), 1_000);
     }
@@ -138,7 +192,7 @@ mod tests {
         size.at_most(0);
         assert_eq!(size.blocks(), 1);
         for _ in 0..5 {
-            size.went_well(1);
+            size.went_well(1, 0);
         }
         assert_eq!(size.blocks(), 2);
     }
@@ -155,10 +209,36 @@ mod tests {
         assert_eq!(size.blocks(), 1_000, "a range depends on what is in it");
         assert_eq!(size.after(FAILED, &fault(Suggestion::Blocks(100))), 100);
         for _ in 0..100 {
-            size.went_well(1_000);
+            size.went_well(1_000, 0);
         }
         assert_eq!(size.blocks(), 100, "never past what the provider named");
         assert_eq!(size.after(BlockRange { from: 5, to: 6 }, &RpcFault::Timeout), 1);
+    }
+
+    /// A provider of at most 10,000 results a page, over a chain of 20 logs a block and then 400.
+    #[test]
+    fn a_limit_of_results_is_learned_and_kept_whatever_the_blocks_hold() {
+        let size = PageSize::new(100_000);
+        size.at_most(400);
+        let (mut asked, mut refused) = (0, 0);
+        let mut page = |density: u64| {
+            let mut blocks = size.blocks();
+            loop {
+                asked += 1;
+                if blocks * density <= 10_000 {
+                    size.went_well(blocks, (blocks * density) as usize);
+                    return blocks * density;
+                }
+                refused += 1;
+                let failed = BlockRange { from: 1, to: blocks };
+                blocks = size.after(failed, &RpcFault::Size { suggested: None });
+            }
+        };
+        let results: Vec<u64> = (0..200).map(|_| page(20)).collect();
+        assert!(results[100..].iter().all(|results| *results > 8_000), "{results:?}");
+        let dense: Vec<u64> = (0..50).map(|_| page(400)).collect();
+        assert!(dense[10..].iter().all(|results| *results > 8_000), "{dense:?}");
+        assert!(refused < 20, "{refused} of {asked} were too much");
     }
 
     #[test]

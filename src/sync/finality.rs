@@ -6,12 +6,15 @@ use crate::source::{Source, View};
 use crate::store::{Checkpoint, Store};
 
 /// A node's view, with the tables' finality where that is higher.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     pub view: View,
     /// The block of the node's chain that is final: for the node itself, or for the tables where the node has theirs.
     pub told: BlockId,
     /// No step goes above.
     pub until: Option<u64>,
+    /// What the caller said of that.
+    pub asked: Option<u64>,
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -19,6 +22,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub(super) async fn look(&self, checkpoint: &Checkpoint, until: Option<u64>) -> Result<Look, SyncError> {
         let mut view = self.source.view().await?;
         let (mut told, at, ours) = (view.finalized, checkpoint.block.id.number, checkpoint.finalized);
+        let asked = until;
         let mut until = until;
         if told.number < ours.number {
             view.finalized = ours;
@@ -37,7 +41,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         if !self.is_of_our_chain(checkpoint, view.finalized).await? {
             view.finalized = ours;
         }
-        Ok(Look { view, told, until })
+        Ok(Look { view, told, until, asked })
     }
 
     /// Whether a block that the node calls final now is one of ours, where ours reach that high: on its word the undo of

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 
 use alloy::primitives::Address;
 
+use super::finality::Look;
 use super::{Assembled, Outcome, Proving, Sync, SyncError};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
-use crate::source::{Source, SourceError, View};
+use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Evidence, Section, Store};
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -32,83 +33,50 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub(super) async fn backfill(
         &mut self,
         checkpoint: &Checkpoint,
-        view: &View,
-        told: BlockId,
+        look: Look,
         range: BlockRange,
     ) -> Result<Outcome, SyncError> {
-        let headers = self.ends(checkpoint, told, range).await?;
-        let (below, end) = (headers[0], headers[1]);
-        if below.id != checkpoint.block.id {
-            return self.roll_back(checkpoint).await;
-        }
-        if let Some(contradicted) = self.refuse_other_finality(checkpoint).await? {
-            return Ok(contradicted);
-        }
-        let (logs, evidence) = self.logs_to_backfill(checkpoint, range, end).await?;
+        let below = checkpoint.block.id;
+        let (read, ranges) = match self.take_ahead(below, range) {
+            Some((read, ranges)) => {
+                // The same block that the node called final was seen with the ends of the range.
+                let is_seen = look.told == checkpoint.finalized;
+                if !is_seen && let Some(contradicted) = self.refuse_other_finality(checkpoint).await? {
+                    return Ok(contradicted);
+                }
+                (read, ranges + 1)
+            }
+            None => {
+                let headers = self.ends(below, look.told, range).await?;
+                if headers[0].id != below {
+                    return self.roll_back(checkpoint).await;
+                }
+                if let Some(contradicted) = self.refuse_other_finality(checkpoint).await? {
+                    return Ok(contradicted);
+                }
+                (self.read_range(below, range, headers, self.watched()).await?, 1)
+            }
+        };
+        let (headers, end) = (read.headers, read.end);
         let of_another = |log: &&RawLog| log.block.number == end.id.number && log.block != end.id;
-        if let Some(log) = logs.iter().find(of_another) {
+        if let Some(log) = read.logs.iter().find(of_another) {
             return Err(self.moved(end.id, log.block));
         }
-        let assembled = self.assemble_range(range, logs, &headers).await?;
+        let assembled = self.assemble_range(range, read.logs, &headers).await?;
         let events = assembled.entries.len();
         self.adapt_range(range, events);
         let mut changes = self.fold(&assembled).await?;
         self.note_late_history(&mut changes, &assembled, checkpoint).await?;
-        self.commit(Commit {
-            expected: checkpoint.block.id,
+        let commit = Commit {
+            expected: below,
             next: end,
-            finalized: view.finalized,
+            finalized: look.view.finalized,
             sections: vec![Section { undo_block: None, changes }],
-            evidence,
-        })
-        .await?;
+            evidence: read.evidence,
+        };
+        self.commit_and_read_ahead(commit, &assembled, look, ranges).await?;
         self.adopt(end.id, &assembled);
         Ok(Outcome::Backfilled { range, events })
-    }
-
-    /// The headers at the checkpoint, at the end of a range, and of the block above it that the node called final: what is
-    /// between the first and the last is of that chain, also where a part of the answers comes from another.
-    async fn ends(
-        &self,
-        checkpoint: &Checkpoint,
-        told: BlockId,
-        range: BlockRange,
-    ) -> Result<Vec<Header>, SyncError> {
-        let mut numbers = vec![checkpoint.block.id.number, range.to];
-        numbers.extend((told.number > range.to).then_some(told.number));
-        let headers = self.source.headers(&numbers).await?;
-        if let Some(other) =
-            headers.iter().find(|header| header.id.number == told.number && header.id != told)
-        {
-            return Err(self.moved(told, other.id));
-        }
-        if headers.len() == numbers.len() {
-            Ok(headers)
-        } else {
-            Err(SourceError::BlockGone { number: range.to, hash: None }.into())
-        }
-    }
-
-    async fn logs_to_backfill(
-        &self,
-        checkpoint: &Checkpoint,
-        range: BlockRange,
-        end: Header,
-    ) -> Result<(Vec<RawLog>, Vec<Evidence>), SyncError> {
-        let watched = self.watched();
-        if self.config.proving != Proving::BeforeCommit || is(Mutant::BackfillUnproved) {
-            return Ok((self.source.logs_in_range(range, &watched).await?, Vec::new()));
-        }
-        let proved = self.prove_range(range, &watched.into_iter().collect()).await?;
-        let ends =
-            proved.evidence.first().map(|first| first.parent).zip(proved.evidence.last().map(Evidence::last));
-        if ends != Some((checkpoint.block.id.hash, end.id)) {
-            return Err(SyncError::Contradiction(format!(
-                "the headers of blocks {} to {} do not lead from the checkpoint to the block above",
-                range.from, range.to
-            )));
-        }
-        Ok((proved.logs, proved.evidence))
     }
 
     pub(super) async fn follow(

@@ -5,6 +5,7 @@
 //! Invariant: a step keeps nothing but what its commit wrote, so it may be killed at any `await`. The one memory, the
 //! set of watched contracts, is valid for exactly one checkpoint.
 
+mod ahead;
 mod assemble;
 mod audit;
 mod catch_up;
@@ -77,6 +78,8 @@ pub struct Config {
     pub range_logs_target: usize,
     /// Final blocks that a first load must have before it, for most indexes to be built at its end; zero for never.
     pub deferred_indexes_from_blocks: u64,
+    /// Whether the next range is read while one is committed.
+    pub reads_ahead: bool,
     /// When logs are proved complete.
     pub proving: Proving,
     /// Most blocks of one step of the sweep behind the checkpoint.
@@ -128,6 +131,8 @@ pub struct Sync<S, D> {
     range_blocks: u64,
     configured: bool,
     caught_up_last: bool,
+    /// The next range, read while the one before was committed.
+    ahead: Option<ahead::Ahead>,
     /// Whether the database said that no index waits for the end of a first load.
     indexes_are_built: bool,
     view: Option<View>,
@@ -161,6 +166,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             range_blocks,
             configured: false,
             caught_up_last: false,
+            ahead: None,
             indexes_are_built: false,
             view: None,
             position: None,
@@ -210,6 +216,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.known = None;
         self.configured = false;
         self.indexes_are_built = false;
+        self.ahead = None;
     }
 
     /// Moves the chain at most one step, never above `until`.
@@ -241,7 +248,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         if !self.configured {
             self.configure(&checkpoint).await?;
         }
-        let Look { view, told, until } = self.look(&checkpoint, until).await?;
+        let look = match self.look_ahead(&checkpoint, until) {
+            Some(look) => look,
+            None => self.look(&checkpoint, until).await?,
+        };
+        let Look { view, until, .. } = look;
         self.view = Some(view);
         self.learn(&checkpoint).await?;
         let late = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
@@ -256,7 +267,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         match step {
             Step::Backfill(range) => {
-                let read = self.backfill(&checkpoint, &view, told, range).await;
+                let read = self.backfill(&checkpoint, look, range).await;
                 self.sweep_if_double(&checkpoint, read).await
             }
             Step::Follow(number) => {
@@ -278,19 +289,28 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<(), SyncError> {
+        self.write(&commit).await?;
+        self.count(&commit);
+        Ok(())
+    }
+
+    async fn write(&self, commit: &Commit) -> Result<(), SyncError> {
         if is(Mutant::CheckpointApart) && commit.next.id != commit.expected {
             let moved = Commit { sections: Vec::new(), evidence: Vec::new(), ..commit.clone() };
             self.store.commit(&moved).await?;
             self.store.commit(&Commit { expected: commit.next.id, ..commit.clone() }).await?;
         } else {
-            let made = self.store.commit(&commit).await;
+            let made = self.store.commit(commit).await;
             if !is(Mutant::LeaseBlind) {
                 made?;
             }
         }
-        self.tally.count(&commit);
-        self.position = Some(commit.next);
         Ok(())
+    }
+
+    fn count(&mut self, commit: &Commit) {
+        self.tally.count(commit);
+        self.position = Some(commit.next);
     }
 
     async fn header_at(&self, number: u64) -> Result<Header, SyncError> {

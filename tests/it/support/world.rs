@@ -123,6 +123,7 @@ pub fn config(contracts: &[(Role, Address)]) -> Config {
         range_blocks_max: 50,
         range_logs_target: 1_000,
         deferred_indexes_from_blocks: 0,
+        reads_ahead: true,
         proving: Proving::Background,
         sweep_blocks_max: 16,
         reorg_depth_trusted: 1_000,

@@ -34,6 +34,7 @@ fn scenario(name: &str, kind: Kind, events: Vec<Event>) -> Scenario {
         range_blocks: 10,
         sweep_blocks: 10,
         deferred_indexes_from_blocks: 0,
+        reads_ahead: false,
         reorg_depth_trusted: 1_000,
         events,
     }

@@ -63,6 +63,7 @@ pub fn config(scenario: &Scenario) -> Config {
         range_blocks_max: scenario.range_blocks,
         range_logs_target: 40,
         deferred_indexes_from_blocks: scenario.deferred_indexes_from_blocks,
+        reads_ahead: scenario.reads_ahead,
         proving: proving(scenario.proving),
         sweep_blocks_max: scenario.sweep_blocks,
         reorg_depth_trusted: scenario.reorg_depth_trusted,

@@ -37,6 +37,7 @@ pub fn scenarios() -> Vec<Scenario> {
         range_blocks: 7,
         sweep_blocks: 5,
         deferred_indexes_from_blocks: 0,
+        reads_ahead: false,
         reorg_depth_trusted: 1_000,
         events,
     };
@@ -124,8 +125,9 @@ pub fn scenarios() -> Vec<Scenario> {
         },
         Scenario {
             deferred_indexes_from_blocks: 1,
+            reads_ahead: true,
             ..of(
-                "a first load without its indexes",
+                "a first load without its indexes, read ahead",
                 11,
                 Prove::Background,
                 vec![mine(23, 30), STEPS, mine(24, 3), STEPS],

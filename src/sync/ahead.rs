@@ -1,0 +1,160 @@
+//! Reading ahead: while a range of final blocks is being committed, the node lists the next one.
+//!
+//! Invariant: what was read ahead is used on the very checkpoint it was read for, with the contracts watched then, and
+//! under the same view of the chain; its headers are asked for again when its logs are decoded, as those of every range
+//! are. Whatever does not fit is read anew, and whatever went wrong is met then.
+
+use alloy::primitives::Address;
+use futures_util::future::join;
+
+use super::finality::Look;
+use super::plan::{Step, plan};
+use super::{Assembled, Proving, Sync, SyncError};
+use crate::block::{BlockId, BlockRange, Header, RawLog};
+use crate::mutant::{Mutant, is};
+use crate::source::{Source, SourceError};
+use crate::store::{Checkpoint, Commit, Evidence, Status, Store};
+
+/// So many ranges are read under one view of the chain: the node is asked less, and another provider may have its turn
+/// after them.
+const RANGES_OF_A_VIEW: u32 = 16;
+
+/// A range of final blocks as a node lists it.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// At the checkpoint below it, at its end, and of the block above it that the node called final.
+    pub(super) headers: Vec<Header>,
+    /// The second of them.
+    pub(super) end: Header,
+    pub(super) logs: Vec<RawLog>,
+    pub(super) evidence: Vec<Evidence>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    look: Look,
+    /// Ranges before it under the same view.
+    ranges: u32,
+    below: BlockId,
+    range: BlockRange,
+    watched: Vec<Address>,
+    read: Read,
+}
+
+impl<S: Source, D: Store> Sync<S, D> {
+    /// The view under which the step from this checkpoint was prepared, if it was.
+    pub(super) fn look_ahead(&mut self, checkpoint: &Checkpoint, until: Option<u64>) -> Option<Look> {
+        let fits = |ahead: &Ahead| ahead.below == checkpoint.block.id && ahead.look.asked == until;
+        if !self.ahead.as_ref().is_some_and(fits) {
+            self.ahead = None;
+        }
+        self.ahead.as_ref().map(|ahead| ahead.look)
+    }
+
+    /// What was read ahead of a range, and how many ranges under the same view were read before it.
+    pub(super) fn take_ahead(&mut self, below: BlockId, range: BlockRange) -> Option<(Read, u32)> {
+        let ahead = self.ahead.take()?;
+        let fits = ahead.below == below && ahead.range == range && ahead.watched == self.watched();
+        fits.then_some((ahead.read, ahead.ranges))
+    }
+
+    /// Writes a commit, and meanwhile reads what comes after it; `ranges` were read under this view, its own with them.
+    pub(super) async fn commit_and_read_ahead(
+        &mut self,
+        commit: Commit,
+        assembled: &Assembled,
+        look: Look,
+        ranges: u32,
+    ) -> Result<(), SyncError> {
+        let after = Checkpoint {
+            block: commit.next,
+            finalized: commit.finalized,
+            verified: commit.next.id,
+            status: Status::Running,
+        };
+        let range = match plan(&after, &look.view, look.until, self.range_blocks) {
+            Step::Backfill(range) if self.config.reads_ahead && ranges < RANGES_OF_A_VIEW => range,
+            _ => return self.commit(commit).await,
+        };
+        let mut watched = self.watched();
+        watched.extend(assembled.found.keys());
+        watched.sort_unstable();
+        let below = commit.next.id;
+        let reading = async {
+            let headers = self.ends(below, look.told, range).await?;
+            match headers.first().filter(|header| header.id != below) {
+                Some(other) => Err(self.moved(below, other.id)),
+                None => self.read_range(below, range, headers, watched.clone()).await,
+            }
+        };
+        let (written, read) = join(self.write(&commit), reading).await;
+        written?;
+        self.count(&commit);
+        match read {
+            Ok(read) => {
+                self.ahead = Some(Ahead { look, ranges, below, range, watched, read });
+            }
+            Err(error) => tracing::debug!(%error, from = range.from, "not read ahead"),
+        }
+        Ok(())
+    }
+
+    /// The range above a block that is, or will be, the checkpoint.
+    pub(super) async fn read_range(
+        &self,
+        below: BlockId,
+        range: BlockRange,
+        headers: Vec<Header>,
+        watched: Vec<Address>,
+    ) -> Result<Read, SyncError> {
+        let end = headers[1];
+        let (logs, evidence) = self.logs_to_backfill(below, range, end, watched).await?;
+        Ok(Read { headers, end, logs, evidence })
+    }
+
+    /// The headers at the checkpoint, at the end of a range, and of the block above it that the node called final: what is
+    /// between the first and the last is of that chain, also where a part of the answers comes from another.
+    pub(super) async fn ends(
+        &self,
+        below: BlockId,
+        told: BlockId,
+        range: BlockRange,
+    ) -> Result<Vec<Header>, SyncError> {
+        let mut numbers = vec![below.number, range.to];
+        numbers.extend((told.number > range.to).then_some(told.number));
+        let headers = self.source.headers(&numbers).await?;
+        if let Some(other) =
+            headers.iter().find(|header| header.id.number == told.number && header.id != told)
+        {
+            return Err(self.moved(told, other.id));
+        }
+        if headers.len() == numbers.len() {
+            Ok(headers)
+        } else {
+            Err(SourceError::BlockGone { number: range.to, hash: None }.into())
+        }
+    }
+
+    async fn logs_to_backfill(
+        &self,
+        below: BlockId,
+        range: BlockRange,
+        end: Header,
+        watched: Vec<Address>,
+    ) -> Result<(Vec<RawLog>, Vec<Evidence>), SyncError> {
+        if self.config.proving != Proving::BeforeCommit || is(Mutant::BackfillUnproved) {
+            return Ok((self.source.logs_in_range(range, &watched).await?, Vec::new()));
+        }
+        let proved = self.prove_range(range, &watched.into_iter().collect()).await?;
+        let ends =
+            proved.evidence.first().map(|first| first.parent).zip(proved.evidence.last().map(Evidence::last));
+        if ends != Some((below.hash, end.id)) {
+            return Err(SyncError::Contradiction(format!(
+                "the headers of blocks {} to {} do not lead from the checkpoint to the block above",
+                range.from, range.to
+            )));
+        }
+        Ok((proved.logs, proved.evidence))
+    }
+}
