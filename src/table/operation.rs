@@ -173,6 +173,10 @@ impl Fold {
         let Some(first) = entries.first() else { return Ok(()) };
         let told = Told::by(entries);
         let input = if told.needs_input(entries) { self.input_of(first)? } else { None };
+        if self.missed {
+            // It is folded again, and what this pass writes is thrown away.
+            return Ok(());
+        }
         let kinds: Vec<Kind> = entries.iter().map(|entry| kind(entry, &told, input.as_ref())).collect();
         let moved = |entry: &&Entry| matches!(entry.fact(), Some(Fact::Transferred { .. }));
         let amount = entries.iter().fold(Amount::ZERO, |sum, entry| match entry.fact() {

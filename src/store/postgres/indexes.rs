@@ -1,9 +1,9 @@
 //! Indexes that a first load does without: [`Store::build_index`](crate::store::Store::build_index).
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
+use sqlx::{Executor, Row as _};
 
-use super::{failed, schema};
+use super::{PostgresStore, failed, schema};
 use crate::retry::Delays;
 use crate::store::{Built, StoreError};
 
@@ -23,8 +23,28 @@ pub(super) async fn defer(connection: &mut PgConnection) -> Result<(), sqlx::Err
     Ok(())
 }
 
+impl PostgresStore {
+    /// Builds the next one under the lease.
+    pub(super) async fn build_next(&self) -> Result<Built, StoreError> {
+        self.with("building an index", async |connection, _| {
+            // Outside of a transaction, since as good as always none waits.
+            let waits = "select exists (select from ops.deferred_indexes)";
+            if !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *connection).await? {
+                return Ok(Built::Nothing);
+            }
+            connection.execute("begin").await?;
+            self.hold_lease(connection).await?;
+            let built = build(connection).await?;
+            self.hold_lease(connection).await?;
+            connection.execute("commit").await?;
+            Ok(built)
+        })
+        .await
+    }
+}
+
 /// Builds the next one.
-pub(super) async fn build(connection: &mut PgConnection) -> Result<Built, sqlx::Error> {
+async fn build(connection: &mut PgConnection) -> Result<Built, sqlx::Error> {
     let next = sqlx::query("select name, built from ops.build_index()").fetch_optional(connection).await?;
     Ok(match next {
         None => Built::Nothing,

@@ -201,15 +201,7 @@ impl Store for PostgresStore {
     }
 
     async fn build_index(&self) -> Result<Built, StoreError> {
-        self.with("building an index", async |connection, _| {
-            connection.execute("begin").await?;
-            self.hold_lease(connection).await?;
-            let built = indexes::build(connection).await?;
-            self.hold_lease(connection).await?;
-            connection.execute("commit").await?;
-            Ok(built)
-        })
-        .await
+        self.build_next().await
     }
 
     async fn genesis(&self) -> Result<Option<B256>, StoreError> {

@@ -57,6 +57,7 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
         // made and forgotten by functions alone.
         "ops.table_classes"
         | "ops.archived_partitions"
+        | "ops.deferred_indexes"
         | "ops.commit_retention"
         | "ops.register_snapshots"
         | "ops.register_positions"
@@ -81,9 +82,11 @@ fn readers(table: &str) -> BTreeSet<&'static str> {
     match table {
         "ops.table_classes" | "ops.evidence" | "ops.drift" => verbs("SELECT"),
         "ops.stated_targets" | "ops.target_measurements" | "ops.targets" => verbs("SELECT"),
-        "ops.commits" | "ops.commit_retention" | "ops.register_snapshots" | "ops.register_positions" => {
-            verbs("SELECT")
-        }
+        "ops.commits"
+        | "ops.commit_retention"
+        | "ops.register_snapshots"
+        | "ops.register_positions"
+        | "ops.deferred_indexes" => verbs("SELECT"),
         // Violations tell of persons.
         "api.compliance_violations" => verbs(""),
         // What readers see of the application is kept in tests/rights.txt.
