@@ -48,7 +48,7 @@ begin
         union all
         select 'ownership_history_pkey', string_agg(format('alter table %s add constraint %I primary key using index %2$I;',
             t.leaf, p.conname), ' ')
-            || format(' alter table chain.ownership_history add constraint ownership_history_pkey %s', key), 1
+            || format(' alter table chain.ownership_history add constraint ownership_history_pkey %s', key), 100
         from unnest(leaves) as t (leaf)
         join pg_constraint p on p.conrelid = t.leaf and p.contype = 'p'
         union all
@@ -70,27 +70,32 @@ begin
     alter table chain.ownership_history drop constraint ownership_history_pkey;
     return deferred;
 exception
-    when lock_not_available then
-        -- Somebody reads: the load takes longer, that is all.
+    when lock_not_available or dependent_objects_still_exist then
+        -- Somebody reads, or has built on the key: the load takes longer, that is all.
         return null;
 end
 $$;
-comment on function ops.defer_indexes is 'Before the first checkpoint of an empty database: drops the indexes whose upkeep a load pays dearly, and remembers them in ops.deferred_indexes; tells how many, null when somebody was in the way.';
+comment on function ops.defer_indexes is 'Before the first checkpoint of an empty database: drops the indexes whose upkeep a load pays dearly, and remembers them in ops.deferred_indexes; tells how many, null when somebody was in the way, or a view or key of somebody''s stands on what would go.';
 revoke all on function ops.defer_indexes from public;
 grant execute on function ops.defer_indexes to asset_indexer_writer;
 
 create function ops.build_index(out name text, out built boolean) returns setof record
-language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '500ms' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '3s' as $$
 declare
     next ops.deferred_indexes;
 begin
     built := false;
+    name := 'what another process builds';
     perform ops.lock('indexes');
     select d.* into next from ops.deferred_indexes d order by d.position limit 1;
     if not found then
         return;
     end if;
     name := next.name;
+    -- An index keeps writers waiting, and an autovacuum gives way to it after a second; the key keeps readers waiting too.
+    if next.statement like 'alter %' then
+        perform set_config('lock_timeout', '500ms', true);
+    end if;
     execute next.statement;
     delete from ops.deferred_indexes d where d.position = next.position;
     built := true;

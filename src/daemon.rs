@@ -28,6 +28,8 @@ use crate::sync::{Config, Looking, Outcome, Remedy, Sync, SyncError};
 
 /// How often a standby tries to take the lease, and an idle worker looks for requests.
 const GLANCE: Duration = Duration::from_millis(500);
+/// How often a step that builds an index is said to be alive.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// How long a step under way may take to end in order once the process is asked to stop; then it is given up, which
 /// the next start cannot tell from a crash.
 const GRACE: Duration = Duration::from_secs(2);
@@ -176,7 +178,7 @@ impl<S: Source> Daemon<S> {
             self.go_round(&mut rounds, stop).await;
             let began = Instant::now();
             let once = self.once(&mut sync, &store, &mut checked, until);
-            let Some(once) = unless_given_up(stop, once).await else { break };
+            let Some(once) = unless_given_up(stop, self.alive(&store, once)).await else { break };
             let stepped = match once {
                 Ok(outcome) => outcome,
                 Err(error) => {
@@ -225,6 +227,21 @@ impl<S: Source> Daemon<S> {
             }
         }
         Ok(End::Stopped)
+    }
+
+    /// A step; while it builds an index, which may take long, the loop is said to turn.
+    async fn alive<T>(&self, store: &PostgresStore, step: impl Future<Output = T>) -> T {
+        let mut step = std::pin::pin!(step);
+        loop {
+            tokio::select! {
+                done = &mut step => return done,
+                () = tokio::time::sleep(SIGN_OF_LIFE) => {
+                    if store.is_building() {
+                        self.board.tick();
+                    }
+                }
+            }
+        }
     }
 
     /// An operator's request if there is one, else one step.

@@ -67,7 +67,7 @@ pub struct Start {
 pub enum Built {
     /// This index, or key, is built; there may be more.
     Index(String),
-    /// This one is the next, and somebody else's use of its table was in the way.
+    /// The next one could not be built now: its name where somebody's use of its table was in the way, else the reason.
     Hindered(String),
     /// None is left.
     Nothing,

@@ -5,7 +5,7 @@
 //! are. Whatever does not fit is read anew, and whatever went wrong is met then.
 
 use alloy::primitives::Address;
-use futures_util::future::join;
+use futures_util::future::try_join;
 
 use super::finality::Look;
 use super::plan::{Step, plan};
@@ -88,8 +88,9 @@ impl<S: Source, D: Store> Sync<S, D> {
                 None => self.read_range(below, range, headers, watched.clone()).await,
             }
         };
-        let (written, read) = join(self.write(&commit), reading).await;
-        written?;
+        // A commit that failed is not waited with.
+        let reading = async { Ok::<_, SyncError>(reading.await) };
+        let ((), read) = try_join(self.write(&commit), reading).await?;
         self.count(&commit);
         match read {
             Ok(read) => {

@@ -8,6 +8,9 @@ use super::{Outcome, Sync, SyncError};
 use crate::source::{Source, View};
 use crate::store::{Built, Store};
 
+/// Steps until one is tried again that could not be built.
+const STEPS_BETWEEN_TRIES: u32 = 8;
+
 impl<S: Source, D: Store> Sync<S, D> {
     /// Whether a load that begins above `below` is long enough.
     pub(super) fn defers_indexes(&self, below: u64, finalized: u64) -> bool {
@@ -26,11 +29,20 @@ impl<S: Source, D: Store> Sync<S, D> {
         if self.indexes_are_built || step.leaves_final_blocks(view, until) {
             return Ok(None);
         }
+        if self.steps_without_index > 0 {
+            self.steps_without_index -= 1;
+            return Ok(None);
+        }
         match self.store.build_index().await? {
-            Built::Index(name) => return Ok(Some(Outcome::IndexBuilt { name })),
+            Built::Index(name) => {
+                // It may have taken long: the chain is looked at anew.
+                self.ahead = None;
+                return Ok(Some(Outcome::IndexBuilt { name }));
+            }
             // Whoever is in the way may be for long: the chain comes first.
             Built::Hindered(index) => {
-                tracing::warn!(index, "not built yet: somebody uses its table; tried again");
+                self.steps_without_index = STEPS_BETWEEN_TRIES;
+                tracing::warn!(index, "no index could be built now; tried again");
             }
             Built::Nothing => self.indexes_are_built = true,
         }

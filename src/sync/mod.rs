@@ -135,6 +135,8 @@ pub struct Sync<S, D> {
     ahead: Option<ahead::Ahead>,
     /// Whether the database said that no index waits for the end of a first load.
     indexes_are_built: bool,
+    /// Steps before the next try to build one.
+    steps_without_index: u32,
     view: Option<View>,
     position: Option<Header>,
     verified: Option<u64>,
@@ -168,6 +170,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             caught_up_last: false,
             ahead: None,
             indexes_are_built: false,
+            steps_without_index: 0,
             view: None,
             position: None,
             verified: None,

@@ -1,5 +1,7 @@
 //! Indexes that a first load does without: [`Store::build_index`](crate::store::Store::build_index).
 
+use std::sync::atomic::Ordering;
+
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, Row as _};
 
@@ -26,15 +28,35 @@ pub(super) async fn defer(connection: &mut PgConnection) -> Result<(), sqlx::Err
 impl PostgresStore {
     /// Builds the next one under the lease.
     pub(super) async fn build_next(&self) -> Result<Built, StoreError> {
+        self.building.store(true, Ordering::Relaxed);
+        let built = self.build_one().await;
+        self.building.store(false, Ordering::Relaxed);
+        built
+    }
+
+    /// Whether an index is being built: that may take as long as it takes.
+    pub fn is_building(&self) -> bool {
+        self.building.load(Ordering::Relaxed)
+    }
+
+    async fn build_one(&self) -> Result<Built, StoreError> {
         self.with("building an index", async |connection, _| {
             // Outside of a transaction, since as good as always none waits.
             let waits = "select exists (select from ops.deferred_indexes)";
             if !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *connection).await? {
                 return Ok(Built::Nothing);
             }
-            connection.execute("begin").await?;
+            // Not in the transaction: a lock for so long would hide the signs of life from everybody.
             self.hold_lease(connection).await?;
-            let built = build(connection).await?;
+            connection.execute("begin").await?;
+            let built = match build(connection).await {
+                // A full disk, a statement's time: the chain goes on without the index.
+                Err(sqlx::Error::Database(error)) => {
+                    connection.execute("rollback").await?;
+                    return Ok(Built::Hindered(error.message().to_owned()));
+                }
+                built => built?,
+            };
             self.hold_lease(connection).await?;
             connection.execute("commit").await?;
             Ok(built)
@@ -66,7 +88,10 @@ pub(super) async fn build_all(connection: &mut PgConnection) -> Result<(), Store
     loop {
         match build(connection).await.map_err(|error| failed(during, &error))? {
             Built::Nothing => return Ok(()),
-            Built::Index(index) => tracing::info!(index, "built: a first load did without it"),
+            Built::Index(index) => {
+                delays.reset();
+                tracing::info!(index, "built: a first load did without it");
+            }
             Built::Hindered(index) => {
                 let Some(delay) = delays.next(None) else {
                     let reason =

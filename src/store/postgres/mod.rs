@@ -69,6 +69,8 @@ pub struct PostgresStore {
     inner: Mutex<Inner>,
     /// Whether a connection that is gone may have left a commit under way.
     wrote: AtomicBool,
+    /// Whether an index is being built.
+    building: AtomicBool,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -98,7 +100,14 @@ impl PostgresStore {
             // A writer that is paused between two statements must not hold its locks for long; see also [`lease`].
             .options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "30s")])
             .log_statements(tracing::log::LevelFilter::Off);
-        Self { chain_id, options, epoch, inner: Mutex::default(), wrote: AtomicBool::new(false) }
+        Self {
+            chain_id,
+            options,
+            epoch,
+            inner: Mutex::default(),
+            wrote: AtomicBool::new(false),
+            building: AtomicBool::new(false),
+        }
     }
 
     /// The chain.

@@ -74,6 +74,8 @@ pub async fn step_down(
     }
     refuse_beside_a_writer(connection).await?;
     indexes::build_all(connection).await?;
+    // That may have taken long.
+    refuse_beside_a_writer(connection).await?;
     wait_little_for_locks(connection).await?;
     let steps: Vec<i64> = applied.into_iter().rev().filter(|version| *version > target).collect();
     let lost = losses(connection, migrations, &steps).await?;

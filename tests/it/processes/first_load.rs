@@ -109,13 +109,49 @@ async fn whoever_is_in_the_way_of_an_index_does_not_stop_the_chain() {
     assert!(matches!(outcomes.last(), Some(Outcome::Idle)), "{outcomes:?}");
     let head = scene.head().await.0;
     assert_eq!(scene.checkpoint().await.expect("there").0, head, "the chain comes first");
-    assert!(has_key(&scene).await, "what nobody was in the way of is there");
     let left = deferred(&scene).await;
-    assert!(left > 3, "{left}");
+    assert!(left > 3 && left < 15, "what nobody was in the way of is there: {left}");
     held.rollback().await.expect("let go");
 
-    let outcomes = converge(&mut worker).await;
-    assert_eq!(deferred(&scene).await, 0, "{outcomes:?}");
+    built_in_the_end(&scene, &mut worker).await;
+    scene.assert_fresh("with indexes that came late").await;
+}
+
+/// It is not tried at every step.
+async fn built_in_the_end(scene: &Scene, worker: &mut Sync<Rpc, PostgresStore>) {
+    for _ in 0..100 {
+        if deferred(scene).await == 0 {
+            return;
+        }
+        worker.step(None).await.expect("it goes on");
+    }
+    panic!("{} indexes were never built", deferred(scene).await);
+}
+
+#[tokio::test]
+async fn another_process_that_builds_and_an_error_of_the_server_stop_nothing_either() {
+    let scene = scene().await;
+    let mut worker = process(&scene).await;
+    assert!(matches!(worker.step(None).await, Ok(Outcome::Started(_))));
+    let mut other = scene.pool.begin().await.expect("a transaction");
+    sqlx::query("select from ops.locks where name = 'indexes' for update")
+        .execute(&mut *other)
+        .await
+        .expect("the superuser may");
+    let all = deferred(&scene).await;
+    converge(&mut worker).await;
+    assert_eq!((deferred(&scene).await, scene.checkpoint().await), (all, Some(scene.head().await)));
+    other.rollback().await.expect("let go");
+
+    // What no lock explains: say, a full disk.
+    let broken = "update ops.deferred_indexes set statement = 'select 1/0; ' || statement where position = 1";
+    sqlx::query(broken).execute(&scene.pool).await.expect("the superuser may");
+    scene.node.mine(20).await.expect("anvil mines");
+    converge(&mut worker).await;
+    assert_eq!((deferred(&scene).await, scene.checkpoint().await), (all, Some(scene.head().await)));
+    let mended = "update ops.deferred_indexes set statement = substr(statement, 13) where position = 1";
+    sqlx::query(mended).execute(&scene.pool).await.expect("the superuser may");
+    built_in_the_end(&scene, &mut worker).await;
     scene.assert_fresh("with indexes that came late").await;
 }
 
