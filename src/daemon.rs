@@ -231,7 +231,7 @@ impl<S: Source> Daemon<S> {
 
     /// A step; while it builds an index, which may take long, the loop is said to turn.
     async fn alive<T>(&self, store: &PostgresStore, step: impl Future<Output = T>) -> T {
-        let mut step = std::pin::pin!(step);
+        let mut step = Box::pin(step);
         loop {
             tokio::select! {
                 done = &mut step => return done,

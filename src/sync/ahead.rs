@@ -88,9 +88,9 @@ impl<S: Source, D: Store> Sync<S, D> {
                 None => self.read_range(below, range, headers, watched.clone()).await,
             }
         };
-        // A commit that failed is not waited with.
-        let reading = async { Ok::<_, SyncError>(reading.await) };
-        let ((), read) = try_join(self.write(&commit), reading).await?;
+        // A commit that failed is not waited with. On the heap: both at once are more than a thread's stack should hold.
+        let reading = async { Ok::<_, SyncError>(Box::pin(reading).await) };
+        let ((), read) = try_join(Box::pin(self.write(&commit)), reading).await?;
         self.count(&commit);
         match read {
             Ok(read) => {

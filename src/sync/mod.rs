@@ -270,11 +270,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         match step {
             Step::Backfill(range) => {
-                let read = self.backfill(&checkpoint, look, range).await;
+                let read = Box::pin(self.backfill(&checkpoint, look, range)).await;
                 self.sweep_if_double(&checkpoint, read).await
             }
             Step::Follow(number) => {
-                let read = self.follow(&checkpoint, &view, number).await;
+                let read = Box::pin(self.follow(&checkpoint, &view, number)).await;
                 self.sweep_if_double(&checkpoint, read).await
             }
             Step::Check(number) => match self.check(&checkpoint, number).await? {
