@@ -24,8 +24,6 @@ const RANGES_OF_A_VIEW: u32 = 16;
 pub(super) struct Read {
     /// At the checkpoint below it, at its end, and of the block above it that the node called final.
     pub(super) headers: Vec<Header>,
-    /// The second of them.
-    pub(super) end: Header,
     pub(super) logs: Vec<RawLog>,
     pub(super) evidence: Vec<Evidence>,
 }
@@ -109,9 +107,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         headers: Vec<Header>,
         watched: Vec<Address>,
     ) -> Result<Read, SyncError> {
-        let end = headers[1];
-        let (logs, evidence) = self.logs_to_backfill(below, range, end, watched).await?;
-        Ok(Read { headers, end, logs, evidence })
+        let (logs, evidence) = self.logs_to_backfill(below, range, headers[1], watched).await?;
+        Ok(Read { headers, logs, evidence })
     }
 
     /// The headers at the checkpoint, at the end of a range, and of the block above it that the node called final: what is

@@ -57,12 +57,12 @@ impl<S: Source, D: Store> Sync<S, D> {
                 (self.read_range(below, range, headers, self.watched()).await?, 1)
             }
         };
-        let (headers, end) = (read.headers, read.end);
+        let end = read.headers[1];
         let of_another = |log: &&RawLog| log.block.number == end.id.number && log.block != end.id;
         if let Some(log) = read.logs.iter().find(of_another) {
             return Err(self.moved(end.id, log.block));
         }
-        let assembled = self.assemble_range(range, read.logs, &headers).await?;
+        let assembled = self.assemble_range(range, read.logs, &read.headers).await?;
         let events = assembled.entries.len();
         self.adapt_range(range, events);
         let mut changes = self.fold(&assembled).await?;

@@ -26,15 +26,19 @@ impl Step {
     /// Whether more final blocks are there to be read when this step is done.
     pub(super) fn leaves_final_blocks(self, view: &View, until: Option<u64>) -> bool {
         let Self::Backfill(range) = self else { return false };
-        let top = view.finalized.number.min(view.head.id.number);
-        range.to < until.map_or(top, |until| until.min(top))
+        range.to < view.finalized.number.min(top(view, until))
     }
+}
+
+/// No step goes above this block.
+fn top(view: &View, until: Option<u64>) -> u64 {
+    until.map_or(view.head.id.number, |until| until.min(view.head.id.number))
 }
 
 /// The next step from a checkpoint, given what a node says, up to `until` where a bound is set.
 pub fn plan(checkpoint: &Checkpoint, view: &View, until: Option<u64>, range_blocks: u64) -> Step {
     let at = checkpoint.block.id.number;
-    let top = until.map_or(view.head.id.number, |until| until.min(view.head.id.number));
+    let top = top(view, until);
     let next = at + 1;
     if next > top {
         return Step::Check(at.min(view.head.id.number));

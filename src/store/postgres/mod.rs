@@ -13,7 +13,9 @@ pub(crate) mod binary;
 mod bulk;
 mod checkpoint;
 mod commit;
+mod driver;
 mod evidence;
+
 mod indexes;
 mod lease;
 mod rebuild;
@@ -46,6 +48,7 @@ use checkpoint::hash;
 pub(crate) use archived::KEEP_PARTITIONS;
 pub use archived::{ArchivedBlocks, archived_blocks};
 pub use checkpoint::read_checkpoint;
+pub use driver::failed;
 pub use evidence::all as read_evidence;
 pub use lease::Lease;
 pub use requests::{Request, RequestState, Requests};
@@ -371,37 +374,4 @@ impl Store for PostgresStore {
 /// A chain's number as PostgreSQL's bigint.
 fn int(number: u64) -> i64 {
     i64::try_from(number).expect("chain numbers stay below 2^63")
-}
-
-/// What an error of the driver means for the worker.
-pub fn failed(during: &'static str, error: &sqlx::Error) -> StoreError {
-    let reason = error.to_string();
-    match error {
-        sqlx::Error::Database(database) => {
-            let code = database.code().unwrap_or_default().into_owned();
-            // Also a transaction that was idle for too long, and a standby that is not promoted yet.
-            let passes = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
-                || ["25P03", "25006"].contains(&code.as_str());
-            let reason = format!("{} (SQLSTATE {code})", database.message());
-            if code == "23514" && database.message().starts_with("no partition of relation") {
-                // Archived since this connection looked: partitions are made ahead of all other rows.
-                let what = format!("while {during}: blocks are ({})", database.message());
-                StoreError::Archived { what, partitions: "see ops.archived_partitions".to_owned() }
-            } else if passes {
-                StoreError::Unavailable { during, reason }
-            } else {
-                StoreError::Refused { during, reason }
-            }
-        }
-        sqlx::Error::Configuration(inner) if inner.is::<archived::InTheWay>() => {
-            inner.downcast_ref::<archived::InTheWay>().map_or_else(
-                || StoreError::Refused { during, reason: reason.clone() },
-                archived::InTheWay::error,
-            )
-        }
-        sqlx::Error::Configuration(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-            StoreError::Refused { during, reason }
-        }
-        _ => StoreError::Unavailable { during, reason },
-    }
 }
