@@ -15,7 +15,6 @@ mod checkpoint;
 mod commit;
 mod driver;
 mod evidence;
-
 mod indexes;
 mod lease;
 mod rebuild;
