@@ -330,6 +330,10 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
         self.ask("eth_getCode", patience, |source| source.has_code(address, number)).await
     }
 
+    async fn have_code(&self, accounts: &[(Address, u64)]) -> Result<Vec<Option<bool>>, SourceError> {
+        self.ask("eth_getCode", None, |source| source.have_code(accounts)).await
+    }
+
     async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
         self.ask("eth_getBlockByNumber", None, |source| source.sealed(numbers)).await
     }

@@ -10,6 +10,7 @@ mod blocks;
 mod classify;
 mod client;
 mod doorbell;
+mod everyone;
 mod exchange;
 mod fate;
 mod http;
@@ -18,6 +19,7 @@ mod page;
 mod pattern;
 mod pause;
 mod provider_errors;
+mod range;
 mod receipts;
 mod script;
 mod secret_url;
@@ -32,7 +34,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256};
 
 pub use client::{REQUEST_DURATION, REQUESTS_TOTAL, UNCLASSIFIED_ERRORS};
-pub use logs::RANGE_BLOCKS;
+pub use range::RANGE_BLOCKS;
 #[doc(hidden)]
 pub use script::{Script, ScriptedAnswer};
 pub(crate) use secret_url::written_and_decoded;
@@ -81,6 +83,7 @@ pub struct Config {
 pub struct Rpc {
     client: client::Client,
     size: page::PageSize,
+    everyones: everyone::Everyones,
     finality: Finality,
     poll_interval: Duration,
     heads: Arc<doorbell::Heads>,
@@ -118,6 +121,7 @@ impl Rpc {
         Self {
             client: client::Client::new(link, (alias, url), Policy::REQUEST, in_flight, batch),
             size: page::PageSize::new(config.range_blocks_max),
+            everyones: everyone::Everyones::default(),
             finality: config.finality,
             poll_interval: config.poll_interval,
             heads: Arc::default(),
@@ -192,7 +196,11 @@ impl Source for Rpc {
     }
 
     async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
-        self.code_at(address, number).await
+        Ok(self.have_code(&[(address, number)]).await?.pop().flatten())
+    }
+
+    async fn have_code(&self, accounts: &[(Address, u64)]) -> Result<Vec<Option<bool>>, SourceError> {
+        self.code_of_all(accounts).await
     }
 
     async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {

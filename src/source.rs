@@ -202,6 +202,20 @@ pub trait Source: Send + Sync + 'static {
         number: u64,
     ) -> impl Future<Output = Result<Option<bool>, SourceError>> + Send;
 
+    /// The same of several accounts, each at a block of its own, in the same order; unless said otherwise, one by one.
+    fn have_code(
+        &self,
+        accounts: &[(Address, u64)],
+    ) -> impl Future<Output = Result<Vec<Option<bool>>, SourceError>> + Send {
+        async move {
+            let mut known = Vec::with_capacity(accounts.len());
+            for (address, number) in accounts {
+                known.push(self.has_code(*address, *number).await?);
+            }
+            Ok(known)
+        }
+    }
+
     /// Headers with all that their hashes commit to, at these heights of the node's present chain, in the same order.
     ///
     /// Nothing in them is checked but number and form; a missing one is [`SourceError::BlockGone`].

@@ -1,9 +1,10 @@
 //! How many blocks and addresses to ask for at once: grows slowly while it goes well, shrinks at once when
-//! it doesn't. What was too much is taken for a limit of results too, whatever the provider calls it: with the logs of a
-//! block by the last page, the next one stays below it.
+//! it doesn't. Too many results are a limit of results and not of blocks: with the logs of a block by the last page of the
+//! same list, the next one stays below it, and a list of few logs may still have large pages.
 //!
-//! Pure apart from a lock; one per provider, shared by all its pages.
+//! Pure apart from locks; one per provider, shared by all its pages.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use crate::block::BlockRange;
@@ -19,6 +20,9 @@ const GOOD_PAGES: u32 = 5;
 /// Pages in a row after which a limit of results that was learned is tried anew, by an eighth.
 const GOOD_PAGES_AT_THE_LIMIT: u32 = 64;
 
+/// So many ends of lists are remembered.
+const ENDED_MAX: usize = 4;
+
 /// Numbers of results at which providers are known to cut a list in silence.
 const SUSPICIOUS_COUNTS: [usize; 7] = [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000];
 
@@ -32,7 +36,7 @@ pub(super) struct PageSize {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct State {
     blocks: u64,
     /// A limit that the provider itself named; never grown past.
@@ -45,18 +49,63 @@ struct State {
     good_at_limit: u32,
     /// The most results of a page that went well.
     results_most: f64,
+    /// Where lists ended that may be gone on with, the last one last, and how many results their blocks had.
+    ended: VecDeque<(Whose, u64, f64)>,
+}
+
+/// Whose logs are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Those of contracts that the filter names.
+    Named,
+    /// Everyone's.
+    Everyones,
+}
+
+/// One list of logs, in as many pages as it takes: results of a block are much alike in it, and where the next list of the
+/// same logs begins.
+#[derive(Debug)]
+pub(super) struct Course {
+    whose: Whose,
+    range: BlockRange,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
     /// Results of a block, by the last page.
-    density: f64,
+    density: Option<f64>,
+    /// The fewest blocks that had too many results before anything was known of them.
+    refused: Option<u64>,
 }
 
 impl State {
     /// Blocks that stay below the limit of results.
-    fn within_results(&self) -> u64 {
-        match self.results_max {
+    fn within_results(&self, density: Option<f64>) -> u64 {
+        match (self.results_max, density) {
             // A fraction of a block is the block; a float beyond u64 is its largest.
-            Some(most) if self.density > 0.0 => ((most / self.density) as u64).max(1),
+            (Some(most), Some(density)) if density > 0.0 => ((most / density) as u64).max(1),
             _ => u64::MAX,
         }
+    }
+
+    /// So many results were too many, about. What went well once is no limit.
+    fn refused(&mut self, results: f64) {
+        let refused = (0.9 * results).max(self.results_most);
+        self.results_max = Some(self.results_max.map_or(refused, |most| most.min(refused)));
+        self.good_at_limit = 0;
+    }
+}
+
+impl Course {
+    /// Whose logs are asked for.
+    pub fn whose(&self) -> Whose {
+        self.whose
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&mut Seen) -> T) -> T {
+        // The same holds as for the state of PageSize.
+        read(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -72,14 +121,34 @@ impl PageSize {
             results_max: None,
             good_at_limit: 0,
             results_most: 0.0,
-            density: 0.0,
+            ended: VecDeque::new(),
         };
         Self { state: Mutex::new(state) }
     }
 
+    /// Begins a list; one that goes on where another ended knows what that one knew.
+    pub fn course(&self, range: BlockRange, whose: Whose) -> Course {
+        let goes_on =
+            |ended: &&(Whose, u64, f64)| ended.0 == whose && ended.1.checked_add(1) == Some(range.from);
+        let density = self.with(|state| state.ended.iter().rev().find(goes_on).map(|ended| ended.2));
+        Course { whose, range, seen: Mutex::new(Seen { density, refused: None }) }
+    }
+
+    /// Ends a list.
+    pub fn end(&self, course: &Course) {
+        let Some(density) = course.with(|seen| seen.density) else { return };
+        self.with(|state| {
+            state.ended.push_back((course.whose, course.range.to, density));
+            if state.ended.len() > ENDED_MAX {
+                state.ended.pop_front();
+            }
+        });
+    }
+
     /// Blocks to ask for at once.
-    pub fn blocks(&self) -> u64 {
-        self.with(|state| state.blocks.min(state.within_results()))
+    pub fn blocks(&self, course: &Course) -> u64 {
+        let density = course.with(|seen| seen.density);
+        self.with(|state| state.blocks.min(state.within_results(density)))
     }
 
     /// Addresses to name in one filter.
@@ -89,10 +158,17 @@ impl PageSize {
 
     /// A page of `blocks` blocks went well, and had so many results. Short pages at a range's end prove nothing about the
     /// limit of blocks.
-    pub fn went_well(&self, blocks: u64, results: usize) {
+    pub fn went_well(&self, course: &Course, blocks: u64, results: usize) {
+        let density = results as f64 / blocks.max(1) as f64;
+        let refused = course.with(|seen| {
+            seen.density = Some(density);
+            if density > 0.0 { seen.refused.take() } else { None }
+        });
         self.with(|state| {
-            state.density = results as f64 / blocks.max(1) as f64;
             state.results_most = state.results_most.max(results as f64);
+            if let Some(refused) = refused {
+                state.refused(density * refused as f64);
+            }
             if let Some(most) = &mut state.results_max {
                 state.good_at_limit += 1;
                 if state.good_at_limit >= GOOD_PAGES_AT_THE_LIMIT {
@@ -130,7 +206,7 @@ impl PageSize {
     ///
     /// A suggestion is used only if it shrinks; a number of blocks that the provider names becomes the
     /// ceiling.
-    pub fn after(&self, failed: BlockRange, fault: &RpcFault) -> u64 {
+    pub fn after(&self, course: &Course, failed: BlockRange, fault: &RpcFault) -> u64 {
         let suggestion = match fault {
             RpcFault::Range { suggested } | RpcFault::Size { suggested } => *suggested,
             _ => None,
@@ -142,18 +218,27 @@ impl PageSize {
             self.with(|state| state.ceiling = state.ceiling.min(blocks));
             self.at_most(blocks);
         }
-        let is_size = matches!(fault, RpcFault::Size { .. });
-        let within = self.with(|state| {
-            // Without results there is nothing to go by; what went well once is no limit.
-            if is_size && state.density > 0.0 {
-                let refused = (0.9 * state.density * failed.len() as f64).max(state.results_most);
-                state.results_max = Some(state.results_max.map_or(refused, |most| most.min(refused)));
-                state.good_at_limit = 0;
-            }
-            state.within_results()
-        });
-        let within = Some(within).filter(|within| is_size && *within < failed.len());
+        let within = match fault {
+            RpcFault::Size { .. } => self.within_after(course, failed.len()),
+            _ => None,
+        };
         usable.or(within).unwrap_or(failed.len() / 2).max(1)
+    }
+
+    /// So many blocks had too many results: how many would not, where that can be told.
+    fn within_after(&self, course: &Course, failed: u64) -> Option<u64> {
+        let density = course.with(|seen| match seen.density {
+            Some(density) if density > 0.0 => Some(density),
+            _ => {
+                seen.refused = Some(seen.refused.map_or(failed, |refused| refused.min(failed)));
+                None
+            }
+        })?;
+        let within = self.with(|state| {
+            state.refused(density * failed as f64);
+            state.within_results(Some(density))
+        });
+        Some(within).filter(|within| *within < failed)
     }
 
     fn with<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
@@ -166,72 +251,79 @@ impl PageSize {
 mod tests {
     use super::*;
 
+    fn course(size: &PageSize) -> Course {
+        size.course(BlockRange { from: 0, to: u64::MAX }, Whose::Named)
+    }
+
     const FAILED: BlockRange = BlockRange { from: 1_000, to: 1_999 };
 
     #[test]
     fn grows_by_a_quarter_after_five_good_pages_and_not_past_the_maximum() {
         let size = PageSize::new(1_000);
+        let course = course(&size);
         size.at_most(400);
         for _ in 0..4 {
-            size.went_well(400, 7);
+            size.went_well(&course, 400, 7);
         }
-        assert_eq!(size.blocks(), 400);
-        size.went_well(399, 7);
-        assert_eq!(size.blocks(), 400, "a short page does not count");
-        size.went_well(400, 7);
-        assert_eq!(size.blocks(), 500);
+        assert_eq!(size.blocks(&course), 400);
+        size.went_well(&course, 399, 7);
+        assert_eq!(size.blocks(&course), 400, "a short page does not count");
+        size.went_well(&course, 400, 7);
+        assert_eq!(size.blocks(&course), 500);
         for _ in 0..100 {
-            size.went_well(1_000, 7);
+            size.went_well(&course, 1_000, 7);
         }
-        assert_eq!(size.blocks(), 1_000);
+        assert_eq!(size.blocks(&course), 1_000);
     }
 
     #[test]
     fn grows_from_one() {
         let size = PageSize::new(10);
+        let course = course(&size);
         size.at_most(0);
-        assert_eq!(size.blocks(), 1);
+        assert_eq!(size.blocks(&course), 1);
         for _ in 0..5 {
-            size.went_well(1, 0);
+            size.went_well(&course, 1, 0);
         }
-        assert_eq!(size.blocks(), 2);
+        assert_eq!(size.blocks(&course), 2);
     }
 
     #[test]
     fn a_named_limit_is_a_ceiling_and_an_odd_one_halves() {
         let size = PageSize::new(1_000);
+        let course = course(&size);
         let fault = |suggested| RpcFault::Range { suggested: Some(suggested) };
-        assert_eq!(size.after(FAILED, &fault(Suggestion::Blocks(5_000))), 500, "too large to help");
-        assert_eq!(size.after(FAILED, &fault(Suggestion::Range(1_500, 1_000))), 500, "inverted");
-        assert_eq!(size.after(FAILED, &RpcFault::Unknown), 500);
-        assert_eq!(size.blocks(), 1_000, "only a success shrinks the shared size");
-        assert_eq!(size.after(FAILED, &fault(Suggestion::Range(1_000, 1_009))), 10);
-        assert_eq!(size.blocks(), 1_000, "a range depends on what is in it");
-        assert_eq!(size.after(FAILED, &fault(Suggestion::Blocks(100))), 100);
+        assert_eq!(size.after(&course, FAILED, &fault(Suggestion::Blocks(5_000))), 500, "too large to help");
+        assert_eq!(size.after(&course, FAILED, &fault(Suggestion::Range(1_500, 1_000))), 500, "inverted");
+        assert_eq!(size.after(&course, FAILED, &RpcFault::Unknown), 500);
+        assert_eq!(size.blocks(&course), 1_000, "only a success shrinks the shared size");
+        assert_eq!(size.after(&course, FAILED, &fault(Suggestion::Range(1_000, 1_009))), 10);
+        assert_eq!(size.blocks(&course), 1_000, "a range depends on what is in it");
+        assert_eq!(size.after(&course, FAILED, &fault(Suggestion::Blocks(100))), 100);
         for _ in 0..100 {
-            size.went_well(1_000, 0);
+            size.went_well(&course, 1_000, 0);
         }
-        assert_eq!(size.blocks(), 100, "never past what the provider named");
-        assert_eq!(size.after(BlockRange { from: 5, to: 6 }, &RpcFault::Timeout), 1);
+        assert_eq!(size.blocks(&course), 100, "never past what the provider named");
+        assert_eq!(size.after(&course, BlockRange { from: 5, to: 6 }, &RpcFault::Timeout), 1);
     }
 
     /// A provider of at most 10,000 results a page, over a chain of 20 logs a block and then 400.
     #[test]
     fn a_limit_of_results_is_learned_and_kept_whatever_the_blocks_hold() {
-        let size = PageSize::new(100_000);
-        size.at_most(400);
+        let size = PageSize::new(10_000);
+        let course = course(&size);
         let (mut asked, mut refused) = (0, 0);
         let mut page = |density: u64| {
-            let mut blocks = size.blocks();
+            let mut blocks = size.blocks(&course);
             loop {
                 asked += 1;
                 if blocks * density <= 10_000 {
-                    size.went_well(blocks, (blocks * density) as usize);
+                    size.went_well(&course, blocks, (blocks * density) as usize);
                     return blocks * density;
                 }
                 refused += 1;
                 let failed = BlockRange { from: 1, to: blocks };
-                blocks = size.after(failed, &RpcFault::Size { suggested: None });
+                blocks = size.after(&course, failed, &RpcFault::Size { suggested: None });
             }
         };
         let results: Vec<u64> = (0..200).map(|_| page(20)).collect();
@@ -239,6 +331,25 @@ mod tests {
         let dense: Vec<u64> = (0..50).map(|_| page(400)).collect();
         assert!(dense[10..].iter().all(|results| *results > 8_000), "{dense:?}");
         assert!(refused < 20, "{refused} of {asked} were too much");
+    }
+
+    #[test]
+    fn a_list_that_goes_on_knows_the_density_and_another_one_is_not_kept_small_by_it() {
+        let size = PageSize::new(10_000);
+        let range = |from, to| BlockRange { from, to };
+        let dense = size.course(range(1, 1_000), Whose::Named);
+        assert_eq!(size.blocks(&dense), 10_000, "nothing is known yet");
+        let within = size.after(&dense, range(1, 1_000), &RpcFault::Size { suggested: None });
+        assert_eq!(within, 500);
+        size.went_well(&dense, 500, 8_000);
+        size.end(&dense);
+        // 1,000 blocks of 16 results were too many: nine tenths of that.
+        let next = size.course(range(1_001, 2_000), Whose::Named);
+        assert_eq!(size.blocks(&next), 900);
+        let scan = size.course(range(0, 2_000), Whose::Named);
+        assert_eq!(size.blocks(&scan), 10_000, "few logs, many blocks");
+        let everyones = size.course(range(1_001, 2_000), Whose::Everyones);
+        assert_eq!(size.blocks(&everyones), 10_000, "of all others nothing is known");
     }
 
     #[test]

@@ -53,14 +53,30 @@ impl Rpc {
         }
     }
 
-    /// See [`crate::source::Source::has_code`].
-    pub(super) async fn code_at(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
-        let height = format!("0x{number:x}");
-        let code = Call { method: GET_CODE, params: json!([address, height]) };
-        match self.client.one(code.clone()).await {
+    /// See [`crate::source::Source::have_code`].
+    pub(super) async fn code_of_all(
+        &self,
+        accounts: &[(Address, u64)],
+    ) -> Result<Vec<Option<bool>>, SourceError> {
+        let answers = self.client.each(accounts.iter().map(|account| code_of(*account)).collect()).await;
+        let mut known = Vec::with_capacity(accounts.len());
+        for (account, answer) in accounts.iter().zip(answers) {
+            known.push(self.judged_code(*account, answer).await?);
+        }
+        Ok(known)
+    }
+
+    async fn judged_code(
+        &self,
+        account: (Address, u64),
+        answer: Answer,
+    ) -> Result<Option<bool>, SourceError> {
+        let number = account.1;
+        match answer {
             Err(fault) if fault.kind == RpcFault::Pruned => Ok(None),
             Err(fault) if fault.kind == RpcFault::Missing => {
-                let calls = [code, Call { method: BY_NUMBER, params: json!([height, false]) }];
+                let header = Call { method: BY_NUMBER, params: json!([format!("0x{number:x}"), false]) };
+                let calls = [code_of(account), header];
                 let judged = self.client.until(&calls, |answers, _| judge_code(answers)).await;
                 judged.map_err(|fault| self.client.error(GET_CODE, Some(number), fault))
             }
@@ -70,6 +86,10 @@ impl Rpc {
             }
         }
     }
+}
+
+fn code_of((address, number): (Address, u64)) -> Call {
+    Call { method: GET_CODE, params: json!([address, format!("0x{number:x}")]) }
 }
 
 /// Whether the contract made its answer impossible, by its size or its gas: one contract must not stop a chain.

@@ -1,5 +1,7 @@
 //! Where following starts: checks the configured contracts against the chain, and sets the first checkpoint.
 
+use std::collections::HashMap;
+
 use alloy::primitives::Address;
 
 use super::{Outcome, Sync, SyncError};
@@ -185,75 +187,112 @@ impl<S: Source, D: Store> Sync<S, D> {
         view: &View,
         finalized: u64,
     ) -> Result<Vec<Resolved>, SyncError> {
+        let head = view.head.id.number;
+        let before = self.all_are_there(contracts, head).await?;
+        let unstarted = contracts.iter().filter(|contract| contract.start_block.is_none());
+        let created = self.creations(unstarted.map(|contract| contract.address).collect(), head).await?;
         let mut resolved = Vec::with_capacity(contracts.len());
         for contract in contracts {
-            resolved.push(self.resolve_one(contract, view, finalized).await?);
+            let Some(start_block) = contract.start_block else {
+                let created = created.get(&contract.address).copied().unwrap_or(self.config.floor_block);
+                let start_block = created.min(finalized.saturating_add(1).max(self.config.floor_block));
+                resolved.push(Resolved { contract: *contract, start_block, opening: None });
+                continue;
+            };
+            // At or below the floor there is nothing before.
+            let was_there = before.get(&contract.address).copied().unwrap_or(Some(false));
+            let opening = self.opening(contract, start_block, was_there).await?;
+            resolved.push(Resolved { contract: *contract, start_block, opening });
         }
         Ok(resolved)
     }
 
-    async fn resolve_one(
+    /// Refuses an address without a contract, and a start above the head; tells which contracts were there before the
+    /// block that they start with, those that start above the floor. Asked of all at once.
+    async fn all_are_there(
         &self,
-        contract: &Contract,
-        view: &View,
-        finalized: u64,
-    ) -> Result<Resolved, SyncError> {
-        let (address, head) = (contract.address, view.head.id.number);
-        let role = contract.role.name();
-        if self.source.has_code(address, head).await? == Some(false) {
-            let chain_id = self.config.chain_id;
-            return Err(StartError::NoContract { address, role, chain_id, head }.into());
-        }
-        let Some(start) = contract.start_block else {
-            let created = self.creation(address, head).await?;
-            let start_block = created.min(finalized.saturating_add(1).max(self.config.floor_block));
-            return Ok(Resolved { contract: *contract, start_block, opening: None });
-        };
-        if start > head {
-            return Err(StartError::AboveHead { address, start, head }.into());
-        }
-        let mut opening = None;
-        if let Some(first) = self.first_event_below(address, start).await? {
-            if !contract.partial {
-                return Err(StartError::StartsLate { address, start, first }.into());
+        contracts: &[Contract],
+        head: u64,
+    ) -> Result<HashMap<Address, Option<bool>>, SyncError> {
+        let accounts: Vec<_> = contracts.iter().map(|contract| (contract.address, head)).collect();
+        let there = self.source.have_code(&accounts).await?;
+        let mut before = Vec::new();
+        for (contract, there) in contracts.iter().zip(there) {
+            let address = contract.address;
+            if there == Some(false) {
+                let (chain_id, role) = (self.config.chain_id, contract.role.name());
+                return Err(StartError::NoContract { address, role, chain_id, head }.into());
             }
-            if self.source.has_code(address, start - 1).await?.is_none() {
-                return Err(StartError::NoOpening { address, start, first }.into());
+            match contract.start_block {
+                Some(start) if start > head => {
+                    return Err(StartError::AboveHead { address, start, head }.into());
+                }
+                Some(start) if start > self.config.floor_block => before.push((address, start - 1)),
+                _ => {}
             }
-            opening = Some(self.header_at(start - 1).await?.id);
         }
-        Ok(Resolved { contract: *contract, start_block: start, opening })
+        let known = self.source.have_code(&before).await?;
+        Ok(before.into_iter().zip(known).map(|((address, _), known)| (address, known)).collect())
     }
 
-    /// The block that created a contract, by bisection; the floor where the node does not keep old state.
-    async fn creation(&self, address: Address, head: u64) -> Result<u64, SyncError> {
-        let (mut without, mut with) = (self.config.floor_block, head);
-        match self.source.has_code(address, without).await? {
-            Some(false) => {}
-            Some(true) => return Ok(without),
-            None => {
-                tracing::warn!(%address, floor = without, "the node keeps no old state: reading from the floor block");
-                return Ok(without);
-            }
+    /// The block below the first one of a contract whose older logs are left out on purpose; none where there are none.
+    async fn opening(
+        &self,
+        contract: &Contract,
+        start: u64,
+        was_there: Option<bool>,
+    ) -> Result<Option<BlockId>, SyncError> {
+        let address = contract.address;
+        if was_there == Some(false) {
+            return Ok(None);
         }
-        while with - without > 1 {
-            let middle = without + (with - without) / 2;
-            match self.source.has_code(address, middle).await? {
-                Some(true) => with = middle,
-                Some(false) => without = middle,
-                None => return Ok(self.config.floor_block),
-            }
+        let Some(first) = self.first_event_below(address, start).await? else { return Ok(None) };
+        if !contract.partial {
+            return Err(StartError::StartsLate { address, start, first }.into());
         }
-        Ok(with)
+        if was_there.is_none() {
+            return Err(StartError::NoOpening { address, start, first }.into());
+        }
+        Ok(Some(self.header_at(start - 1).await?.id))
+    }
+
+    /// The blocks that created contracts, by bisection, of all at once; the floor where the node does not keep old state.
+    async fn creations(
+        &self,
+        addresses: Vec<Address>,
+        head: u64,
+    ) -> Result<HashMap<Address, u64>, SyncError> {
+        let floor = self.config.floor_block;
+        let mut created = HashMap::new();
+        // Of each the highest block known to be without it, the lowest known to be with it, and the next one to ask for.
+        let mut open: Vec<_> = addresses.into_iter().map(|address| (address, floor, head, floor)).collect();
+        while !open.is_empty() {
+            let accounts: Vec<_> = open.iter().map(|(address, _, _, asked)| (*address, *asked)).collect();
+            let known = self.source.have_code(&accounts).await?;
+            let mut left = Vec::new();
+            for ((address, without, with, asked), known) in open.into_iter().zip(known) {
+                let (without, with) = match known {
+                    Some(true) => (without, asked),
+                    Some(false) => (asked, with),
+                    None => {
+                        tracing::warn!(%address, floor, "the node keeps no old state: reading from the floor block");
+                        (floor, floor)
+                    }
+                };
+                if with.saturating_sub(without) > 1 {
+                    left.push((address, without, with, without + (with - without) / 2));
+                } else {
+                    created.insert(address, with);
+                }
+            }
+            open = left;
+        }
+        Ok(created)
     }
 
     async fn first_event_below(&self, address: Address, start: u64) -> Result<Option<u64>, SyncError> {
-        let floor = self.config.floor_block;
-        if start <= floor || self.source.has_code(address, start - 1).await? == Some(false) {
-            return Ok(None);
-        }
         // In parts, because a long history does not fit in memory, and the first log is all that is wanted.
-        let mut from = floor;
+        let mut from = self.config.floor_block;
         while from < start {
             let to = (start - 1).min(from.saturating_add(16 * self.config.range_blocks_max - 1));
             let logs = self.source.logs_in_range(BlockRange { from, to }, &[address]).await?;

@@ -208,21 +208,87 @@ async fn many_addresses_are_asked_in_parts() {
     assert_eq!(sizes, [201, 500, 500]);
 
     let node = node_with_logs(100, [5, 50]).await;
-    node.on("eth_getLogs", |params, _| {
-        let refused = address_count(params) > 100;
-        refused.then(|| error(-32602, "exceeded max addresses or topics per search position"))
+    node.on("eth_getLogs", |params, _| match address_count(params) {
+        0 => Some(error(-32701, "Please specify an address, maximum block range: 50,000")),
+        1..=100 => None,
+        _ => Some(error(-32602, "exceeded max addresses or topics per search position")),
     });
     let rpc = rpc(&node);
     assert_eq!(
         numbers(&rpc.logs_in_range(range(0, 100), &addresses).await.expect("smaller filters")),
         [5, 50]
     );
-    let before = node.asked("eth_getLogs").len();
     rpc.logs_in_range(range(0, 100), &addresses).await.expect("smaller filters");
-    assert!(
-        node.asked("eth_getLogs")[before..].iter().all(|params| address_count(params) <= 100),
-        "it is learnt"
+    let before = node.asked("eth_getLogs").len();
+    assert_eq!(
+        numbers(&rpc.logs_in_range(range(0, 100), &addresses).await.expect("smaller filters")),
+        [5, 50]
     );
+    assert!(
+        node.asked("eth_getLogs")[before..].iter().all(|params| (1..=100).contains(&address_count(params))),
+        "both limits are learnt"
+    );
+}
+
+/// The contract among so many others that four filters cannot name them.
+fn very_many_addresses() -> Vec<Address> {
+    let others = (0..1_700u64).map(|n| Address::left_padding_from(&n.to_be_bytes()));
+    others.chain([TOKEN]).collect()
+}
+
+#[tokio::test]
+async fn of_very_many_contracts_everyones_logs_are_listed_where_that_takes_less() {
+    let node = node_with_logs(400, [5, 50, 300]).await;
+    node.change(|chain| {
+        let others = (0..400).map(|number| (number, 1, OTHER));
+        chain.logs.extend(others);
+        chain.logs.sort_unstable();
+    });
+    let rpc = rpc(&node);
+    for (from, to, ours) in [(0, 200, vec![5, 50]), (201, 400, vec![300])] {
+        let logs = rpc.logs_in_range(range(from, to), &very_many_addresses()).await.expect("honest logs");
+        assert_eq!(numbers(&logs), ours, "ours alone");
+    }
+    assert!(node.asked("eth_getLogs").iter().all(|params| address_count(params) == 0));
+    assert_eq!(node.ranges(), [(0, 15), (16, 200), (201, 400)], "a few blocks first");
+    let one = rpc.logs_in_range(range(0, 400), &[TOKEN]).await.expect("honest logs");
+    assert_eq!(numbers(&one), [5, 50, 300]);
+    assert_eq!(node.asked("eth_getLogs").last().map(address_count), Some(1), "few contracts are named");
+}
+
+#[tokio::test]
+async fn very_many_contracts_are_named_where_others_log_more() {
+    let node = node_with_logs(40, [5, 30]).await;
+    node.change(|chain| {
+        let others = (0..=40).flat_map(|number| (1..201).map(move |index| (number, index, OTHER)));
+        chain.logs.extend(others);
+        chain.logs.sort_unstable();
+    });
+    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    let logs = rpc.logs_in_range(range(0, 40), &very_many_addresses()).await.expect("honest logs");
+    assert_eq!(numbers(&logs), [5, 30]);
+    let sizes: Vec<usize> = node.asked("eth_getLogs").iter().map(address_count).collect();
+    assert_eq!((sizes[0], sizes.len()), (0, 5), "{sizes:?}");
+    assert_eq!(sizes[1..].iter().sum::<usize>(), 1_701, "each is named once");
+}
+
+#[tokio::test]
+async fn everyones_list_of_a_round_length_is_not_believed_though_ours_are_few_of_it() {
+    let node = node_with_logs(30, [25]).await;
+    node.change(|chain| {
+        let others = (0..20).flat_map(|number| (1..61).map(move |index| (number, index, OTHER)));
+        chain.logs.extend(others);
+        chain.logs.sort_unstable();
+    });
+    node.on("eth_getLogs", |params, chain| {
+        let logs = chain.filtered(&params[0]);
+        (logs.len() > 1_000).then(|| Said::Result(Value::Array(logs[..1_000].to_vec())))
+    });
+    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    let logs = rpc.logs_in_range(range(0, 15), &very_many_addresses()).await.expect("honest logs");
+    assert!(logs.is_empty());
+    let logs = rpc.logs_in_range(range(0, 30), &very_many_addresses()).await.expect("honest logs");
+    assert_eq!(numbers(&logs), [25], "what was cut off is found");
 }
 
 fn address_count(params: &Value) -> usize {
@@ -676,6 +742,9 @@ async fn code_and_transactions_of_a_block() {
     assert_eq!((transactions[0].to, transactions[0].input.as_ref()), (None, &[1u8][..]));
     assert!(matches!(rpc.transactions(id(101)).await, Err(SourceError::BlockGone { .. })));
     assert_eq!(rpc.has_code(TOKEN, 5).await.expect("an answer"), Some(true));
+    let accounts = [(TOKEN, 5), (OTHER, 7), (TOKEN, 9)];
+    assert_eq!(rpc.have_code(&accounts).await.expect("answers"), [Some(true); 3]);
+    assert_eq!(node.exchanges().last(), Some(&3), "asked at once");
     for (text, known) in [("missing trie node", None), ("header not found", None)] {
         let node = node_with_logs(100, []).await;
         node.on("eth_getCode", move |_, _| Some(error(-32000, text)));
