@@ -325,6 +325,13 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
         self.ask("eth_getBlockByHash", patience, |source| source.transactions(block)).await
     }
 
+    async fn transactions_at(
+        &self,
+        wanted: &[(BlockId, Vec<u32>)],
+    ) -> Result<Vec<Vec<Transaction>>, SourceError> {
+        self.ask("eth_getBlockByHash", None, |source| source.transactions_at(wanted)).await
+    }
+
     async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
         let patience = Some(self.rules.answer_patience);
         self.ask("eth_getCode", patience, |source| source.has_code(address, number)).await

@@ -24,11 +24,13 @@ mod receipts;
 mod script;
 mod secret_url;
 mod state;
+mod transactions;
 mod websocket;
 mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
@@ -84,6 +86,8 @@ pub struct Rpc {
     client: client::Client,
     size: page::PageSize,
     everyones: everyone::Everyones,
+    /// It gives no single transactions by their place in a block.
+    lacks_places: AtomicBool,
     finality: Finality,
     poll_interval: Duration,
     heads: Arc<doorbell::Heads>,
@@ -122,6 +126,7 @@ impl Rpc {
             client: client::Client::new(link, (alias, url), Policy::REQUEST, in_flight, batch),
             size: page::PageSize::new(config.range_blocks_max),
             everyones: everyone::Everyones::default(),
+            lacks_places: AtomicBool::new(false),
             finality: config.finality,
             poll_interval: config.poll_interval,
             heads: Arc::default(),
@@ -193,6 +198,13 @@ impl Source for Rpc {
 
     async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
         self.block_transactions(block).await
+    }
+
+    async fn transactions_at(
+        &self,
+        wanted: &[(BlockId, Vec<u32>)],
+    ) -> Result<Vec<Vec<Transaction>>, SourceError> {
+        self.placed_transactions(wanted).await
     }
 
     async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {

@@ -186,13 +186,19 @@ pub trait Source: Send + Sync + 'static {
         block: BlockId,
     ) -> impl Future<Output = Result<Vec<Transaction>, SourceError>> + Send;
 
-    /// At least the transactions of one block that stand at these positions; unless said otherwise, all.
+    /// Of several blocks, by their hashes, at least the transactions that stand at these positions, in the order of the
+    /// blocks; unless said otherwise, all of each block.
     fn transactions_at(
         &self,
-        block: BlockId,
-        _: &[u32],
-    ) -> impl Future<Output = Result<Vec<Transaction>, SourceError>> + Send {
-        self.transactions(block)
+        wanted: &[(BlockId, Vec<u32>)],
+    ) -> impl Future<Output = Result<Vec<Vec<Transaction>>, SourceError>> + Send {
+        async move {
+            let mut found = Vec::with_capacity(wanted.len());
+            for (block, _) in wanted {
+                found.push(self.transactions(*block).await?);
+            }
+            Ok(found)
+        }
     }
 
     /// Whether an account has code at the end of a block; `None` where the node does not keep that state.

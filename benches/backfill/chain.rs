@@ -2,21 +2,20 @@
 //!
 //! A transfer is kept as a few numbers; hashes, addresses and JSON are computed when they are asked for.
 
-#[path = "../drawing/splitmix.rs"]
-mod splitmix;
-
+use alloy::hex;
 use alloy::primitives::{Address, B256, keccak256};
-use splitmix::SplitMix;
+use asset_indexer::fact::Role;
 
-/// The chain's id (EIP-155): of no chain that exists.
-pub const CHAIN_ID: u64 = 900_001;
+use crate::ledger::{Blocks, Ledger, Log, Place, Transaction, account, described};
+use crate::splitmix::SplitMix;
+
 /// In place of a holder: the zero address, which mints come from and burns go to.
 pub const NOBODY: u32 = u32::MAX;
 
-/// Seconds between two blocks.
-const BLOCK_SECONDS: u64 = 12;
-/// Time of block 0, in seconds since the Unix epoch.
-const GENESIS_SECONDS: u64 = 1_700_000_000;
+/// keccak256 of `Transfer(address,address,uint256)`.
+const TRANSFER: B256 = B256::new(hex!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"));
+/// In place of `transfer(address,uint256)` and its two words.
+const TRANSFER_INPUT: [u8; 68] = [0xa9; 68];
 /// Base units of one whole token.
 const ONE: u128 = 1_000_000_000_000_000_000;
 
@@ -55,14 +54,14 @@ pub struct Chain {
     first: Vec<usize>,
     tokens: Vec<Address>,
     holders: Vec<Address>,
-    hashes: Vec<B256>,
+    blocks: Blocks,
 }
 
 impl Chain {
     /// Draws the chain of a shape.
     pub fn new(shape: Shape) -> Self {
         let named = |kind: &str, count: u32| -> Vec<Address> {
-            (0..count).map(|index| Address::from_word(digest(kind, &[u64::from(index)]))).collect()
+            (0..count).map(|index| account(kind, u64::from(index))).collect()
         };
         let (transfers, first) = Draw::new(shape).all();
         Self {
@@ -70,22 +69,16 @@ impl Chain {
             first,
             tokens: named("token", shape.tokens),
             holders: named("holder", shape.holders),
-            hashes: (0..=shape.blocks).map(|number| digest("block", &[number])).collect(),
+            blocks: Blocks::up_to(shape.blocks),
         }
     }
 
     /// The same with blocks on top that hold nothing.
     #[must_use]
     pub fn with_silence(mut self, blocks: u64) -> Self {
-        let head = self.head();
-        self.hashes.extend((head + 1..=head + blocks).map(|number| digest("block", &[number])));
+        self.blocks.add(blocks);
         self.first.resize(self.first.len() + blocks as usize, self.transfers.len());
         self
-    }
-
-    /// The newest block.
-    pub fn head(&self) -> u64 {
-        self.hashes.len() as u64 - 1
     }
 
     /// Every transfer, in the chain's order.
@@ -110,32 +103,71 @@ impl Chain {
     pub fn holder(&self, index: u32) -> Address {
         self.holders.get(index as usize).copied().unwrap_or(Address::ZERO)
     }
-
-    /// The hash of a block that exists.
-    pub fn hash(&self, number: u64) -> B256 {
-        self.hashes[number as usize]
-    }
-
-    /// The height of a hash.
-    pub fn number(&self, hash: B256) -> Option<u64> {
-        self.hashes.iter().position(|known| *known == hash).map(|number| number as u64)
-    }
-
-    /// The time of a block, in seconds since the Unix epoch.
-    pub fn timestamp(&self, number: u64) -> u64 {
-        GENESIS_SECONDS + BLOCK_SECONDS * number
-    }
-
-    /// The hash of a transaction by its place.
-    pub fn transaction(&self, number: u64, index: u32) -> B256 {
-        digest("transaction", &[number, u64::from(index)])
-    }
 }
 
-fn digest(kind: &str, numbers: &[u64]) -> B256 {
-    let mut named = kind.as_bytes().to_vec();
-    named.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
-    keccak256(named)
+impl Ledger for Chain {
+    fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    fn starting_points(&self) -> Vec<(Role, Address)> {
+        self.tokens.iter().map(|token| (Role::Erc20, *token)).collect()
+    }
+
+    fn first_topics(&self) -> &[B256] {
+        &[TRANSFER]
+    }
+
+    fn is_announced_late(&self, _: Address) -> bool {
+        false
+    }
+
+    fn find(&self, from: u64, to: u64, of: Option<&[Address]>, most: usize) -> Vec<Place> {
+        let is_wanted = |token: &Address| of.is_none_or(|of| of.contains(token));
+        let is_wanted: Vec<bool> = self.tokens.iter().map(is_wanted).collect();
+        let places = (from..=to).flat_map(|number| {
+            let first = self.first[number as usize];
+            (first..self.first[number as usize + 1]).map(move |at| Place {
+                number,
+                index: (at - first) as u32,
+                at: at as u32,
+            })
+        });
+        let wanted = places.filter(|place| is_wanted[self.transfers[place.at as usize].token as usize]);
+        wanted.take(most).collect()
+    }
+
+    fn log(&self, place: Place, log: &mut Log) {
+        let transfer = &self.transfers[place.at as usize];
+        log.begin(self.tokens[transfer.token as usize], transfer.transaction);
+        let parties = [transfer.from, transfer.to].map(|holder| self.holder(holder).into_word());
+        log.topics.extend([TRANSFER, parties[0], parties[1]]);
+        log.data.resize(16, 0);
+        log.data.extend(transfer.amount.to_be_bytes());
+    }
+
+    fn transactions(&self, number: u64) -> Vec<Transaction> {
+        let mut last = None;
+        let firsts = self
+            .logs(number, number)
+            .filter(|(_, _, transfer)| last.replace(transfer.transaction) != Some(transfer.transaction));
+        let listed = firsts.map(|(_, _, transfer)| Transaction {
+            index: transfer.transaction,
+            from: self.holder(transfer.from),
+            to: self.tokens[transfer.token as usize],
+            input: TRANSFER_INPUT.to_vec(),
+        });
+        listed.collect()
+    }
+
+    fn has_code(&self, address: Address) -> bool {
+        self.tokens.contains(&address)
+    }
+
+    fn call(&self, target: Address, input: &[u8]) -> Option<Vec<u8>> {
+        let token = self.tokens.iter().position(|token| *token == target)?;
+        described(input, &format!("Benchmark token {token}"), &format!("BT{token}"))
+    }
 }
 
 /// A chain being drawn.

@@ -10,7 +10,8 @@ use asset_indexer::block::{BlockId, BlockRange, RawLog};
 use asset_indexer::rpc::{Config, Finality, Rpc};
 use asset_indexer::source::{CallAnswer, CallRequest, Source};
 
-use crate::chain::{CHAIN_ID, Chain, Shape};
+use crate::chain::{Chain, Shape};
+use crate::ledger::{CHAIN_ID, Ledger};
 use crate::node::{Manner, Node};
 
 /// Serves a small chain and reads it through [`Rpc`].
@@ -28,7 +29,11 @@ pub async fn check() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-async fn read(chain: &Chain, url: &str, timed: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// The program's own client.
+///
+/// # Errors
+/// When there can be none.
+pub fn client(url: &str) -> Result<Rpc, Box<dyn Error + Send + Sync>> {
     let rpc = Rpc::new(Config {
         url: url.parse()?,
         alias: "benchmark".to_owned(),
@@ -40,6 +45,11 @@ async fn read(chain: &Chain, url: &str, timed: bool) -> Result<(), Box<dyn Error
         batch_size_max: 10,
         response_bytes_max: 1 << 24,
     })?;
+    Ok(rpc)
+}
+
+async fn read(chain: &Chain, url: &str, timed: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let rpc = client(url)?;
     let head = chain.head();
     let view = rpc.view().await?;
     same("chain id", &rpc.chain_id().await?, &CHAIN_ID)?;
@@ -51,11 +61,14 @@ async fn read(chain: &Chain, url: &str, timed: bool) -> Result<(), Box<dyn Error
     same("logs of a range", &rpc.logs_in_range(BlockRange { from: 1, to: head }, &asked).await?, &wanted)?;
     let block = BlockId { number: 7, hash: chain.hash(7) };
     same("logs of a block", &rpc.logs_of_block(block).await?, &raw_logs(chain, timed, 7, 7))?;
-    let places = chain.logs(7, 7).map(|(_, _, transfer)| chain.transaction(7, transfer.transaction));
+    let places = chain.logs(7, 7).map(|(_, _, transfer)| chain.transaction_hash(7, transfer.transaction));
     let mut hashes: Vec<B256> = places.collect();
     hashes.dedup();
     let transactions = rpc.transactions(block).await?;
     same("transactions", &transactions.iter().map(|one| one.hash).collect::<Vec<_>>(), &hashes)?;
+    let last = transactions.len() - 1;
+    let placed = rpc.transactions_at(&[(block, vec![last as u32, 0])]).await?;
+    same("single transactions", &placed, &vec![vec![transactions[last].clone(), transactions[0].clone()]])?;
     let target = chain.tokens()[3];
     let call = |signature: &str, target| {
         let input = Bytes::copy_from_slice(&keccak256(signature)[..4]);
@@ -81,7 +94,7 @@ fn raw_logs(chain: &Chain, timed: bool, from: u64, to: u64) -> Vec<RawLog> {
         RawLog {
             block: BlockId { number, hash: chain.hash(number) },
             log_index: index as u32,
-            transaction_hash: chain.transaction(number, transfer.transaction),
+            transaction_hash: chain.transaction_hash(number, transfer.transaction),
             transaction_index: transfer.transaction,
             address: chain.tokens()[transfer.token as usize],
             topics,
@@ -93,7 +106,11 @@ fn raw_logs(chain: &Chain, timed: bool, from: u64, to: u64) -> Vec<RawLog> {
     logs.collect()
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(
+/// Refuses what is not as wanted.
+///
+/// # Errors
+/// Both, under a name.
+pub fn same<T: PartialEq + std::fmt::Debug>(
     what: &str,
     found: &T,
     wanted: &T,

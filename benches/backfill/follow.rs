@@ -12,8 +12,9 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tokio::process::Child;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::chain::{CHAIN_ID, Chain};
+use crate::chain::Chain;
 use crate::database::Database;
+use crate::ledger::{CHAIN_ID, Ledger};
 use crate::measure::program;
 use crate::node::Node;
 
@@ -61,7 +62,7 @@ pub async fn follow(
     let first = chain.head().checked_sub(pace.blocks).ok_or("more blocks are to follow than there are")?;
     node.publish(first);
     let log = database.scratch()?.join("program.log");
-    let mut program = program(&["run"], chain, url, database, name, &log)?
+    let mut program = program(&["run"], chain.as_ref(), url, database, name, &log)?
         .env("ASSET_INDEXER__RPC__POLL_INTERVAL_MS", POLL_MS)
         .spawn()?;
     let mut listener = PgListener::connect(&database.admin_url(name)).await?;

@@ -2,7 +2,8 @@
 //! into a real PostgreSQL with fsync on, and the tables are compared with an independent fold.
 //!
 //! `cargo bench --bench backfill -- --logs 1000000`; `--help` lists the options. Settings of the program are passed
-//! through the environment, for instance `ASSET_INDEXER__CHAIN__RANGE_LOGS_TARGET`.
+//! through the environment, for instance `ASSET_INDEXER__CHAIN__RANGE_LOGS_TARGET`. With `--identities 100000` it reads a
+//! T-REX suite instead, whose identities are announced long after their claims: see [`suite`].
 //!
 //! Node, program and PostgreSQL share the machine's cores, so wall time depends on how many there are; CPU time does
 //! not, and the floor (see [`floor`]) says how much of it nobody could save.
@@ -15,12 +16,17 @@ mod database;
 mod floor;
 mod follow;
 mod json;
+mod ledger;
 mod measure;
 mod node;
 mod peer;
 mod process;
 mod register;
 mod report;
+#[path = "../drawing/splitmix.rs"]
+mod splitmix;
+mod suite;
+mod wire;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -37,7 +43,12 @@ use node::{Manner, Node};
 use register::Register;
 use report::Report;
 
-/// Measures a backfill of ERC-20 transfers.
+/// Blocks of the ERC-20 workload.
+const BLOCKS: u64 = 5_000;
+/// Blocks of the suite.
+const SUITE_BLOCKS: u64 = 10_000;
+
+/// Measures a backfill of ERC-20 transfers, or of a T-REX suite.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Logs in all.
@@ -49,9 +60,12 @@ struct Arguments {
     /// Wallets; a few of them trade most.
     #[arg(long, env = "BENCH_HOLDERS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..))]
     holders: u32,
-    /// Blocks with logs.
-    #[arg(long, env = "BENCH_BLOCKS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
-    blocks: u64,
+    /// Blocks with logs: 5,000, or of a suite 10,000, where nothing else is said.
+    #[arg(long, env = "BENCH_BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
+    blocks: Option<u64>,
+    /// Measures a T-REX suite instead: so many identities, three claims each, two transfers for each; 0 for none.
+    #[arg(long, env = "BENCH_IDENTITIES", default_value_t = 0, conflicts_with_all = ["follow", "peer"])]
+    identities: u32,
     /// How long the node thinks about each HTTP request.
     #[arg(long, env = "BENCH_LATENCY_MS", default_value_t = 0)]
     latency_ms: u64,
@@ -86,7 +100,12 @@ enum PeerName {
 
 impl Arguments {
     fn shape(&self) -> Shape {
-        Shape { logs: self.logs, tokens: self.tokens, holders: self.holders, blocks: self.blocks }
+        let blocks = self.blocks.unwrap_or(BLOCKS);
+        Shape { logs: self.logs, tokens: self.tokens, holders: self.holders, blocks }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.timeout_s)
     }
 
     fn manner(&self) -> Manner {
@@ -112,14 +131,17 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     chain::check()?;
     check::check().await?;
+    suite::check::check()?;
+    suite::check::read().await?;
     if !arguments.bench {
         println!("the workload and the node are as they should be; cargo bench --bench backfill measures");
         return Ok(());
     }
     let database = Database::start().await?;
-    let measured = match arguments.follow {
-        0 => measure(arguments, &database).await.map(|report| report.to_string()),
-        _ => follow(arguments, &database).await.map(|followed| followed.to_string()),
+    let measured = match (arguments.identities, arguments.follow) {
+        (0, 0) => measure(arguments, &database).await.map(|report| report.to_string()),
+        (0, _) => follow(arguments, &database).await.map(|followed| followed.to_string()),
+        _ => measure_suite(arguments, &database).await.map(|report| report.to_string()),
     };
     database.stop().await?;
     print!("{}", measured?);
@@ -133,7 +155,7 @@ async fn follow(
     let chain = Arc::new(Chain::new(arguments.shape()));
     let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
     let pace = Pace { blocks: arguments.follow, every: Duration::from_millis(arguments.block_ms) };
-    let (url, patience) = (format!("http://{address}"), Duration::from_secs(arguments.timeout_s));
+    let (url, patience) = (format!("http://{address}"), arguments.patience());
     let mut run = database.create("run").await?;
     let mut followed = follow::follow(&chain, &node, &url, pace, patience, database, "run").await?;
     Register::of(&chain).compare(&mut run).await?;
@@ -142,14 +164,22 @@ async fn follow(
     Ok(followed)
 }
 
+async fn measure_suite(
+    arguments: &Arguments,
+    database: &Database,
+) -> Result<suite::report::Report, Box<dyn Error + Send + Sync>> {
+    let shape = suite::Shape::of(arguments.identities, arguments.blocks.unwrap_or(SUITE_BLOCKS))?;
+    suite::measure::measure(shape, arguments.manner(), arguments.patience(), database).await
+}
+
 async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, Box<dyn Error + Send + Sync>> {
     let silence = arguments.peer.map_or(0, |PeerName::Ponder| peer::SILENCE_BLOCKS);
     let chain = Arc::new(Chain::new(arguments.shape()).with_silence(silence));
     let register = Register::of(&chain);
     let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
     let mut connection = database.create("run").await?;
-    let (url, patience) = (format!("http://{address}"), Duration::from_secs(arguments.timeout_s));
-    let run = measure::backfill(&chain, &url, patience, database, "run", &mut connection).await?;
+    let (url, patience) = (format!("http://{address}"), arguments.patience());
+    let run = measure::backfill(&*chain, 1, &url, patience, database, "run", &mut connection).await?;
     register.compare(&mut connection).await?;
     let size = database::size_bytes(&mut connection).await?;
     let version = database::version(&mut connection).await?;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use sqlx::PgConnection;
 use tokio::process::{Child, Command};
 
-use crate::chain::{CHAIN_ID, Chain};
+use crate::chain::Chain;
 use crate::database::{Database, settle, wal_bytes};
 use crate::floor;
+use crate::ledger::{CHAIN_ID, Ledger};
 use crate::process::{ended_children_cpu, own_cpu, peak_memory_kib};
 
 /// Blocks of one partition, as the migrations make them.
@@ -101,12 +102,13 @@ impl Meter {
     }
 }
 
-/// Runs the program's backfill to its end.
+/// Runs the program's backfill from a block to the newest one.
 ///
 /// # Errors
 /// When it fails or takes too long (it asks again for as long as that may help), with the end of its log.
 pub async fn backfill(
-    chain: &Chain,
+    ledger: &dyn Ledger,
+    from: u64,
     node_url: &str,
     patience: Duration,
     database: &Database,
@@ -114,7 +116,8 @@ pub async fn backfill(
     connection: &mut PgConnection,
 ) -> Result<Run, Box<dyn Error + Send + Sync>> {
     let log = database.scratch()?.join("program.log");
-    let mut command = program(&["backfill", "--from", "1"], chain, node_url, database, name, &log)?;
+    let command = ["backfill", "--from", &from.to_string()];
+    let mut command = program(&command, ledger, node_url, database, name, &log)?;
     let meter = Meter::start(database, connection).await?;
     let mut child = command.spawn()?;
     let Ok(ended) = tokio::time::timeout(patience, watch(&mut child)).await else {
@@ -129,13 +132,13 @@ pub async fn backfill(
     Ok(run)
 }
 
-/// The released program that is to carry a command out for a chain's tokens, telling of it in a file.
+/// The released program that is to carry a command out for a ledger's contracts, telling of it in a file.
 ///
 /// # Errors
 /// The file system's.
 pub fn program(
     command: &[&str],
-    chain: &Chain,
+    ledger: &dyn Ledger,
     node_url: &str,
     database: &Database,
     name: &str,
@@ -143,8 +146,8 @@ pub fn program(
 ) -> std::io::Result<Command> {
     let mut program = Command::new(env!("CARGO_BIN_EXE_asset-indexer"));
     program.args(command).args(["--listen", "off"]);
-    for token in chain.tokens() {
-        program.arg("--contract").arg(format!("erc20={token}"));
+    for (role, contract) in ledger.starting_points() {
+        program.arg("--contract").arg(format!("{}={contract}", role.name()));
     }
     program
         .env("DATABASE_URL", database.url(name))

@@ -9,30 +9,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alloy::hex;
-use alloy::primitives::{Address, B256, U256};
-use alloy::sol_types::SolValue;
+use alloy::primitives::{Address, B256, Bytes, U64};
 use axum::Router;
-use axum::body::Bytes;
+use axum::body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use serde_json::Value;
 
-use crate::chain::{CHAIN_ID, Chain, Transfer};
 use crate::json::{bytes, quantity, separate, text};
+use crate::ledger::{CHAIN_ID, Ledger, Log};
+use crate::wire;
 
-/// keccak256 of `Transfer(address,address,uint256)`.
-const TRANSFER: B256 = B256::new(hex!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"));
 /// How far below the newest block a block is final.
 const FINALITY_BLOCKS: u64 = 64;
-/// JSON bytes of one log, about.
-const LOG_BYTES: usize = 720;
+/// Whoever asks from here on, or from below, asks for everything that there was.
+const FIRST_BLOCK: u64 = 1;
 
 const METHOD_NOT_FOUND: Refusal = (-32601, Cow::Borrowed("the method does not exist"));
 const INVALID_PARAMS: Refusal = (-32602, Cow::Borrowed("invalid params"));
-const NO_TOPICS: Refusal = (-32602, Cow::Borrowed("this node filters by no topic but that of Transfer"));
+const NO_TOPICS: Refusal = (-32602, Cow::Borrowed("this node leaves out no log for its topics"));
 const UNKNOWN_BLOCK: Refusal = (-32000, Cow::Borrowed("unknown block"));
 const REVERTED: Refusal = (3, Cow::Borrowed("execution reverted"));
 
@@ -58,18 +55,36 @@ pub struct Asked {
     pub bytes: u64,
     /// Logs in all answers.
     pub logs: u64,
+    /// Requests for all older logs of contracts that were announced late.
+    pub back_scans: u64,
+    /// Such contracts in all of those requests.
+    pub back_scanned: u64,
+    /// Requests for logs that name no contract.
+    pub of_everyone: u64,
+    /// Requests for blocks with their transactions.
+    pub whole_blocks: u64,
+}
+
+/// What is counted beside methods.
+#[derive(Debug, Default)]
+struct Counts {
+    exchanges: AtomicU64,
+    bytes: AtomicU64,
+    logs: AtomicU64,
+    back_scans: AtomicU64,
+    back_scanned: AtomicU64,
+    of_everyone: AtomicU64,
+    whole_blocks: AtomicU64,
 }
 
 /// See the module.
 pub struct Node {
-    chain: Arc<Chain>,
+    ledger: Arc<dyn Ledger>,
     head: AtomicU64,
     finalized: AtomicU64,
     manner: Manner,
     methods: Mutex<BTreeMap<String, u64>>,
-    exchanges: AtomicU64,
-    bytes: AtomicU64,
-    logs: AtomicU64,
+    counts: Counts,
 }
 
 /// Code and text of an error.
@@ -78,20 +93,18 @@ type Refusal = (i64, Cow<'static, str>);
 type Answered = Result<(), Refusal>;
 
 impl Node {
-    /// Serves a chain on a free port until the runtime ends.
+    /// Serves a workload on a free port until the runtime ends.
     ///
     /// # Errors
     /// The system's, when it gives no port.
-    pub async fn serve(chain: Arc<Chain>, manner: Manner) -> std::io::Result<(Arc<Self>, SocketAddr)> {
+    pub async fn serve(ledger: Arc<dyn Ledger>, manner: Manner) -> std::io::Result<(Arc<Self>, SocketAddr)> {
         let node = Arc::new(Self {
-            head: chain.head().into(),
-            finalized: chain.head().into(),
-            chain,
+            head: ledger.head().into(),
+            finalized: ledger.head().into(),
+            ledger,
             manner,
             methods: Mutex::default(),
-            exchanges: AtomicU64::default(),
-            bytes: AtomicU64::default(),
-            logs: AtomicU64::default(),
+            counts: Counts::default(),
         });
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -117,11 +130,16 @@ impl Node {
 
     /// What was asked so far.
     pub fn asked(&self) -> Asked {
+        let count = |counted: &AtomicU64| counted.load(Ordering::Relaxed);
         Asked {
             methods: self.methods.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            exchanges: self.exchanges.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-            logs: self.logs.load(Ordering::Relaxed),
+            exchanges: count(&self.counts.exchanges),
+            bytes: count(&self.counts.bytes),
+            logs: count(&self.counts.logs),
+            back_scans: count(&self.counts.back_scans),
+            back_scanned: count(&self.counts.back_scanned),
+            of_everyone: count(&self.counts.of_everyone),
+            whole_blocks: count(&self.counts.whole_blocks),
         }
     }
 
@@ -163,10 +181,13 @@ impl Node {
             "eth_blockNumber" => quantity(out, self.head()),
             "eth_getBlockByNumber" => self.block(out, self.height(&params[0])?, &params[1])?,
             "eth_getBlockByHash" => self.block(out, self.number(&params[0])?, &params[1])?,
+            "eth_getTransactionByBlockHashAndIndex" => {
+                self.transaction(out, self.number(&params[0])?, &params[1])?;
+            }
             "eth_getLogs" => self.logs(out, &params[0])?,
             "eth_getCode" => {
                 let address: Address = parsed(&params[0])?;
-                bytes(out, if self.chain.tokens().contains(&address) { &[0xfe] } else { &[] });
+                bytes(out, if self.ledger.has_code(address) { &[0xfe] } else { &[] });
             }
             "eth_call" => self.call(out, &params[0])?,
             _ => return Err(METHOD_NOT_FOUND),
@@ -190,7 +211,7 @@ impl Node {
 
     /// The height of the block that has a hash; `None` where there is none, or not yet.
     fn number(&self, hash: &Value) -> Result<Option<u64>, Refusal> {
-        Ok(self.chain.number(parsed(hash)?).filter(|number| *number <= self.head()))
+        Ok(self.ledger.number(parsed(hash)?).filter(|number| *number <= self.head()))
     }
 
     fn block(&self, out: &mut Vec<u8>, number: Option<u64>, full: &Value) -> Answered {
@@ -198,69 +219,23 @@ impl Node {
             text(out, "null");
             return Ok(());
         };
-        let full = full.as_bool().ok_or(INVALID_PARAMS)?;
-        let chain = &self.chain;
-        text(out, r#"{"number":"#);
-        quantity(out, number);
-        text(out, r#","hash":"#);
-        bytes(out, chain.hash(number).as_slice());
-        text(out, r#","parentHash":"#);
-        bytes(out, number.checked_sub(1).map_or(B256::ZERO, |parent| chain.hash(parent)).as_slice());
-        text(out, r#","timestamp":"#);
-        quantity(out, chain.timestamp(number));
-        let mut last = None;
-        let transactions = chain
-            .logs(number, number)
-            .filter(|(_, _, transfer)| last.replace(transfer.transaction) != Some(transfer.transaction));
-        let transactions: Vec<&Transfer> = transactions.map(|(_, _, transfer)| transfer).collect();
-        text(out, r#","logsBloom":"#);
-        // A bloom may claim too much, never too little.
-        bytes(out, &[if transactions.is_empty() { 0 } else { 0xff }; 256]);
-        if full {
-            whole_block(out);
-        }
-        text(out, r#","transactions":["#);
-        for (place, transfer) in transactions.iter().enumerate() {
-            separate(out, place);
-            if full {
-                self.transaction(out, number, transfer);
-            } else {
-                bytes(out, chain.transaction(number, transfer.transaction).as_slice());
-            }
-        }
-        text(out, "]}");
+        let whole = full.as_bool().ok_or(INVALID_PARAMS)?;
+        self.counts.whole_blocks.fetch_add(whole.into(), Ordering::Relaxed);
+        wire::block(out, &*self.ledger, number, whole);
         Ok(())
     }
 
-    /// The transaction that a transfer is the first log of, as whole as an EIP-1559 one is.
-    fn transaction(&self, out: &mut Vec<u8>, number: u64, transfer: &Transfer) {
-        let chain = &self.chain;
-        text(out, r#"{"type":"0x2","hash":"#);
-        bytes(out, chain.transaction(number, transfer.transaction).as_slice());
-        text(out, r#","blockHash":"#);
-        bytes(out, chain.hash(number).as_slice());
-        text(out, r#","blockNumber":"#);
-        quantity(out, number);
-        text(out, r#","transactionIndex":"#);
-        quantity(out, transfer.transaction.into());
-        text(out, r#","from":"#);
-        bytes(out, chain.holder(transfer.from).as_slice());
-        text(out, r#","to":"#);
-        bytes(out, chain.tokens()[transfer.token as usize].as_slice());
-        text(out, r#","input":"#);
-        // transfer(address,uint256) and its two words.
-        bytes(out, &[0xa9; 68]);
-        text(
-            out,
-            r#","nonce":"0x1","gas":"0xea60","value":"0x0","gasPrice":"0x3b9aca00","maxFeePerGas":"0x77359400","#,
-        );
-        text(out, r#""maxPriorityFeePerGas":"0x1","accessList":[],"chainId":"#);
-        quantity(out, CHAIN_ID);
-        for name in [r#","r":"#, r#","s":"#] {
-            text(out, name);
-            bytes(out, &[0x5a; 32]);
+    fn transaction(&self, out: &mut Vec<u8>, number: Option<u64>, index: &Value) -> Answered {
+        let index: U64 = parsed(index)?;
+        let listed = number.and_then(|number| {
+            let of_block = self.ledger.transactions(number);
+            Some((number, of_block.into_iter().find(|listed| U64::from(listed.index) == index)?))
+        });
+        match listed {
+            Some((number, listed)) => wire::transaction(out, &*self.ledger, number, &listed),
+            None => text(out, "null"),
         }
-        text(out, r#","v":"0x1","yParity":"0x1"}"#);
+        Ok(())
     }
 
     fn logs(&self, out: &mut Vec<u8>, filter: &Value) -> Answered {
@@ -271,122 +246,86 @@ impl Node {
             let number = self.number(&filter["blockHash"])?.ok_or(UNKNOWN_BLOCK)?;
             (Some(number), Some(number))
         };
-        if !all_transfers(&filter["topics"])? {
+        if !takes_all(&filter["topics"], self.ledger.first_topics())? {
             return Err(NO_TOPICS);
         }
-        let asked: Option<Vec<Address>> = match &filter["address"] {
+        let of: Option<Vec<Address>> = match &filter["address"] {
             Value::Null => None,
             Value::Array(list) => Some(list.iter().map(parsed).collect::<Result<_, _>>()?),
             one => Some(vec![parsed(one)?]),
         };
-        let is_asked: Vec<bool> = self
-            .chain
-            .tokens()
-            .iter()
-            .map(|token| asked.as_ref().is_none_or(|asked| asked.contains(token)))
-            .collect();
         let (Some(from), Some(to)) = (from, to) else {
             text(out, "[]");
             return Ok(());
         };
-        let wanted =
-            || self.chain.logs(from, to).filter(|(_, _, transfer)| is_asked[transfer.token as usize]);
-        let count = wanted().take(self.manner.logs_max + 1).count();
-        if count > self.manner.logs_max {
+        self.count_list(from, of.as_deref());
+        let places = self.ledger.find(from, to, of.as_deref(), self.manner.logs_max + 1);
+        if places.len() > self.manner.logs_max {
             // In the words of most providers.
             let words = format!("query returned more than {} results", self.manner.logs_max);
             return Err((-32005, words.into()));
         }
-        out.reserve(count * LOG_BYTES);
+        out.reserve(places.len() * wire::LOG_BYTES);
+        let mut log = Log::default();
         out.push(b'[');
-        for (place, (number, index, transfer)) in wanted().enumerate() {
-            separate(out, place);
-            self.log(out, number, index, transfer);
+        for (nth, place) in places.iter().enumerate() {
+            separate(out, nth);
+            self.ledger.log(*place, &mut log);
+            wire::log(out, &*self.ledger, *place, &log, self.manner.block_timestamps);
         }
         out.push(b']');
-        self.logs.fetch_add(count as u64, Ordering::Relaxed);
+        self.counts.logs.fetch_add(places.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    fn log(&self, out: &mut Vec<u8>, number: u64, index: u64, transfer: &Transfer) {
-        let chain = &self.chain;
-        text(out, r#"{"address":"#);
-        bytes(out, chain.tokens()[transfer.token as usize].as_slice());
-        text(out, r#","topics":["#);
-        bytes(out, TRANSFER.as_slice());
-        for holder in [transfer.from, transfer.to] {
-            out.push(b',');
-            bytes(out, chain.holder(holder).into_word().as_slice());
+    /// Counts a request for logs by what it is for.
+    fn count_list(&self, from: u64, of: Option<&[Address]>) {
+        let Some(of) = of else {
+            self.counts.of_everyone.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if from > FIRST_BLOCK {
+            return;
         }
-        text(out, r#"],"data":"#);
-        let mut amount = [0; 32];
-        amount[16..].copy_from_slice(&transfer.amount.to_be_bytes());
-        bytes(out, &amount);
-        text(out, r#","blockHash":"#);
-        bytes(out, chain.hash(number).as_slice());
-        text(out, r#","blockNumber":"#);
-        quantity(out, number);
-        if self.manner.block_timestamps {
-            text(out, r#","blockTimestamp":"#);
-            quantity(out, chain.timestamp(number));
+        let late = of.iter().filter(|address| self.ledger.is_announced_late(**address)).count();
+        if late > 0 {
+            self.counts.back_scans.fetch_add(1, Ordering::Relaxed);
+            self.counts.back_scanned.fetch_add(late as u64, Ordering::Relaxed);
         }
-        text(out, r#","transactionHash":"#);
-        bytes(out, chain.transaction(number, transfer.transaction).as_slice());
-        text(out, r#","transactionIndex":"#);
-        quantity(out, transfer.transaction.into());
-        text(out, r#","logIndex":"#);
-        quantity(out, index);
-        text(out, r#","removed":false}"#);
     }
 
     fn call(&self, out: &mut Vec<u8>, call: &Value) -> Answered {
-        let target: Address = parsed(&call["to"])?;
+        let target = parsed(&call["to"])?;
         let input = if call["data"].is_null() { &call["input"] } else { &call["data"] };
-        let token = self.chain.tokens().iter().position(|token| *token == target);
-        match (token, input.as_str().unwrap_or_default()) {
-            (Some(token), "0x06fdde03") => bytes(out, &format!("Benchmark token {token}").abi_encode()),
-            (Some(token), "0x95d89b41") => bytes(out, &format!("BT{token}").abi_encode()),
-            (Some(_), "0x313ce567") => bytes(out, &U256::from(18).abi_encode()),
-            _ => return Err(REVERTED),
-        }
+        // No input calls no function.
+        let input = if input.is_null() { Bytes::new() } else { parsed(input)? };
+        bytes(out, &self.ledger.call(target, &input).ok_or(REVERTED)?);
         Ok(())
     }
 }
 
-async fn exchange(State(node): State<Arc<Node>>, body: Bytes) -> impl IntoResponse {
+async fn exchange(State(node): State<Arc<Node>>, body: body::Bytes) -> impl IntoResponse {
     if !node.manner.latency.is_zero() {
         tokio::time::sleep(node.manner.latency).await;
     }
     let answer = node.body(&body);
-    node.exchanges.fetch_add(1, Ordering::Relaxed);
-    node.bytes.fetch_add(answer.len() as u64, Ordering::Relaxed);
+    node.counts.exchanges.fetch_add(1, Ordering::Relaxed);
+    node.counts.bytes.fetch_add(answer.len() as u64, Ordering::Relaxed);
     ([(CONTENT_TYPE, "application/json")], answer)
 }
 
-/// Whether a filter by topics leaves all that there is: none, or the first one alone, as one or as a list of one.
-fn all_transfers(topics: &Value) -> Result<bool, Refusal> {
+/// Whether a filter by topics takes every log that there is: it names all their first topics, or none, and no further ones.
+fn takes_all(topics: &Value, there: &[B256]) -> Result<bool, Refusal> {
     let Some(topics) = topics.as_array() else { return Ok(topics.is_null()) };
     let (first, others) = topics.split_first().unwrap_or((&Value::Null, &[]));
-    let first = match first.as_array().map(Vec::as_slice) {
-        Some([one]) => one,
-        _ => first,
+    let named: Vec<B256> = match first {
+        Value::Null => return Ok(others.iter().all(Value::is_null)),
+        Value::Array(named) => named.iter().map(parsed).collect::<Result<_, _>>()?,
+        one => vec![parsed(one)?],
     };
-    Ok(others.iter().all(Value::is_null) && (first.is_null() || parsed::<B256>(first)? == TRANSFER))
-}
-
-/// What else a block has, for those who ask for whole ones.
-fn whole_block(out: &mut Vec<u8>) {
-    for name in ["stateRoot", "receiptsRoot", "transactionsRoot", "sha3Uncles", "mixHash"] {
-        text(out, &format!(r#","{name}":"#));
-        bytes(out, &[0x11; 32]);
-    }
-    text(out, r#","miner":"#);
-    bytes(out, Address::ZERO.as_slice());
-    text(
-        out,
-        r#","nonce":"0x0000000000000000","difficulty":"0x0","totalDifficulty":"0x0","size":"0x400","extraData":"0x","#,
-    );
-    text(out, r#""gasLimit":"0x1c9c380","gasUsed":"0x5208","baseFeePerGas":"0x7","uncles":[]"#);
+    // An empty list stands for any topic.
+    let takes_all = named.is_empty() || there.iter().all(|topic| named.contains(topic));
+    Ok(others.iter().all(Value::is_null) && takes_all)
 }
 
 fn parsed<T: std::str::FromStr>(value: &Value) -> Result<T, Refusal> {

@@ -15,8 +15,9 @@ use alloy::transports::http::reqwest;
 use sqlx::PgConnection;
 use tokio::process::{Child, Command};
 
-use crate::chain::{CHAIN_ID, Chain};
+use crate::chain::Chain;
 use crate::database::Database;
+use crate::ledger::{CHAIN_ID, Ledger};
 use crate::measure::{Meter, Run, tail};
 use crate::process::peak_memory_kib;
 use crate::register::Register;

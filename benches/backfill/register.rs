@@ -7,6 +7,7 @@ use alloy::primitives::Address;
 use sqlx::PgConnection;
 
 use crate::chain::{Chain, NOBODY};
+use crate::ledger::Ledger;
 
 /// Differences that are listed; the rest is counted.
 const SHOWN_MAX: usize = 5;

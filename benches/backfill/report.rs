@@ -49,19 +49,7 @@ impl fmt::Display for Report {
             f,
             "result      equal to an independent fold: {positions} positions, {changes} changes of them"
         )?;
-        let Manner { latency, logs_max, block_timestamps } = self.manner;
-        let times = if block_timestamps { "with" } else { "without" };
-        let (latency, logs_max) = (latency.as_millis(), grouped(logs_max as u64));
-        writeln!(
-            f,
-            "node        {latency} ms latency, at most {logs_max} logs an answer, {times} block times"
-        )?;
-        let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
-        let (model, version, files) = (cpu_model(), &self.version, &self.file_system);
-        writeln!(f, "machine     {cores} cores ({model}), PostgreSQL {version}, fsync on, {files}")?;
-        for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with(SETTING)) {
-            writeln!(f, "setting     {name}={value}")?;
-        }
+        circumstances(f, self.manner, &self.version, &self.file_system)?;
         writeln!(f, "\n{:<42}{:>12}{:>12}{:>12}{:>9}", "", "backfill", "floor (a)", "floor (b)", "ratio")?;
         self.costs(f)?;
         writeln!(f)?;
@@ -128,12 +116,32 @@ impl Report {
     }
 }
 
-fn mib(bytes: u64) -> f64 {
+/// Under what the figures came about: node, machine, settings.
+pub fn circumstances(
+    f: &mut fmt::Formatter<'_>,
+    manner: Manner,
+    version: &str,
+    file_system: &str,
+) -> fmt::Result {
+    let Manner { latency, logs_max, block_timestamps } = manner;
+    let times = if block_timestamps { "with" } else { "without" };
+    let (latency, logs_max) = (latency.as_millis(), grouped(logs_max as u64));
+    writeln!(f, "node        {latency} ms latency, at most {logs_max} logs an answer, {times} block times")?;
+    let (cores, model) = (std::thread::available_parallelism().map_or(0, |cores| cores.get()), cpu_model());
+    writeln!(f, "machine     {cores} cores ({model}), PostgreSQL {version}, fsync on, {file_system}")?;
+    for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with(SETTING)) {
+        writeln!(f, "setting     {name}={value}")?;
+    }
+    Ok(())
+}
+
+/// Bytes in MiB.
+pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
 /// A number with its thousands apart.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {

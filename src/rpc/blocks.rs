@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use super::classify::RpcFault;
 use super::client::Verdict;
 use super::exchange::{Answer, Call, Fault};
-use super::wire::{WireBlock, WireTransaction, holdable};
+use super::wire::{WireBlock, holdable};
 use super::{Finality, Rpc};
-use crate::block::{BlockId, Header, Sealed, Transaction};
+use crate::block::{BlockId, Header, Sealed};
 use crate::source::{SourceError, View};
 
 pub(super) const BY_NUMBER: &str = "eth_getBlockByNumber";
@@ -122,32 +122,6 @@ impl Rpc {
         }
         let block: Option<WireBlock> = self.decoded(BY_NUMBER, Some(number), answer)?;
         block.map(|block| self.consistent(BY_NUMBER, block.header_of(number, None))).transpose()
-    }
-
-    /// See [`crate::source::Source::transactions`].
-    pub(super) async fn block_transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
-        let gone = SourceError::BlockGone { number: block.number, hash: Some(block.hash) };
-        let answer = self.client.one(Call { method: BY_HASH, params: json!([block.hash, true]) }).await;
-        if matches!(&answer, Err(fault) if fault.kind == RpcFault::Missing) {
-            return Err(gone);
-        }
-        let full: WireBlock =
-            self.decoded::<Option<WireBlock>>(BY_HASH, Some(block.number), answer)?.ok_or(gone)?;
-        let read = || -> Result<Vec<Transaction>, String> {
-            full.header_of(block.number, Some(block.hash))?;
-            let mut transactions = Vec::with_capacity(full.transactions.len());
-            for raw in &full.transactions {
-                let wire: WireTransaction =
-                    serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
-                transactions.push(wire.resolve(block)?);
-            }
-            transactions.sort_by_key(|transaction| transaction.index);
-            if transactions.windows(2).any(|pair| pair[0].index == pair[1].index) {
-                return Err("two transactions at one index".to_owned());
-            }
-            Ok(transactions)
-        };
-        self.consistent(BY_HASH, read())
     }
 
     /// The number of the newest block, by the cheapest question, asked once.

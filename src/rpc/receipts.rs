@@ -37,10 +37,16 @@ impl Rpc {
     /// For nodes that know receipts by transaction only.
     async fn receipts_one_by_one(&self, block: BlockId) -> Result<Vec<WireReceipt>, SourceError> {
         let transactions = self.block_transactions(block).await?;
-        let calls =
+        let mut calls: Vec<Call> =
             transactions.iter().map(|one| Call { method: RECEIPT, params: json!([one.hash]) }).collect();
         let mut receipts = Vec::with_capacity(transactions.len());
-        for answer in self.client.each(calls).await {
+        // A node that knows none refuses the first as it would all.
+        let first = match calls.pop() {
+            Some(call) => self.client.one(call).await,
+            None => return Ok(receipts),
+        };
+        let others = if first.is_ok() { self.client.each(calls).await } else { Vec::new() };
+        for answer in std::iter::once(first).chain(others) {
             let receipt: Option<WireReceipt> = self.decoded(RECEIPT, Some(block.number), answer)?;
             let gone = SourceError::BlockGone { number: block.number, hash: Some(block.hash) };
             receipts.push(receipt.ok_or(gone)?);

@@ -84,8 +84,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         for (block, index) in fold.wanted_inputs() {
             wanted.entry(block).or_default().push(index);
         }
-        for (block, indices) in wanted {
-            let transactions = self.source.transactions_at(block, &indices).await?;
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = self.source.transactions_at(&wanted).await?;
+        for ((block, indices), transactions) in wanted.into_iter().zip(found) {
             let by_index: HashMap<u32, _> =
                 transactions.into_iter().map(|transaction| (transaction.index, transaction)).collect();
             for index in indices {

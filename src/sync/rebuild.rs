@@ -144,21 +144,24 @@ impl<S: Source, D: Store> Source for Ground<S, D> {
     }
 
     async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
-        self.transactions_at(block, &[]).await
+        Ok(self.transactions_at(&[(block, Vec::new())]).await?.pop().unwrap_or_default())
     }
 
     async fn transactions_at(
         &self,
-        block: BlockId,
-        indices: &[u32],
-    ) -> Result<Vec<Transaction>, SourceError> {
-        let kept = self.kept_inputs(block).await?;
-        let has = |index: &u32| kept.iter().any(|transaction| transaction.index == *index);
-        match &self.node {
-            _ if indices.iter().all(has) => Ok(kept),
-            Some(node) => node.transactions(block).await,
-            None => Err(Self::not_kept("transactions")),
+        wanted: &[(BlockId, Vec<u32>)],
+    ) -> Result<Vec<Vec<Transaction>>, SourceError> {
+        let mut found = Vec::with_capacity(wanted.len());
+        for (block, places) in wanted {
+            let kept = self.kept_inputs(*block).await?;
+            let has = |place: &u32| kept.iter().any(|transaction| transaction.index == *place);
+            found.push(match &self.node {
+                _ if places.iter().all(has) => kept,
+                Some(node) => node.transactions(*block).await?,
+                None => return Err(Self::not_kept("transactions")),
+            });
         }
+        Ok(found)
     }
 
     async fn has_code(&self, _: Address, _: u64) -> Result<Option<bool>, SourceError> {

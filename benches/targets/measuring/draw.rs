@@ -80,12 +80,21 @@ impl Pools {
                  api.hex(substr(sha256(('identity' || n)::bytea), 1, 20)) as identity
              from generate_series(1, {POOL}) k, lateral (select k * 7919 % {holders} as n) x"
         );
+        // What an earlier measurement wrote stays.
+        let written: i64 = sqlx::query_scalar(
+            "select coalesce(max(log_index) - $2 + 1, 0) from chain.asset_events
+             where chain_id = 1 and block_number = $1 and log_index >= $2",
+        )
+        .bind(shape.blocks().cast_signed())
+        .bind(super::statements::WRITTEN_FROM)
+        .fetch_one(&mut *connection)
+        .await?;
         Ok(Self {
             shape,
             people: sqlx::query_as(AssertSqlSafe(people)).fetch_all(&mut *connection).await?,
             assets: sqlx::query_as(AssertSqlSafe(of_assets)).fetch_all(&mut *connection).await?,
             wallets: sqlx::query_as(AssertSqlSafe(wallets)).fetch_all(&mut *connection).await?,
-            written: AtomicU64::new(0),
+            written: AtomicU64::new(written.cast_unsigned()),
         })
     }
 

@@ -4,13 +4,14 @@ use asset_indexer::report::{By, Kind};
 
 use super::Failed;
 use super::draw::Draw;
+use super::report::About;
 
 /// What answers for a target.
 pub enum Asked {
     /// A statement.
     Statement(Statement),
-    /// A report of the program, about the asset with many holders.
-    Report(Kind),
+    /// A report of the program.
+    Report(Kind, About),
 }
 
 /// A statement with its parameters, all as text.
@@ -30,10 +31,16 @@ pub struct Statement {
 const APP: &str = "asset_indexer_app";
 const WRITER: &str = "asset_indexer_writer";
 
+/// Events that are written while it is measured are from this log index on.
+pub const WRITTEN_FROM: i64 = 1_000_000_000;
+
 const ACTION: &str =
     "insert into app.user_actions (user_id, action_type, resource, details, ip_address, user_agent)
-    select $1::uuid, 'view', $2::text || n, '{\"page\": 1}', '10.0.0.1', 'Mozilla/5.0 (X11; Linux x86_64)'
-    from generate_series(1, $ROWS$) n";
+     values ($1::uuid, 'view', $2::text, '{\"page\": 1}', '10.0.0.1', 'Mozilla/5.0 (X11; Linux x86_64)')";
+const ACTIONS: &str =
+    "insert into app.user_actions (user_id, action_type, resource, details, ip_address, user_agent)
+     select $1::uuid, 'view', $2::text || n, '{\"page\": 1}', '10.0.0.1', 'Mozilla/5.0 (X11; Linux x86_64)'
+     from generate_series(1, 1000) n";
 
 /// How to ask what `ops.targets` names.
 ///
@@ -41,8 +48,9 @@ const ACTION: &str =
 /// Nothing here knows it.
 pub fn of(question: &str) -> Result<Asked, Failed> {
     Ok(match question {
-        "asset-indexer report compliance" => Asked::Report(Kind::Compliance),
-        "asset-indexer report cap-table" => Asked::Report(Kind::CapTable(By::Wallet)),
+        // Of an asset of the published volumes, which give one a few holders; the one with many is beside it.
+        "asset-indexer report compliance" => Asked::Report(Kind::Compliance, About::Ordinary),
+        "asset-indexer report cap-table" => Asked::Report(Kind::CapTable(By::Wallet), About::Large),
         question => Asked::Statement(write(question).map_or_else(|| read(question), Ok)?),
     })
 }
@@ -57,13 +65,11 @@ fn write(question: &str) -> Option<Statement> {
             })
         }
         "insert into app.user_actions" => {
-            of(APP, &ACTION.replace("$ROWS$", "1"), |draw| vec![draw.person().id.clone(), "assets/".to_owned()])
+            of(APP, ACTION, |draw| vec![draw.person().id.clone(), format!("assets/{}", draw.below(1_000))])
         }
         "insert into app.user_actions, 1,000 rows" => Some(Statement {
             seldom: 10,
-            ..of(APP, &ACTION.replace("$ROWS$", "1000"), |draw| {
-                vec![draw.person().id.clone(), "assets/".to_owned()]
-            })?
+            ..of(APP, ACTIONS, |draw| vec![draw.person().id.clone(), "assets/".to_owned()])?
         }),
         "insert into app.compliance_logs" => of(
             APP,
@@ -82,7 +88,7 @@ fn write(question: &str) -> Option<Statement> {
             "insert into chain.asset_events (chain_id, block_number, log_index, part, id, asset_id, block_hash,
                  block_timestamp, transaction_hash, transaction_index, address, role, event_type, event_data, topic0, topic1,
                  topic2, data)
-             select 1, $1::bigint, 1000000000 + $2::bigint, 0, md5('w' || $2::text)::uuid, $3::uuid, sha256('b'), now(),
+             select 1, $1::bigint, $2::bigint, 0, md5('w' || $2::text)::uuid, $3::uuid, sha256('b'), now(),
                  sha256($2::text::bytea), 0, api.address($4::text), 'erc20', 'Transfer', '{\"value\": \"1\"}',
                  sha256('Transfer'), sha256('f'), sha256('t'), sha256('d')",
             |draw| {
@@ -90,7 +96,7 @@ fn write(question: &str) -> Option<Statement> {
                 let number = draw.pools.next();
                 vec![
                     draw.pools.shape.blocks().to_string(),
-                    number.to_string(),
+                    (WRITTEN_FROM.cast_unsigned() + number).to_string(),
                     asset.id.clone(),
                     asset.contract.clone(),
                 ]

@@ -130,8 +130,10 @@ impl Outcome {
         };
         let Some(one) = find(1, false) else { return Ok(()) };
         let p95 = |run: Option<&Run>| run.map_or_else(|| "-".to_owned(), |run| format!("{:.2}", run.at(95)));
+        let is_ten_times = |run: &Run| run.at(95) * 10.0 <= stated.bound;
         let verdict = match one.at(95) {
-            time if time * 10.0 <= stated.bound => "yes",
+            _ if is_ten_times(one) => "yes",
+            _ if find(1, true).is_some_and(is_ten_times) => "yes, but for the disk",
             time if time < stated.bound => "no, within the figure",
             _ => "no, missed",
         };
