@@ -10,6 +10,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use uuid::Uuid;
 
 use crate::block::{Position, RawLog, Withheld};
+use crate::json::Json;
 use crate::row::Time;
 
 /// What a contract is to the register; decides how its logs are read.
@@ -275,7 +276,7 @@ pub enum Reading {
         /// Name of the event in its ABI.
         name: String,
         /// Parameters by name.
-        data: serde_json::Value,
+        data: Json,
         /// What it means.
         fact: Fact,
     },
@@ -334,7 +335,7 @@ impl Entry {
         let log = RawLog { topics: Vec::new(), data: Bytes::new(), ..self.log };
         let reading = match &self.reading {
             Reading::Event { fact, .. } => {
-                Reading::Event { name: String::new(), data: serde_json::Value::Null, fact: fact.clone() }
+                Reading::Event { name: String::new(), data: Json::null(), fact: fact.clone() }
             }
             Reading::Unreadable(why) => Reading::Unreadable(*why),
         };

@@ -13,6 +13,7 @@ pub mod embedded;
 pub mod execute;
 pub mod fact;
 pub mod id;
+pub mod json;
 pub mod maintain;
 pub mod mutant;
 pub mod observe;

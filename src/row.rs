@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::amount::{Amount, Squares};
+use crate::json::Json;
 pub use declare::{Table, Versioned};
 
 /// What a table promises; kept in the database too (`ops.table_classes`).
@@ -148,8 +149,8 @@ pub enum Value {
     Numbers(Vec<Amount>),
     /// Seconds since the Unix epoch.
     Time(i64),
-    /// JSON as parsed, so that spelling does not matter.
-    Json(serde_json::Value),
+    /// JSON in one spelling.
+    Json(Json),
     /// See [`ColumnType::Uuid`].
     Uuid(Uuid),
 }
@@ -172,7 +173,7 @@ impl Ord for Value {
             (Value::Squares(one), Value::Squares(other)) => one.cmp(other),
             (Value::Numbers(one), Value::Numbers(other)) => one.cmp(other),
             (Value::Uuid(one), Value::Uuid(other)) => one.cmp(other),
-            (Value::Json(one), Value::Json(other)) => one.to_string().cmp(&other.to_string()),
+            (Value::Json(one), Value::Json(other)) => one.cmp(other),
             (one, other) => one.rank().cmp(&other.rank()),
         }
     }
@@ -270,7 +271,7 @@ macro_rules! owning_field {
 
 owning_field!(String, Text);
 owning_field!(Vec<Amount>, Numbers);
-owning_field!(serde_json::Value, Json);
+owning_field!(Json, Json);
 
 impl Field for &'static str {
     const COLUMN_TYPE: ColumnType = ColumnType::Text;

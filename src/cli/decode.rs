@@ -61,7 +61,7 @@ fn report(preview: &Preview, block: u64, transaction: B256) -> Json {
         .iter()
         .map(|entry| {
             let (event, data, fact) = match &entry.reading {
-                Reading::Event { name, data, fact } => (json!(name), data.clone(), format!("{fact:?}")),
+                Reading::Event { name, data, fact } => (json!(name), data.value(), format!("{fact:?}")),
                 Reading::Unreadable(why) => (Json::Null, Json::Null, format!("unreadable: {}", why.name())),
             };
             json!({
@@ -96,7 +96,7 @@ fn named(table: &TableDef, row: &Row) -> Json {
                 Value::Time(value) => {
                     json!(chrono::DateTime::from_timestamp(*value, 0).map(|time| time.to_rfc3339()))
                 }
-                Value::Json(value) => value.clone(),
+                Value::Json(value) => value.value(),
                 Value::Uuid(value) => json!(value.to_string()),
             };
             (column.name.to_owned(), value)

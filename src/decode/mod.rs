@@ -25,10 +25,11 @@ use std::collections::HashMap;
 use alloy::dyn_abi::{DynSolEvent, Specifier};
 use alloy::json_abi::{Event, JsonAbi};
 use alloy::primitives::B256;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value};
 
 use crate::block::RawLog;
 use crate::fact::{Fact, Reading, Role, Unreadable};
+use crate::json::Json;
 use crate::mutant::{Mutant, is};
 
 /// An ABI file that cannot be used.
@@ -142,7 +143,10 @@ impl Known {
             let value = if input.indexed { indexed.next() } else { body.next() }?;
             named.insert(name.clone(), json::parameter(value)?);
         }
-        Some(Json::Object(named))
+        if let Some(how) = log.withheld {
+            named.insert("withheld".to_owned(), how.name().into());
+        }
+        Some(Value::Object(named).into())
     }
 }
 
@@ -183,12 +187,9 @@ impl Decoder {
             });
         };
         let name = &known.event.name;
-        let Some((mut data, fact)) = known.parameters(log).zip(fact(role, name, log)) else {
+        let Some((data, fact)) = known.parameters(log).zip(fact(role, name, log)) else {
             return Reading::Unreadable(Unreadable::Malformed);
         };
-        if let (Some(how), Some(parameters)) = (log.withheld, data.as_object_mut()) {
-            parameters.insert("withheld".to_owned(), how.name().into());
-        }
         Reading::Event { name: name.clone(), data, fact }
     }
 

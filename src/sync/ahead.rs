@@ -22,6 +22,8 @@ const RANGES_OF_A_VIEW: u32 = 16;
 /// A range of final blocks as a node lists it.
 #[derive(Debug)]
 pub(super) struct Read {
+    /// What was asked for, or the beginning of it where that is as much as a step should hold.
+    pub(super) range: BlockRange,
     /// At the checkpoint below it, at its end, and of the block above it that the node called final.
     pub(super) headers: Vec<Header>,
     pub(super) logs: Vec<RawLog>,
@@ -108,7 +110,18 @@ impl<S: Source, D: Store> Sync<S, D> {
         watched: Vec<Address>,
     ) -> Result<Read, SyncError> {
         let (logs, evidence) = self.logs_to_backfill(below, range, headers[1], watched).await?;
-        Ok(Read { headers, logs, evidence })
+        let mut read = Read { range, headers, logs, evidence };
+        // What is proved is proved to the end.
+        if read.evidence.is_empty()
+            && let Some(end) = end_of_a_step(&read.logs, self.config.range_logs_target)
+            && end < range.to
+        {
+            let header = self.source.headers(&[end]).await?;
+            read.headers[1] = *header.first().ok_or(SourceError::BlockGone { number: end, hash: None })?;
+            read.logs.truncate(read.logs.partition_point(|log| log.block.number <= end));
+            read.range.to = end;
+        }
+        Ok(read)
     }
 
     /// The headers at the checkpoint, at the end of a range, and of the block above it that the node called final: what is
@@ -155,4 +168,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         Ok((proved.logs, proved.evidence))
     }
+}
+
+/// Where logs are more than twice what a step should hold: the block in which they reach that. A range that follows ranges of
+/// few logs may hold any number of them, and each costs memory until it is committed.
+fn end_of_a_step(logs: &[RawLog], target: usize) -> Option<u64> {
+    let last = logs.get(target.max(1) - 1).filter(|_| logs.len() > target.saturating_mul(2))?;
+    Some(last.block.number)
 }

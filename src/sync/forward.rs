@@ -57,7 +57,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 (self.read_range(below, range, headers, self.watched()).await?, 1)
             }
         };
-        let end = read.headers[1];
+        let (end, range) = (read.headers[1], read.range);
         let of_another = |log: &&RawLog| log.block.number == end.id.number && log.block != end.id;
         if let Some(log) = read.logs.iter().find(of_another) {
             return Err(self.moved(end.id, log.block));

@@ -3,10 +3,10 @@
 use crate::block::{BlockId, RawLog, Withheld};
 use crate::fact::{Entry, Reading};
 use crate::id::fact_id;
+use crate::json::Json;
 use crate::row::{Table, Time};
 use crate::table;
 use alloy::primitives::{Address, B256, Bytes};
-use serde_json::Value as Json;
 use uuid::Uuid;
 
 table! {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alloy::primitives::{Address, B256};
-use serde_json::{Value as Json, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::event::{TransactionInput, TransactionInputKey};
@@ -19,6 +19,7 @@ use crate::decode::calls::token_call;
 use crate::decode::text;
 use crate::fact::{Entry, Fact, Link, Role};
 use crate::id::fact_id;
+use crate::json::Json;
 use crate::row::{Table, Time};
 use crate::table;
 
@@ -219,7 +220,7 @@ impl Fold {
                 from_address: detail.from,
                 to_address: detail.to,
                 amount: detail.amount,
-                parameters: detail.parameters,
+                parameters: detail.parameters.into(),
                 executed_by: detail.by.or(input.as_ref().map(|input| input.from_address)),
                 executed_at: entry.time,
                 block_hash: log.block.hash,
@@ -352,7 +353,7 @@ struct Detail {
     to: Option<Address>,
     amount: Option<Amount>,
     by: Option<Address>,
-    parameters: Json,
+    parameters: Value,
 }
 
 impl Detail {

@@ -300,7 +300,7 @@ async fn operations(indexed: &Indexed) {
     assert!(!kinds.contains("undetermined_transfer"), "every transfer of the scenario can be told");
     let recoveries: Vec<_> = operations.iter().filter(|row| row.operation_type == "recovery").collect();
     assert!(
-        recoveries.iter().all(|row| row.amount.is_some() && row.parameters["identity"].is_string()),
+        recoveries.iter().all(|row| row.amount.is_some() && row.parameters.value()["identity"].is_string()),
         "a recovery is told once, with its amount and its identity: {recoveries:#?}"
     );
     let agent = indexed.played.wallets.agent;

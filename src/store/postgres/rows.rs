@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row as _};
 
 use crate::amount::{Amount, Squares};
 use crate::block::{BlockRange, Position};
+use crate::json::Json;
 use crate::row::{Column, ColumnType, Row, Table, TableDef, Value};
 use crate::store::StoreError;
 use crate::table::event::AssetEvent;
@@ -274,7 +275,7 @@ fn value(column: &Column, row: &PgRow, place: usize) -> Result<Value, sqlx::Erro
         }
         ColumnType::Time => row.try_get::<Option<i64>, _>(place)?.map(Value::Time),
         ColumnType::Json => {
-            let json = text(place)?.map(|text| serde_json::from_str(&text)).transpose();
+            let json = text(place)?.map(|text| Json::parse(&text)).transpose();
             json.map_err(|e| wrong(e.to_string()))?.map(Value::Json)
         }
         ColumnType::Uuid => row.try_get::<Option<uuid::Uuid>, _>(place)?.map(Value::Uuid),

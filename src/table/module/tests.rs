@@ -35,7 +35,7 @@ fn entry(block: u64, log_index: u32, reading: Reading) -> Entry {
 }
 
 fn event(fact: Fact) -> Reading {
-    Reading::Event { name: "Event".to_owned(), data: serde_json::Value::Null, fact }
+    Reading::Event { name: "Event".to_owned(), data: crate::json::Json::null(), fact }
 }
 
 fn parameter(name: &'static str, argument: &str) -> Parameter {

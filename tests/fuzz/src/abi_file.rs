@@ -69,7 +69,7 @@ pub fn abi_file(bytes: &[u8]) {
             all.extend((1..topics).map(|_| B256::repeat_byte(fill)));
             let reading = check(&decoder, role, all, data);
             if let Reading::Event { data, .. } = reading {
-                let shown = data.as_object().map_or(0, |shown| shown.len());
+                let shown = data.value().as_object().map_or(0, |shown| shown.len());
                 assert_eq!(shown, parameters[&signature], "a parameter was dropped: {data}");
             }
         }

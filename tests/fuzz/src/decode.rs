@@ -107,7 +107,7 @@ fn read(role: Role, log: RawLog) {
     match &reading {
         Reading::Event { name, data, fact } => {
             assert!(!name.is_empty());
-            assert_agree(fact, data);
+            assert_agree(fact, &data.value());
         }
         Reading::Unreadable(why) => {
             assert_eq!(*why == Unreadable::Anonymous, log.topics.is_empty());

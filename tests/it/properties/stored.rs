@@ -162,7 +162,7 @@ impl Edges {
             address: Self::address(2, u64::from(log_index)),
             role: "erc20".to_owned(),
             event_type: Some(self.text(200)),
-            event_data: Some(Json::Object([(self.text(40), self.json(0))].into_iter().collect())),
+            event_data: Some(Json::Object([(self.text(40), self.json(0))].into_iter().collect()).into()),
             unreadable: None,
             topic0: None,
             topic1: Some(B256::repeat_byte(self.rng.random())),

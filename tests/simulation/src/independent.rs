@@ -135,7 +135,7 @@ fn json(value: &Value) -> Json {
         Value::Number(amount) => Json::from(amount.to_string()),
         Value::Squares(squares) => Json::from(squares.to_string()),
         Value::Numbers(amounts) => amounts.iter().map(|amount| amount.to_string()).collect(),
-        Value::Json(json) => json.clone(),
+        Value::Json(json) => json.value(),
         Value::Uuid(id) => Json::from(id.to_string()),
     }
 }
