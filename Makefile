@@ -12,8 +12,11 @@ demo: setup
 	cargo build --quiet --locked --workspace
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/demo
 
+# Tests of real processes wait for most of their time: one more at once than there are cores.
+TEST_THREADS ?= $(shell expr $$(nproc) + 1)
+
 test: lint deploy-check
-	cargo test --locked --workspace --exclude simulation --no-fail-fast
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --workspace --exclude simulation --no-fail-fast
 	tests/postgresql/run.sh
 	$(MAKE) drill
 	$(MAKE) simulate

@@ -170,9 +170,9 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 }
 
-/// Where logs are more than twice what a step should hold: the block in which they reach that. A range that follows ranges of
-/// few logs may hold any number of them, and each costs memory until it is committed.
+/// Where logs are clearly more than a step should hold: the block in which they reach that. A range that follows ranges of few
+/// logs may hold any number of them, and each costs memory until it is committed.
 fn end_of_a_step(logs: &[RawLog], target: usize) -> Option<u64> {
-    let last = logs.get(target.max(1) - 1).filter(|_| logs.len() > target.saturating_mul(2))?;
+    let last = logs.get(target.max(1) - 1).filter(|_| logs.len() > target.saturating_add(target / 2))?;
     Some(last.block.number)
 }

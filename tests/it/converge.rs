@@ -3,13 +3,17 @@
 
 use std::sync::Arc;
 
+use alloy::primitives::Address;
+use asset_indexer::block::BlockRange;
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::sync::Outcome;
+use asset_indexer::sync::{Config, Outcome};
 
 use crate::support::world::{
     assert_equal, assert_same, config, converge, database, dump, fresh, postgres_store, worker,
 };
-use simulation::play::Play;
+use simulation::chain::NewTransaction;
+use simulation::events::{account, transfer};
+use simulation::play::{PLAIN, Play};
 
 /// One seed: grows and forks a chain while two stores follow it, and compares them at every rest.
 async fn follow_forks(seed: u64, rounds: u64, on_postgres: bool) {
@@ -92,4 +96,37 @@ async fn a_reorg_that_crosses_finality_halts_and_changes_nothing() {
     };
     assert!(reason.contains("a reorg crossed finality") && reason.contains("rewind --to"), "{reason}");
     assert_same(&dump(&*store).await, &before, "halted against before");
+}
+
+/// A step after long silence asks for many blocks, and they may be full.
+#[tokio::test]
+async fn a_range_with_too_many_logs_ends_where_a_step_is_full() {
+    let chain = Arc::new(Play::chain(2));
+    let plain = account(PLAIN, 0);
+    for number in 0..120 {
+        let logs = if number < 90 { 0 } else { 7 };
+        let logs = (0..logs).map(|value| transfer(plain, Address::ZERO, account(1, number), value)).collect();
+        chain.mine(vec![NewTransaction { logs, ..NewTransaction::default() }]);
+    }
+    let settings = Config { range_logs_target: 20, range_blocks_max: 60, ..config(&Play::contracts()) };
+    let memory = Arc::new(MemoryStore::new());
+    let outcomes = converge(&mut worker(chain.clone(), memory.clone(), settings.clone())).await;
+    let steps: Vec<(BlockRange, usize)> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Outcome::Backfilled { range, events } => Some((*range, *events)),
+            _ => None,
+        })
+        .collect();
+    assert!(steps.iter().any(|(range, _)| range.len() > 40), "silence is read in one go: {steps:?}");
+    assert!(
+        steps.iter().all(|(_, events)| *events <= 30),
+        "a step holds half as much again at most: {steps:?}"
+    );
+    assert!(
+        steps.windows(2).all(|pair| pair[0].0.to + 1 == pair[1].0.from),
+        "no block is left out: {steps:?}"
+    );
+    let blockwise = Config { range_logs_target: 1, range_blocks_max: 1, ..settings };
+    assert_equal(&*memory, &fresh(&chain, &blockwise).await, "cut ranges against single blocks").await;
 }
