@@ -1,6 +1,8 @@
 -- As it was.
 set local lock_timeout = '500ms';
 
+drop function ops.analyze_grown();
+
 create or replace function ops.build_index(out name text, out built boolean) returns setof record
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '3s' as $$
 declare

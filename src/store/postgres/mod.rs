@@ -25,6 +25,7 @@ mod schema;
 mod shadow;
 mod silence;
 mod stated;
+mod statistics;
 mod step_down;
 
 use std::collections::HashSet;
@@ -257,7 +258,9 @@ impl Store for PostgresStore {
 
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
         self.with("committing", async |connection, inner| self.try_commit(connection, inner, commit).await)
-            .await
+            .await?;
+        self.refresh_statistics(commit).await;
+        Ok(())
     }
 
     async fn rollback(&self, rollback: &Rollback) -> Result<(), StoreError> {

@@ -91,15 +91,16 @@ pub(super) async fn select_from(
     let equal: Vec<String> = columns
         .iter()
         .zip(&places)
-        .map(|(column, place)| format!("t.{} = k.{place}", table.columns[*column].name))
+        .map(|(column, place)| format!("r.{} = k.{place}", table.columns[*column].name))
         .collect();
+    // offset 0: each key is looked up by itself. A join as a whole may read the whole table, for every step of a load.
     let sql = format!(
-        "select {} from unnest({}) as k({}) join {place} t on {}{}",
+        "select {} from unnest({}) as k({}) cross join lateral (select r.* from {place} r where {}{} offset 0) t",
         selected(table),
         arrays.join(", "),
         places.join(", "),
         equal.join(" and "),
-        if open_only { " and t.to_block is null" } else { "" },
+        if open_only { " and r.to_block is null" } else { "" },
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (place, column) in columns.iter().enumerate() {
