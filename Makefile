@@ -13,7 +13,7 @@ demo: setup
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/demo
 
 # Tests of real processes wait for most of their time: one more at once than there are cores.
-TEST_THREADS ?= $(shell expr $$(nproc) + 1)
+TEST_THREADS ?= $(shell expr $$(nproc 2> /dev/null || echo 2) + 1)
 
 test: lint deploy-check
 	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --workspace --exclude simulation --no-fail-fast

@@ -35,6 +35,9 @@ use crate::source::{
 };
 use health::{Fault, Health};
 
+/// So few things are answered at once by a provider that is well.
+const FEW: usize = 3;
+
 /// What is known of the providers.
 #[derive(Debug)]
 struct State {
@@ -298,8 +301,7 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
     }
 
     async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, SourceError> {
-        // A few headers are answered at once by a provider that is well.
-        let patience = (numbers.len() <= 3).then_some(self.rules.answer_patience);
+        let patience = (numbers.len() <= FEW).then_some(self.rules.answer_patience);
         self.ask("eth_getBlockByNumber", patience, |source| source.headers(numbers)).await
     }
 
@@ -329,7 +331,8 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
         &self,
         wanted: &[(BlockId, Vec<u32>)],
     ) -> Result<Vec<Vec<Transaction>>, SourceError> {
-        self.ask("eth_getBlockByHash", None, |source| source.transactions_at(wanted)).await
+        let patience = (wanted.len() <= FEW).then_some(self.rules.answer_patience);
+        self.ask("eth_getBlockByHash", patience, |source| source.transactions_at(wanted)).await
     }
 
     async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
@@ -338,7 +341,8 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
     }
 
     async fn have_code(&self, accounts: &[(Address, u64)]) -> Result<Vec<Option<bool>>, SourceError> {
-        self.ask("eth_getCode", None, |source| source.have_code(accounts)).await
+        let patience = (accounts.len() <= FEW).then_some(self.rules.answer_patience);
+        self.ask("eth_getCode", patience, |source| source.have_code(accounts)).await
     }
 
     async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {

@@ -187,15 +187,17 @@ pub trait Source: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Transaction>, SourceError>> + Send;
 
     /// Of several blocks, by their hashes, at least the transactions that stand at these positions, in the order of the
-    /// blocks; unless said otherwise, all of each block.
+    /// blocks.
     fn transactions_at(
         &self,
         wanted: &[(BlockId, Vec<u32>)],
     ) -> impl Future<Output = Result<Vec<Vec<Transaction>>, SourceError>> + Send {
         async move {
             let mut found = Vec::with_capacity(wanted.len());
-            for (block, _) in wanted {
-                found.push(self.transactions(*block).await?);
+            for (block, places) in wanted {
+                let mut all = self.transactions(*block).await?;
+                all.retain(|transaction| places.contains(&transaction.index));
+                found.push(all);
             }
             Ok(found)
         }

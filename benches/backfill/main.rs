@@ -75,6 +75,9 @@ struct Arguments {
     /// Whether the node says a block's time with its logs, as newer ones do.
     #[arg(long, env = "BENCH_BLOCK_TIMESTAMPS", default_value_t = true, action = clap::ArgAction::Set)]
     block_timestamps: bool,
+    /// Whether the same rows are copied for comparison, which takes longer than the run.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    floors: bool,
     /// Measures following instead: so many of the blocks come one by one, at the pace of --block-ms.
     #[arg(long, default_value_t = 0)]
     follow: u64,
@@ -183,11 +186,15 @@ async fn measure(arguments: &Arguments, database: &Database) -> Result<Report, B
     register.compare(&mut connection).await?;
     let size = database::size_bytes(&mut connection).await?;
     let version = database::version(&mut connection).await?;
-    let dumps = floor::dump(&mut connection, &database.scratch()?).await?;
+    let kinds: &[Indexes] = if arguments.floors { &[Indexes::KeptUp, Indexes::BuiltAfter] } else { &[] };
+    let dumps = match kinds {
+        [] => Vec::new(),
+        _ => floor::dump(&mut connection, &database.scratch()?).await?,
+    };
     drop(connection);
     database.remove("run").await?;
     let mut floors = Vec::new();
-    for indexes in [Indexes::KeptUp, Indexes::BuiltAfter] {
+    for indexes in kinds.iter().copied() {
         let mut connection = database.create("floor").await?;
         floors.push(measure::copying(&chain, database, &dumps, indexes, &mut connection).await?);
         drop(connection);

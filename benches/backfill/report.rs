@@ -50,7 +50,11 @@ impl fmt::Display for Report {
             "result      equal to an independent fold: {positions} positions, {changes} changes of them"
         )?;
         circumstances(f, self.manner, &self.version, &self.file_system)?;
-        writeln!(f, "\n{:<42}{:>12}{:>12}{:>12}{:>9}", "", "backfill", "floor (a)", "floor (b)", "ratio")?;
+        write!(f, "\n{:<42}{:>12}", "", "backfill")?;
+        match self.floors.as_slice() {
+            [] => writeln!(f)?,
+            _ => writeln!(f, "{:>12}{:>12}{:>9}", "floor (a)", "floor (b)", "ratio")?,
+        }
         self.costs(f)?;
         writeln!(f)?;
         let line =
@@ -105,7 +109,10 @@ impl Report {
             for floor in &self.floors {
                 write!(f, "{:>12.digits$}", of(floor))?;
             }
-            writeln!(f, "{:>9.2}", better.map_or(f64::NAN, |floor| run / of(floor)))
+            match better {
+                Some(floor) => writeln!(f, "{:>9.2}", run / of(floor)),
+                None => writeln!(f),
+            }
         };
         both("wall, s", 2, &|cost| cost.wall.as_secs_f64())?;
         both("events per second", 0, &|cost| logs / cost.wall.as_secs_f64())?;

@@ -1,5 +1,8 @@
-//! Whether to list everyone's logs and pick ours, instead of naming our contracts a few hundred at a time: which list comes
-//! out is the same, and of a hundred thousand identities on a chain of their own it takes a hundredth of the requests.
+//! Whether to list everyone's logs and pick ours, instead of naming our contracts a few hundred at a time: of an honest node the
+//! same list comes out, and of a hundred thousand identities on a chain of their own it takes a hundredth of the requests.
+//!
+//! What others log may change from block to block, so it is asked anew for each window of a range, and a window is at most
+//! four times as long as the one before. Where anything goes wrong with such a list, contracts are named instead.
 //!
 //! Pure apart from a lock; one per provider.
 
@@ -11,7 +14,7 @@ use crate::block::BlockRange;
 const FILTERS_FEW: usize = 3;
 /// Logs of others that cost about as much as one more request.
 const LOGS_OF_A_REQUEST: f64 = 1_000.0;
-/// Blocks of which everyone's logs are listed to see how many there are.
+/// Blocks of the first window, which shows how many logs there are.
 const BLOCKS_TRIED: u64 = 16;
 /// After so many lists that named contracts it is tried again.
 const LISTS_UNTIL_TRIED: u32 = 256;
@@ -24,53 +27,58 @@ pub(super) struct Everyones {
 
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
-    /// Everyone's logs of a block, by the last list.
+    /// Everyone's logs of a block, by the last page; unknown before the first and after a failure.
     density: Option<f64>,
-    /// Lists that named contracts since.
-    named: u32,
-    /// The provider wants contracts to be named.
-    refused: bool,
+    /// Blocks of the last window.
+    width: u64,
+    /// Lists of many contracts that name them, until it is tried again.
+    resting: u32,
 }
 
 impl Everyones {
-    /// The blocks at the beginning of a range of which everyone's logs are to be listed first, to see how many there are;
-    /// `filters` would name the contracts.
-    pub fn tried(&self, range: BlockRange, filters: usize) -> Option<BlockRange> {
+    /// The next window of `rest` of which everyone's logs are to be listed; `None` where contracts are to be named, by so
+    /// many filters for every `page` blocks.
+    pub fn window(&self, rest: BlockRange, filters: usize, page: u64) -> Option<BlockRange> {
         if filters <= FILTERS_FEW {
             return None;
         }
         self.with(|state| {
-            let is_old = state.named >= LISTS_UNTIL_TRIED;
-            let is_due = !state.refused && (state.density.is_none() || is_old);
-            is_due.then(|| BlockRange {
-                to: range.to.min(range.from.saturating_add(BLOCKS_TRIED - 1)),
-                ..range
-            })
+            if state.resting > 0 {
+                return None;
+            }
+            let requests = filters as f64 * rest.len().div_ceil(page.max(1)) as f64;
+            let width = match state.density {
+                None => BLOCKS_TRIED,
+                Some(density) if density * rest.len() as f64 <= requests * LOGS_OF_A_REQUEST => {
+                    state.width.saturating_mul(4).max(BLOCKS_TRIED)
+                }
+                Some(_) => {
+                    state.rest();
+                    return None;
+                }
+            };
+            let to = rest.to.min(rest.from.saturating_add(width.min(page.max(1)) - 1));
+            let window = BlockRange { to, ..rest };
+            state.width = window.len();
+            Some(window)
         })
     }
 
-    /// Whether everyone's logs of a range cost less than filters that name the contracts, each in a page at the least.
-    pub fn are_cheaper(&self, range: BlockRange, filters: usize) -> bool {
-        self.with(|state| {
-            let density = state.density.filter(|_| !state.refused && filters > FILTERS_FEW);
-            let cheaper = density
-                .is_some_and(|density| density * range.len() as f64 <= filters as f64 * LOGS_OF_A_REQUEST);
-            state.named = if cheaper { 0 } else { state.named.saturating_add(1) };
-            cheaper
-        })
+    /// Contracts were named, by so many filters.
+    pub fn named(&self, filters: usize) {
+        if filters > FILTERS_FEW {
+            self.with(|state| state.resting = state.resting.saturating_sub(1));
+        }
     }
 
     /// So many blocks had so many logs.
     pub fn listed(&self, blocks: u64, logs: usize) {
-        self.with(|state| {
-            state.density = Some(logs as f64 / blocks.max(1) as f64);
-            state.named = 0;
-        });
+        self.with(|state| state.density = Some(logs as f64 / blocks.max(1) as f64));
     }
 
-    /// The provider wants contracts to be named.
-    pub fn refused(&self) {
-        self.with(|state| state.refused = true);
+    /// The list could not be had, or not be used.
+    pub fn failed(&self) {
+        self.with(State::rest);
     }
 
     fn with<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
@@ -79,42 +87,59 @@ impl Everyones {
     }
 }
 
+impl State {
+    fn rest(&mut self) {
+        *self = Self { density: None, width: 0, resting: LISTS_UNTIL_TRIED };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const RANGE: BlockRange = BlockRange { from: 100, to: 1_099 };
+    const PAGE: u64 = 10_000;
 
     #[test]
-    fn everyones_logs_are_tried_and_then_listed_where_they_cost_less() {
+    fn everyones_logs_are_listed_in_growing_windows_while_they_cost_less() {
         let everyones = Everyones::default();
-        assert_eq!(everyones.tried(RANGE, 3), None, "few contracts are named");
-        assert!(!everyones.are_cheaper(RANGE, 200), "nothing is known yet");
-        assert_eq!(everyones.tried(RANGE, 4), Some(BlockRange { from: 100, to: 115 }));
+        assert_eq!(everyones.window(RANGE, 3, PAGE), None, "few contracts are named");
+        assert_eq!(everyones.window(RANGE, 4, PAGE), Some(BlockRange { from: 100, to: 115 }));
         let short = BlockRange { from: 100, to: 101 };
-        assert_eq!(everyones.tried(short, 4), Some(short), "never beyond the range");
-        // A chain of its own: 20 logs a block. A public one: 300.
-        everyones.listed(16, 320);
-        assert_eq!(everyones.tried(RANGE, 4), None, "it is known");
-        assert!(everyones.are_cheaper(RANGE, 20) && !everyones.are_cheaper(RANGE, 19));
-        assert!(!everyones.are_cheaper(RANGE, 3));
-        everyones.listed(16, 4_800);
-        assert!(!everyones.are_cheaper(RANGE, 200));
+        assert_eq!(everyones.window(short, 4, PAGE), Some(short), "never beyond the range");
+        // A chain of its own: 3 logs a block.
+        everyones.listed(2, 6);
+        assert_eq!(everyones.window(RANGE, 4, PAGE).map(|window| window.len()), Some(16));
+        assert_eq!(everyones.window(RANGE, 4, PAGE).map(|window| window.len()), Some(64));
+        assert_eq!(everyones.window(RANGE, 4, 100).map(|window| window.len()), Some(100), "a page at most");
+        // It becomes a public one.
+        everyones.listed(100, 30_000);
+        assert_eq!(everyones.window(RANGE, 4, PAGE), None);
     }
 
     #[test]
-    fn it_is_tried_again_after_a_while_and_never_after_a_refusal() {
+    fn silence_at_the_beginning_of_a_long_range_does_not_speak_for_all_of_it() {
         let everyones = Everyones::default();
-        everyones.listed(16, 16_000);
-        for _ in 0..LISTS_UNTIL_TRIED {
-            assert_eq!(everyones.tried(RANGE, 4), None);
-            assert!(!everyones.are_cheaper(RANGE, 4));
+        let history = BlockRange { from: 0, to: 17_000_000 };
+        let (mut rest, mut listed) = (history, 0);
+        while let Some(window) = everyones.window(rest, 4, PAGE) {
+            let dense = window.to.saturating_sub(50_000);
+            everyones.listed(window.len(), 300 * dense as usize);
+            listed += window.len();
+            rest.from = window.to + 1;
         }
-        assert!(everyones.tried(RANGE, 4).is_some());
-        everyones.listed(16, 16);
-        assert!(everyones.are_cheaper(RANGE, 4));
-        everyones.refused();
-        assert!(!everyones.are_cheaper(RANGE, 4));
-        assert_eq!(everyones.tried(RANGE, 4), None);
+        assert!(listed < 70_000, "{listed} blocks were listed before it was noticed");
+    }
+
+    #[test]
+    fn it_is_tried_again_after_a_while() {
+        let everyones = Everyones::default();
+        everyones.failed();
+        for _ in 0..LISTS_UNTIL_TRIED {
+            assert_eq!(everyones.window(RANGE, 4, PAGE), None);
+            everyones.named(4);
+            everyones.named(1);
+        }
+        assert!(everyones.window(RANGE, 4, PAGE).is_some());
     }
 }

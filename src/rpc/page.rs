@@ -103,6 +103,11 @@ impl Course {
         self.whose
     }
 
+    /// Whether the last page had any.
+    pub fn has_results(&self) -> bool {
+        self.with(|seen| seen.density.is_some_and(|density| density > 0.0))
+    }
+
     fn with<T>(&self, read: impl FnOnce(&mut Seen) -> T) -> T {
         // The same holds as for the state of PageSize.
         read(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
@@ -149,6 +154,11 @@ impl PageSize {
     pub fn blocks(&self, course: &Course) -> u64 {
         let density = course.with(|seen| seen.density);
         self.with(|state| state.blocks.min(state.within_results(density)))
+    }
+
+    /// The most blocks of a page, whatever is in them.
+    pub fn page_blocks(&self) -> u64 {
+        self.with(|state| state.blocks)
     }
 
     /// Addresses to name in one filter.

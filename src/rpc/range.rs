@@ -58,39 +58,30 @@ impl Rpc {
         addresses.dedup();
         let filters = addresses.len().div_ceil(self.size.addresses());
         let (mut logs, mut left) = (Vec::new(), Some(range));
-        if let Some(first) = self.everyones.tried(range, filters)
-            && let Some(tried) = self.picked_logs(first, &addresses).await?
+        while let Some(rest) = left
+            && let Some(window) = self.everyones.window(rest, filters, self.size.page_blocks())
+            && let Some(picked) = self.picked_logs(window, &addresses).await
         {
-            logs = tried;
-            left = (first.to < range.to).then(|| BlockRange { from: first.to + 1, ..range });
+            logs.extend(picked);
+            left = (window.to < rest.to).then(|| BlockRange { from: window.to + 1, ..rest });
         }
         if let Some(left) = left {
-            let picked = match self.everyones.are_cheaper(left, filters) {
-                true => self.picked_logs(left, &addresses).await?,
-                false => None,
-            };
-            logs.extend(match picked {
-                Some(picked) => picked,
-                None => self.course_logs(left, &addresses, Whose::Named).await?,
-            });
+            logs.extend(self.course_logs(left, &addresses, Whose::Named).await?);
+            self.everyones.named(filters);
         }
         self.ordered(logs)
     }
 
-    /// Ours of everyone's logs; `None` from a provider that wants contracts to be named.
-    async fn picked_logs(
-        &self,
-        range: BlockRange,
-        addresses: &[Address],
-    ) -> Result<Option<Vec<RawLog>>, SourceError> {
+    /// Ours of everyone's logs; `None` where that list cannot be had, whatever the reason: others' logs must not stop ours.
+    async fn picked_logs(&self, range: BlockRange, addresses: &[Address]) -> Option<Vec<RawLog>> {
         match self.course_logs(range, addresses, Whose::Everyones).await {
-            Err(SourceError::Refused { reason, .. }) => {
-                tracing::info!(provider = %self.client.alias(), reason,
-                    "the provider lists no logs without the names of contracts: they are named, a few hundred at a time");
-                self.everyones.refused();
-                Ok(None)
+            Ok(logs) => Some(logs),
+            Err(error) => {
+                tracing::info!(%error, from = range.from, to = range.to,
+                    "no list of everyone's logs: contracts are named, a few hundred at a time");
+                self.everyones.failed();
+                None
             }
-            logs => logs.map(Some),
         }
     }
 
@@ -127,7 +118,7 @@ impl Rpc {
             let mut logs = Vec::new();
             let course = piece.course;
             let mut todo = vec![piece];
-            let (mut was_too_much, mut largest) = (false, 0);
+            let (mut was_too_much, mut had_too_many, mut largest) = (false, false, 0);
             while let Some(piece) = todo.pop() {
                 if piece.range.len() > piece.blocks {
                     let (one, rest) = split(piece, piece.blocks);
@@ -137,6 +128,14 @@ impl Rpc {
                 match self.page(piece).await? {
                     Page::Logs { listed, ours } if is_suspicious(listed) && piece.range.len() > 1 => {
                         logs.extend(self.in_halves(piece, ours).await?);
+                    }
+                    // Nothing of one block is to be had in halves.
+                    Page::Logs { listed, .. }
+                        if is_suspicious(listed) && course.whose() == Whose::Everyones =>
+                    {
+                        let fault = Fault::new(RpcFault::Missing, "a list of round length, perhaps cut off");
+                        let number = piece.range.from;
+                        logs.extend(self.receipt_logs(number, None, Some(piece.addresses), fault).await?);
                     }
                     Page::Logs { listed, ours } => {
                         let blocks = piece.range.len();
@@ -152,12 +151,16 @@ impl Rpc {
                         }
                     }
                     Page::TooMuch(fault) => {
-                        // Too many results are no limit of blocks.
-                        was_too_much |= !matches!(fault.kind, RpcFault::Addresses | RpcFault::Size { .. });
+                        // Too many results are no limit of blocks, where there are results.
+                        match fault.kind {
+                            RpcFault::Addresses => {}
+                            RpcFault::Size { .. } => had_too_many = true,
+                            _ => was_too_much = true,
+                        }
                         self.less(piece, fault, &mut todo, &mut logs).await?;
                     }
                 }
-                if was_too_much && todo.is_empty() {
+                if todo.is_empty() && (was_too_much || had_too_many && !course.has_results()) {
                     self.size.at_most(largest);
                 }
                 metrics::gauge!(RANGE_BLOCKS, "provider" => self.client.alias().to_owned())
@@ -244,9 +247,18 @@ impl Rpc {
             Ok(page) => page,
             Err(fault) => return Ok(Page::TooMuch(fault)),
         };
+        let bloom_has_logs = last.bloom_has_logs();
         let last = last.header_of(to, None).map_err(|reason| self.client.inconsistent(BY_NUMBER, reason))?;
         let logs = self.resolved(&logs)?;
         self.check_page(piece, last, &logs)?;
+        if bloom_has_logs
+            && piece.course.whose() == Whose::Everyones
+            && !logs.iter().any(|log| log.block.number == to)
+        {
+            let reason =
+                format!("the bloom of block {to} says that it has logs, and a list of all of them has none");
+            return Err(self.client.inconsistent(GET_LOGS, reason));
+        }
         let listed = logs.len();
         let mut ours = self.ordered(logs)?;
         if piece.course.whose() == Whose::Everyones {

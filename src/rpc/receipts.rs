@@ -46,7 +46,7 @@ impl Rpc {
             None => return Ok(receipts),
         };
         let others = if first.is_ok() { self.client.each(calls).await } else { Vec::new() };
-        for answer in std::iter::once(first).chain(others) {
+        for answer in others.into_iter().chain([first]) {
             let receipt: Option<WireReceipt> = self.decoded(RECEIPT, Some(block.number), answer)?;
             let gone = SourceError::BlockGone { number: block.number, hash: Some(block.hash) };
             receipts.push(receipt.ok_or(gone)?);

@@ -58,49 +58,41 @@ impl Rpc {
         let mut found = Vec::with_capacity(wanted.len());
         for ((block, places), by_place) in wanted.iter().zip(by_place) {
             let answers = answers.by_ref().take(if by_place { places.len() } else { 0 });
-            found.push((*block, self.all_placed(*block, places, answers.collect())?));
+            found.push((*block, places.clone(), self.all_placed(*block, places, answers.collect())));
         }
-        stream::iter(found)
-            .map(|(block, found)| async move {
-                match found {
-                    Some(transactions) => Ok(transactions),
-                    None => self.block_transactions(block).await,
-                }
-            })
-            .buffered(self.client.in_flight_max())
-            .try_collect()
-            .await
+        let whole = found.into_iter().map(|(block, places, found)| self.or_whole(block, places, found));
+        stream::iter(whole).buffered(self.client.in_flight_max()).try_collect().await
+    }
+
+    /// What was found, or what stands at these places of the whole block.
+    async fn or_whole(
+        &self,
+        block: BlockId,
+        places: Vec<u32>,
+        found: Option<Vec<Transaction>>,
+    ) -> Result<Vec<Transaction>, SourceError> {
+        if let Some(transactions) = found {
+            return Ok(transactions);
+        }
+        let mut all = self.block_transactions(block).await?;
+        // Others' are not kept until all blocks are there.
+        all.retain(|transaction| places.contains(&transaction.index));
+        Ok(all)
     }
 
     /// The transactions at these places, as they were answered; `None` where the whole block has to tell: it was not asked
-    /// for them, does not know that question, or has nothing at a place.
-    fn all_placed(
-        &self,
-        block: BlockId,
-        places: &[u32],
-        answers: Vec<Answer>,
-    ) -> Result<Option<Vec<Transaction>>, SourceError> {
+    /// for them, or what came for a place is not a transaction that says that it stands there.
+    fn all_placed(&self, block: BlockId, places: &[u32], answers: Vec<Answer>) -> Option<Vec<Transaction>> {
         let mut transactions = Vec::with_capacity(places.len());
         for (place, answer) in places.iter().zip(answers) {
-            match &answer {
-                Err(fault) if fault.kind == RpcFault::Unsupported => {
-                    self.lacks_places.store(true, Ordering::Relaxed);
-                    return Ok(None);
-                }
-                Err(fault) if fault.kind == RpcFault::Missing => return Ok(None),
-                _ => {}
+            if matches!(&answer, Err(fault) if fault.kind == RpcFault::Unsupported) {
+                self.lacks_places.store(true, Ordering::Relaxed);
             }
-            let wire = self.decoded::<Option<WireTransaction>>(BY_INDEX, Some(block.number), answer)?;
-            let Some(wire) = wire else { return Ok(None) };
-            let resolved = wire.resolve(block).and_then(|transaction| match transaction.index == *place {
-                true => Ok(transaction),
-                false => {
-                    Err(format!("asked for transaction {place} of {block:?}, got {}", transaction.index))
-                }
-            });
-            transactions.push(self.consistent(BY_INDEX, resolved)?);
+            let wire = serde_json::from_str::<Option<WireTransaction>>(answer.ok()?.get()).ok()??;
+            let transaction = wire.names_its_block().then(|| wire.resolve(block).ok())??;
+            transactions.push(Some(transaction).filter(|transaction| transaction.index == *place)?);
         }
-        Ok((transactions.len() == places.len()).then_some(transactions))
+        (transactions.len() == places.len()).then_some(transactions)
     }
 
     fn knows_places(&self) -> bool {

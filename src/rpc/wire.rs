@@ -179,6 +179,11 @@ pub(super) struct WireTransaction {
 }
 
 impl WireTransaction {
+    /// Whether it says of which block it is.
+    pub fn names_its_block(&self) -> bool {
+        self.block_hash.is_some()
+    }
+
     /// The transaction, if it is of this block.
     pub fn resolve(self, block: BlockId) -> Result<Transaction, String> {
         if self.block_hash.is_some_and(|hash| hash != block.hash) {

@@ -24,7 +24,8 @@ const RANGES_OF_A_VIEW: u32 = 16;
 pub(super) struct Read {
     /// What was asked for, or the beginning of it where that is as much as a step should hold.
     pub(super) range: BlockRange,
-    /// At the checkpoint below it, at its end, and of the block above it that the node called final.
+    /// At the checkpoint below it, at its end, and of blocks above it: where it was to end, and the one that the node
+    /// called final.
     pub(super) headers: Vec<Header>,
     pub(super) logs: Vec<RawLog>,
     pub(super) evidence: Vec<Evidence>,
@@ -117,7 +118,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             && end < range.to
         {
             let header = self.source.headers(&[end]).await?;
-            read.headers[1] = *header.first().ok_or(SourceError::BlockGone { number: end, hash: None })?;
+            let header = header.first().ok_or(SourceError::BlockGone { number: end, hash: None })?;
+            // The end that was asked for before the logs stays: it tells whether the chain moved meanwhile.
+            read.headers.insert(1, *header);
             read.logs.truncate(read.logs.partition_point(|log| log.block.number <= end));
             read.range.to = end;
         }

@@ -5,7 +5,7 @@ mod fate;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, Bytes};
-use asset_indexer::block::{BlockRange, RawLog};
+use asset_indexer::block::{BlockRange, RawLog, Transaction};
 use asset_indexer::retry::{Limit, Policy};
 use asset_indexer::rpc::{Config, Finality, Rpc};
 use asset_indexer::source::{CallAnswer, CallRequest, Source, SourceError};
@@ -250,7 +250,7 @@ async fn of_very_many_contracts_everyones_logs_are_listed_where_that_takes_less(
         assert_eq!(numbers(&logs), ours, "ours alone");
     }
     assert!(node.asked("eth_getLogs").iter().all(|params| address_count(params) == 0));
-    assert_eq!(node.ranges(), [(0, 15), (16, 200), (201, 400)], "a few blocks first");
+    assert_eq!(node.ranges(), [(0, 15), (16, 79), (80, 200), (201, 400)], "a few blocks first");
     let one = rpc.logs_in_range(range(0, 400), &[TOKEN]).await.expect("honest logs");
     assert_eq!(numbers(&one), [5, 50, 300]);
     assert_eq!(node.asked("eth_getLogs").last().map(address_count), Some(1), "few contracts are named");
@@ -270,6 +270,125 @@ async fn very_many_contracts_are_named_where_others_log_more() {
     let sizes: Vec<usize> = node.asked("eth_getLogs").iter().map(address_count).collect();
     assert_eq!((sizes[0], sizes.len()), (0, 5), "{sizes:?}");
     assert_eq!(sizes[1..].iter().sum::<usize>(), 1_701, "each is named once");
+}
+
+#[tokio::test]
+async fn silence_at_first_does_not_lead_to_listing_what_others_log_later() {
+    let node = node_with_logs(900, [5, 850]).await;
+    node.change(|chain| {
+        let others = (400..=900).flat_map(|number| (1..61).map(move |index| (number, index, OTHER)));
+        chain.logs.extend(others);
+        chain.logs.sort_unstable();
+    });
+    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    let logs = rpc.logs_in_range(range(0, 900), &very_many_addresses()).await.expect("honest logs");
+    assert_eq!(numbers(&logs), [5, 850]);
+    let everyones: Vec<(u64, u64)> = node
+        .asked("eth_getLogs")
+        .iter()
+        .filter(|params| address_count(params) == 0)
+        .map(|params| range_of(&params[0]))
+        .collect();
+    assert_eq!(everyones, [(0, 15), (16, 79), (80, 335), (336, 900)]);
+    // The last window ended in a list that was too dense to go on with; later ranges name from the start.
+    let before = node.asked("eth_getLogs").len();
+    rpc.logs_in_range(range(400, 900), &very_many_addresses()).await.expect("honest logs");
+    assert!(node.asked("eth_getLogs")[before..].iter().all(|params| address_count(params) > 0));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_others_logs_does_not_stop_ours() {
+    type Wrong = fn(&Value, &Chain) -> Option<Said>;
+    let wrong: [(&str, Wrong); 4] = [
+        ("not allowed", |_, _| Some(error(-32000, "log queries without address are not for your plan"))),
+        ("empty by a proxy", |_, _| Some(Said::Result(json!([])))),
+        ("two at one place", |params, chain| {
+            let mut logs = chain.filtered(&params[0]);
+            let mut odd = logs.first()?.clone();
+            odd["data"] = json!("0x01");
+            logs.push(odd);
+            Some(Said::Result(json!(logs)))
+        }),
+        ("not logs", |_, _| Some(Said::Result(json!(["what"])))),
+    ];
+    for (what, wrong) in wrong {
+        let node = node_with_logs(60, [5, 15, 50]).await;
+        node.on("eth_getLogs", move |params, chain| match address_count(params) {
+            0 => wrong(params, chain),
+            _ => None,
+        });
+        let logs = rpc(&node).logs_in_range(range(0, 60), &very_many_addresses()).await.expect(what);
+        assert_eq!(numbers(&logs), [5, 15, 50], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_block_of_everyones_that_may_be_cut_off_comes_from_its_receipts() {
+    let node = node_with_logs(20, []).await;
+    node.change(|chain| {
+        chain.logs.extend((0..1_200).map(|index| (7, index, if index == 1_100 { TOKEN } else { OTHER })));
+    });
+    node.on("eth_getLogs", |params, chain| {
+        let logs = chain.filtered(&params[0]);
+        (logs.len() > 1_000).then(|| Said::Result(Value::Array(logs[..1_000].to_vec())))
+    });
+    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    let logs = rpc.logs_in_range(range(0, 20), &very_many_addresses()).await.expect("honest logs");
+    assert_eq!(numbers(&logs), [7], "what was cut off is found");
+}
+
+#[tokio::test]
+async fn transactions_are_asked_by_place_where_few_are_wanted_and_else_by_block() {
+    const BY_PLACE: &str = "eth_getTransactionByBlockHashAndIndex";
+    let node = || async {
+        let node = node_with_logs(100, [10, 20]).await;
+        node.change(|chain| chain.logs.extend((1..9).map(|index| (20, index, TOKEN))));
+        node
+    };
+    let placed = |asked: &Value, chain: &Chain| {
+        let number = (0..=100).find(|number| json!(hash(*number)) == asked[0])?;
+        let place: u64 = u64::from_str_radix(asked[1].as_str()?.trim_start_matches("0x"), 16).ok()?;
+        chain.block(number, true)["transactions"].get(place as usize).cloned()
+    };
+    let wanted = [(id(10), vec![0]), (id(20), vec![6, 2]), (id(20), vec![0, 1, 2, 3, 4, 5])];
+    let indices = |found: &[Vec<Transaction>]| -> Vec<Vec<u32>> {
+        found.iter().map(|of| of.iter().map(|one| one.index).collect()).collect()
+    };
+    let honest = node().await;
+    honest.on(BY_PLACE, move |asked, chain| Some(Said::Result(placed(asked, chain).unwrap_or(Value::Null))));
+    let found = rpc(&honest).transactions_at(&wanted).await.expect("transactions");
+    assert_eq!(indices(&found), [vec![0], vec![6, 2], vec![0, 1, 2, 3, 4, 5]]);
+    assert_eq!((honest.asked(BY_PLACE).len(), honest.asked("eth_getBlockByHash").len()), (3, 1));
+
+    type Wrong = fn(Value) -> Said;
+    let wrong: [(&str, Wrong); 5] = [
+        ("unknown", |_| error(-32601, "the method does not exist")),
+        ("not for you", |_| error(-32000, "something else is wrong")),
+        ("nothing there", |_| Said::Result(Value::Null)),
+        ("another place", |mut one| {
+            one["transactionIndex"] = json!("0x7");
+            Said::Result(one)
+        }),
+        ("of no block", |mut one| {
+            one["blockHash"] = Value::Null;
+            Said::Result(one)
+        }),
+    ];
+    for (what, wrong) in wrong {
+        let node = node().await;
+        node.on(BY_PLACE, move |asked, chain| Some(wrong(placed(asked, chain).unwrap_or(Value::Null))));
+        let rpc = rpc(&node);
+        let found = rpc.transactions_at(&wanted).await.expect(what);
+        let mut sorted = indices(&found);
+        sorted.iter_mut().for_each(|places| places.sort_unstable());
+        assert_eq!(sorted, [vec![0], vec![2, 6], vec![0, 1, 2, 3, 4, 5]], "{what}");
+        assert_eq!(node.asked("eth_getBlockByHash").len(), 3, "{what}: whole blocks tell");
+        let before = node.asked(BY_PLACE).len();
+        rpc.transactions_at(&wanted).await.expect(what);
+        assert_eq!(node.asked(BY_PLACE).len() == before, what == "unknown", "{what}: asked in vain once");
+    }
+    let gone = rpc(&honest).transactions_at(&[(id(101), vec![0])]).await;
+    assert!(matches!(gone, Err(SourceError::BlockGone { .. })), "{gone:?}");
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use super::{PostgresStore, failed, schema};
 use crate::retry::Delays;
 use crate::store::{Built, StoreError};
 
+/// Whether there are indexes to build.
+const WAIT: &str = "select exists (select from ops.deferred_indexes)";
+
 /// Drops the indexes of an empty database whose upkeep a load pays dearly, and writes down what builds them.
 pub(super) async fn defer(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let deferred: Option<i64> =
@@ -30,8 +33,21 @@ impl PostgresStore {
     pub(super) async fn build_next(&self) -> Result<Built, StoreError> {
         self.building.store(true, Ordering::Relaxed);
         let built = self.build_one().await;
+        if let Ok(Built::Index(_)) = &built
+            && self.has_built_all().await
+        {
+            // In a transaction of its own: the key that was built last keeps readers out until its own ends.
+            self.analyze(true).await;
+        }
         self.building.store(false, Ordering::Relaxed);
         built
+    }
+
+    async fn has_built_all(&self) -> bool {
+        let left = self.with("looking for indexes to build", async |connection, _| {
+            sqlx::query_scalar::<_, bool>(WAIT).fetch_one(connection).await
+        });
+        left.await.is_ok_and(|left| !left)
     }
 
     /// Whether an index is being built: that may take as long as it takes.
@@ -42,8 +58,7 @@ impl PostgresStore {
     async fn build_one(&self) -> Result<Built, StoreError> {
         self.with("building an index", async |connection, _| {
             // Outside of a transaction, since as good as always none waits.
-            let waits = "select exists (select from ops.deferred_indexes)";
-            if !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *connection).await? {
+            if !sqlx::query_scalar::<_, bool>(WAIT).fetch_one(&mut *connection).await? {
                 return Ok(Built::Nothing);
             }
             // Not in the transaction: a lock for so long would hide the signs of life from everybody.

@@ -8,15 +8,25 @@ use crate::store::Commit;
 const ROWS_MIN: usize = 2_000;
 
 impl PostgresStore {
-    /// After a large commit: has the tables analyzed that have grown by half since they were. What goes wrong costs time alone.
+    /// After a large commit: has the tables analyzed that have more than doubled since they were. What goes wrong costs time
+    /// alone. Not in a rebuild: until its transaction ends, nothing of it is counted.
     pub(super) async fn refresh_statistics(&self, commit: &Commit) {
         let upserts = commit.sections.iter().flat_map(|section| &section.changes.upserts);
         if upserts.map(|(_, rows)| rows.len()).sum::<usize>() < ROWS_MIN {
             return;
         }
+        self.analyze(false).await;
+    }
+
+    /// Has tables analyzed: all of them, or those that have more than doubled.
+    pub(super) async fn analyze(&self, all: bool) {
         let analyzed = self
-            .with("looking at tables that have grown", async |connection, _| {
-                sqlx::query_scalar::<_, i64>("select ops.analyze_grown()").fetch_one(connection).await
+            .with("looking at tables that have grown", async |connection, inner| {
+                if inner.rebuilding {
+                    return Ok(0);
+                }
+                let sql = "select ops.analyze_grown($1)";
+                sqlx::query_scalar::<_, i64>(sql).bind(all).fetch_one(connection).await
             })
             .await;
         match analyzed {

@@ -90,9 +90,10 @@ async fn indexes_are_built_before_the_newest_final_block_is_read_and_the_schema_
     assert_eq!(deferred(&scene).await, 0);
     scene.assert_fresh("without its indexes at first").await;
     // Whoever asks now is not answered as if the tables were empty.
-    let known = "select count(distinct tablename) from pg_stats where schemaname = 'chain'
-        and tablename in ('asset_events', 'asset_holders', 'ownership_history', 'asset_transactions')";
-    assert_eq!(sqlx::query_scalar::<_, i64>(known).fetch_one(&scene.pool).await.expect("readable"), 4);
+    let known = "select count(distinct tablename) from pg_stats where schemaname = 'chain' and attname = 'asset_id'
+        and (tablename ~ '^(ownership_history|asset_events|asset_transactions)_' or tablename = 'asset_holders')";
+    let known: i64 = sqlx::query_scalar(known).fetch_one(&scene.pool).await.expect("readable");
+    assert!(known >= 4, "{known}");
 
     let partitions = |line: &&String| line.contains(&format!("_{CHAIN_ID}"));
     let mut after = catalogue(&scene.pool).await;
