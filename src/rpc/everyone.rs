@@ -31,7 +31,9 @@ struct State {
     density: Option<f64>,
     /// Blocks of the last window.
     width: u64,
-    /// Lists of many contracts that name them, until it is tried again.
+    /// Lists of many contracts that named them since.
+    named: u32,
+    /// After a failure: such lists until it is tried again.
     resting: u32,
 }
 
@@ -52,10 +54,8 @@ impl Everyones {
                 Some(density) if density * rest.len() as f64 <= requests * LOGS_OF_A_REQUEST => {
                     state.width.saturating_mul(4).max(BLOCKS_TRIED)
                 }
-                Some(_) => {
-                    state.rest();
-                    return None;
-                }
+                // Of this range; what is dear for a search in the past may be cheap for the next blocks.
+                Some(_) => return None,
             };
             let to = rest.to.min(rest.from.saturating_add(width.min(page.max(1)) - 1));
             let window = BlockRange { to, ..rest };
@@ -67,13 +67,19 @@ impl Everyones {
     /// Contracts were named, by so many filters.
     pub fn named(&self, filters: usize) {
         if filters > FILTERS_FEW {
-            self.with(|state| state.resting = state.resting.saturating_sub(1));
+            self.with(|state| {
+                state.resting = state.resting.saturating_sub(1);
+                state.named += 1;
+                if state.named >= LISTS_UNTIL_TRIED {
+                    (state.named, state.density) = (0, None);
+                }
+            });
         }
     }
 
     /// So many blocks had so many logs.
     pub fn listed(&self, blocks: u64, logs: usize) {
-        self.with(|state| state.density = Some(logs as f64 / blocks.max(1) as f64));
+        self.with(|state| (state.named, state.density) = (0, Some(logs as f64 / blocks.max(1) as f64)));
     }
 
     /// The list could not be had, or not be used.
@@ -89,7 +95,7 @@ impl Everyones {
 
 impl State {
     fn rest(&mut self) {
-        *self = Self { density: None, width: 0, resting: LISTS_UNTIL_TRIED };
+        *self = Self { resting: LISTS_UNTIL_TRIED, ..Self::default() };
     }
 }
 
@@ -112,9 +118,16 @@ mod tests {
         assert_eq!(everyones.window(RANGE, 4, PAGE).map(|window| window.len()), Some(16));
         assert_eq!(everyones.window(RANGE, 4, PAGE).map(|window| window.len()), Some(64));
         assert_eq!(everyones.window(RANGE, 4, 100).map(|window| window.len()), Some(100), "a page at most");
+        // Too dear for a search in the past, and the next blocks' are listed all the same.
+        assert_eq!(everyones.window(BlockRange { from: 0, to: 9_999 }, 4, PAGE), None);
+        assert!(everyones.window(RANGE, 4, PAGE).is_some());
         // It becomes a public one.
         everyones.listed(100, 30_000);
-        assert_eq!(everyones.window(RANGE, 4, PAGE), None);
+        for _ in 0..LISTS_UNTIL_TRIED {
+            assert_eq!(everyones.window(RANGE, 4, PAGE), None);
+            everyones.named(4);
+        }
+        assert!(everyones.window(RANGE, 4, PAGE).is_some(), "seen anew after a while");
     }
 
     #[test]
