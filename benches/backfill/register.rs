@@ -122,12 +122,7 @@ impl Register {
         if stale != 0 {
             differences.push(format!("{stale} wallets whose row is not the last one of their past"));
         }
-        if differences.is_empty() {
-            return Ok(());
-        }
-        let count = differences.len();
-        differences.truncate(SHOWN_MAX);
-        Err(format!("the tables are wrong in {count} places: {}", differences.join("; ")).into())
+        Ok(refuse(differences)?)
     }
 
     /// Compares what another indexer left of the same workload: the number of logs, what each wallet holds (a wallet
@@ -204,6 +199,19 @@ impl Register {
         differences.extend(missing.keys().map(|token| format!("token {token} has no row")));
         Ok(differences)
     }
+}
+
+/// Refuses tables that differ, naming the first differences.
+///
+/// # Errors
+/// When there are any.
+pub fn refuse(mut differences: Vec<String>) -> Result<(), String> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let count = differences.len();
+    differences.truncate(SHOWN_MAX);
+    Err(format!("the tables are wrong in {count} places: {}", differences.join("; ")))
 }
 
 /// Wallets whose present position is not what their past ends with.

@@ -27,14 +27,12 @@ pub(super) struct Everyones {
 
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
-    /// Everyone's logs of a block, by the last page; unknown before the first and after a failure.
+    /// Everyone's logs of a block, by the last page; unknown before the first, without end after a failure.
     density: Option<f64>,
     /// Blocks of the last window.
     width: u64,
     /// Lists of many contracts that named them since.
     named: u32,
-    /// After a failure: such lists until it is tried again.
-    resting: u32,
 }
 
 impl Everyones {
@@ -45,9 +43,6 @@ impl Everyones {
             return None;
         }
         self.with(|state| {
-            if state.resting > 0 {
-                return None;
-            }
             let requests = filters as f64 * rest.len().div_ceil(page.max(1)) as f64;
             let width = match state.density {
                 None => BLOCKS_TRIED,
@@ -68,7 +63,6 @@ impl Everyones {
     pub fn named(&self, filters: usize) {
         if filters > FILTERS_FEW {
             self.with(|state| {
-                state.resting = state.resting.saturating_sub(1);
                 state.named += 1;
                 if state.named >= LISTS_UNTIL_TRIED {
                     (state.named, state.density) = (0, None);
@@ -84,18 +78,12 @@ impl Everyones {
 
     /// The list could not be had, or not be used.
     pub fn failed(&self) {
-        self.with(State::rest);
+        self.with(|state| *state = State { density: Some(f64::INFINITY), ..State::default() });
     }
 
     fn with<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
         // The state is valid after every statement, so a panic elsewhere cannot have broken it.
         read(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl State {
-    fn rest(&mut self) {
-        *self = Self { resting: LISTS_UNTIL_TRIED, ..Self::default() };
     }
 }
 

@@ -230,6 +230,33 @@ async fn many_addresses_are_asked_in_parts() {
     );
 }
 
+/// Ours, one log in each block, among others' logs.
+async fn node_among_others(
+    head: u64,
+    blocks: impl IntoIterator<Item = u64>,
+    others: impl IntoIterator<Item = (u64, u64)>,
+) -> ScriptedNode {
+    let node = node_with_logs(head, blocks).await;
+    node.change(|chain| {
+        chain.logs.extend(others.into_iter().map(|(number, index)| (number, index, OTHER)));
+        chain.logs.sort_unstable();
+    });
+    node
+}
+
+/// A node that lists a thousand logs at the most, and says nothing of the rest.
+fn cut_off(node: &ScriptedNode) {
+    node.on("eth_getLogs", |params, chain| {
+        let logs = chain.filtered(&params[0]);
+        (logs.len() > 1_000).then(|| Said::Result(Value::Array(logs[..1_000].to_vec())))
+    });
+}
+
+/// Takes large answers.
+fn rpc_of_much(node: &ScriptedNode) -> Rpc {
+    rpc_with(node, |config| config.response_bytes_max = 1 << 24)
+}
+
 /// The contract among so many others that four filters cannot name them.
 fn very_many_addresses() -> Vec<Address> {
     let others = (0..1_700u64).map(|n| Address::left_padding_from(&n.to_be_bytes()));
@@ -238,12 +265,7 @@ fn very_many_addresses() -> Vec<Address> {
 
 #[tokio::test]
 async fn of_very_many_contracts_everyones_logs_are_listed_where_that_takes_less() {
-    let node = node_with_logs(400, [5, 50, 300]).await;
-    node.change(|chain| {
-        let others = (0..400).map(|number| (number, 1, OTHER));
-        chain.logs.extend(others);
-        chain.logs.sort_unstable();
-    });
+    let node = node_among_others(400, [5, 50, 300], (0..400).map(|number| (number, 1))).await;
     let rpc = rpc(&node);
     for (from, to, ours) in [(0, 200, vec![5, 50]), (201, 400, vec![300])] {
         let logs = rpc.logs_in_range(range(from, to), &very_many_addresses()).await.expect("honest logs");
@@ -258,13 +280,9 @@ async fn of_very_many_contracts_everyones_logs_are_listed_where_that_takes_less(
 
 #[tokio::test]
 async fn very_many_contracts_are_named_where_others_log_more() {
-    let node = node_with_logs(40, [5, 30]).await;
-    node.change(|chain| {
-        let others = (0..=40).flat_map(|number| (1..201).map(move |index| (number, index, OTHER)));
-        chain.logs.extend(others);
-        chain.logs.sort_unstable();
-    });
-    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    let others = (0..=40).flat_map(|number| (1..201).map(move |index| (number, index)));
+    let node = node_among_others(40, [5, 30], others).await;
+    let rpc = rpc_of_much(&node);
     let logs = rpc.logs_in_range(range(0, 40), &very_many_addresses()).await.expect("honest logs");
     assert_eq!(numbers(&logs), [5, 30]);
     let sizes: Vec<usize> = node.asked("eth_getLogs").iter().map(address_count).collect();
@@ -274,13 +292,9 @@ async fn very_many_contracts_are_named_where_others_log_more() {
 
 #[tokio::test]
 async fn silence_at_first_does_not_lead_to_listing_what_others_log_later() {
-    let node = node_with_logs(900, [5, 850]).await;
-    node.change(|chain| {
-        let others = (400..=900).flat_map(|number| (1..61).map(move |index| (number, index, OTHER)));
-        chain.logs.extend(others);
-        chain.logs.sort_unstable();
-    });
-    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    let others = (400..=900).flat_map(|number| (1..61).map(move |index| (number, index)));
+    let node = node_among_others(900, [5, 850], others).await;
+    let rpc = rpc_of_much(&node);
     let logs = rpc.logs_in_range(range(0, 900), &very_many_addresses()).await.expect("honest logs");
     assert_eq!(numbers(&logs), [5, 850]);
     let everyones: Vec<(u64, u64)> = node
@@ -328,11 +342,8 @@ async fn a_block_of_everyones_that_may_be_cut_off_comes_from_its_receipts() {
     node.change(|chain| {
         chain.logs.extend((0..1_200).map(|index| (7, index, if index == 1_100 { TOKEN } else { OTHER })));
     });
-    node.on("eth_getLogs", |params, chain| {
-        let logs = chain.filtered(&params[0]);
-        (logs.len() > 1_000).then(|| Said::Result(Value::Array(logs[..1_000].to_vec())))
-    });
-    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    cut_off(&node);
+    let rpc = rpc_of_much(&node);
     let logs = rpc.logs_in_range(range(0, 20), &very_many_addresses()).await.expect("honest logs");
     assert_eq!(numbers(&logs), [7], "what was cut off is found");
 }
@@ -393,17 +404,10 @@ async fn transactions_are_asked_by_place_where_few_are_wanted_and_else_by_block(
 
 #[tokio::test]
 async fn everyones_list_of_a_round_length_is_not_believed_though_ours_are_few_of_it() {
-    let node = node_with_logs(30, [25]).await;
-    node.change(|chain| {
-        let others = (0..20).flat_map(|number| (1..61).map(move |index| (number, index, OTHER)));
-        chain.logs.extend(others);
-        chain.logs.sort_unstable();
-    });
-    node.on("eth_getLogs", |params, chain| {
-        let logs = chain.filtered(&params[0]);
-        (logs.len() > 1_000).then(|| Said::Result(Value::Array(logs[..1_000].to_vec())))
-    });
-    let rpc = rpc_with(&node, |config| config.response_bytes_max = 1 << 24);
+    let others = (0..20).flat_map(|number| (1..61).map(move |index| (number, index)));
+    let node = node_among_others(30, [25], others).await;
+    cut_off(&node);
+    let rpc = rpc_of_much(&node);
     let logs = rpc.logs_in_range(range(0, 15), &very_many_addresses()).await.expect("honest logs");
     assert!(logs.is_empty());
     let logs = rpc.logs_in_range(range(0, 30), &very_many_addresses()).await.expect("honest logs");

@@ -8,9 +8,7 @@ use sqlx::PgConnection;
 use super::draw::Event;
 use super::emit::{COUNTRY, UNIT};
 use super::{Failed, NOBODY, Suite, TOKEN};
-
-/// Differences that are listed; the rest is counted.
-const SHOWN_MAX: usize = 5;
+use crate::register::refuse;
 
 /// Numbers of rows.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -161,12 +159,7 @@ impl Register {
         if tokens != [wanted.clone()] {
             differences.push(format!("assets: {tokens:?} instead of {wanted:?} alone"));
         }
-        if differences.is_empty() {
-            return Ok(());
-        }
-        let count = differences.len();
-        differences.truncate(SHOWN_MAX);
-        Err(format!("the tables are wrong in {count} places: {}", differences.join("; ")).into())
+        Ok(refuse(differences)?)
     }
 
     async fn compare_balances(&self, connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
