@@ -143,8 +143,7 @@ pub struct Sync<S, D> {
     tally: Tally,
     /// Whether a block was seen whose bloom holds its logs: on such a chain an empty bloom proves absence.
     blooms_are_filled: AtomicBool,
-    /// The first block that could not be proved at the last try, so that it is said once.
-    unprovable: Option<u64>,
+    unproved: Option<sweep::Unproved>,
     /// The checkpoint from which blocks above finality were taken back because a log stood in another's place.
     read_again_at: Option<BlockId>,
     /// Whether a header's hash was computed from its fields: on such a chain one that does not fit is forged.
@@ -176,7 +175,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             verified: None,
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
-            unprovable: None,
+            unproved: None,
             read_again_at: None,
             hashes_are_known: AtomicBool::new(false),
             disputed: None,

@@ -18,6 +18,36 @@ use crate::table::contract::{Coverage, LateHistory};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Changes;
 
+/// Looks at the head between two tries of what cannot be proved, at most: about a minute where a node is polled each second.
+const RESTS_MAX: u32 = 64;
+
+/// What could not be proved at the last try. A try may cost a request for each of its blocks, so that it comes more and
+/// more seldom.
+#[derive(Debug)]
+pub(super) struct Unproved {
+    /// The first of its blocks.
+    block: u64,
+    /// Looks after which it is tried again, doubled with each try.
+    every: u32,
+    /// Of these, what is left.
+    rests: u32,
+}
+
+impl Unproved {
+    /// After one more try.
+    fn again(before: Option<Self>, block: u64) -> Self {
+        let every = before.filter(|before| before.block == block).map_or(1, |before| before.every * 2);
+        let every = every.min(RESTS_MAX);
+        Self { block, every, rests: every }
+    }
+
+    /// Whether this look is one without a try.
+    fn rests(&mut self) -> bool {
+        self.rests = self.rests.saturating_sub(1);
+        self.rests > 0
+    }
+}
+
 impl<S: Source, D: Store> Sync<S, D> {
     /// Proves the next stretch that is not proved, if there is one.
     async fn sweep(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
@@ -38,19 +68,20 @@ impl<S: Source, D: Store> Sync<S, D> {
         if catching_up > 0 {
             return Ok(Outcome::Idle);
         }
+        if self.unproved.as_mut().is_some_and(Unproved::rests) {
+            return Ok(Outcome::Idle);
+        }
+        let before = self.unproved.take();
         let (block, error) = match self.sweep(checkpoint).await {
             Err(error @ (SyncError::Unprovable { block, .. } | SyncError::Disproved { block, .. })) => {
-                (Some(block), error)
+                (block, error)
             }
-            swept => {
-                self.unprovable = None;
-                return swept;
-            }
+            swept => return swept,
         };
-        if self.unprovable != block {
-            tracing::warn!(%error, "not proved: tried again when there is a new head");
+        if before.as_ref().is_none_or(|before| before.block != block) {
+            tracing::warn!(%error, "not proved: tried again now and then");
         }
-        self.unprovable = block;
+        self.unproved = Some(Unproved::again(before, block));
         Ok(Outcome::Idle)
     }
 

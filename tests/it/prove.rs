@@ -211,6 +211,20 @@ async fn a_chain_that_proves_nothing_is_indexed_and_never_called_proved() {
         assert!(checkpoint.verified.number < logs[0].block.number, "{checkpoint:?}");
         let honest = fresh(&world.chain, &world.settings).await;
         assert_equal(&**world.worker.store(), &honest, "unproved").await;
+
+        let begun = world.liar.proofs_begun();
+        for look in 0..500 {
+            let looked = world.worker.step(None).await;
+            assert!(matches!(looked, Ok(Outcome::Idle)), "look {look}: {looked:?}");
+        }
+        let tries = world.liar.proofs_begun() - begun;
+        assert!((6..=16).contains(&tries), "{tries} tries while nothing changed");
+        world.liar.tell(Lies::default());
+        for _ in 0..64 {
+            world.worker.step(None).await.expect("it looks");
+        }
+        converge(&mut world.worker).await;
+        world.assert_mended("provable at last").await;
     }
     let mut strict = World::new(71, 30, Proving::BeforeCommit);
     strict.liar.tell(Lies { strange_headers: true, ..Lies::default() });

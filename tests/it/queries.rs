@@ -2,6 +2,7 @@
 
 mod answers;
 mod eligibility;
+mod grown;
 pub mod plans;
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! A provider in front of a simulated chain that can be told to lie in one way at a time.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use alloy::primitives::{Address, B256, Bytes};
@@ -36,17 +37,23 @@ pub struct Liar {
     chain: Arc<SimChain>,
     lies: Mutex<Lies>,
     blamed: Mutex<Vec<String>>,
+    proofs: AtomicUsize,
 }
 
 impl Liar {
     /// A provider that is honest so far.
     pub fn new(chain: Arc<SimChain>) -> Self {
-        Self { chain, lies: Mutex::default(), blamed: Mutex::default() }
+        Self { chain, lies: Mutex::default(), blamed: Mutex::default(), proofs: AtomicUsize::new(0) }
     }
 
     /// From now on these lies, and no others.
     pub fn tell(&self, lies: Lies) {
         *self.lies.lock().expect("no test panics here") = lies;
+    }
+
+    /// How often it was asked for headers to prove something with.
+    pub fn proofs_begun(&self) -> usize {
+        self.proofs.load(Ordering::Relaxed)
     }
 
     /// What the provider was blamed for.
@@ -116,6 +123,7 @@ impl Source for Liar {
     }
 
     async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
+        self.proofs.fetch_add(1, Ordering::Relaxed);
         let lies = self.lies();
         let mut headers = self.chain.sealed(numbers).await?;
         let mut parent: Option<B256> = None;
