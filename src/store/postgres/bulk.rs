@@ -59,13 +59,15 @@ pub(super) async fn upsert(
     let stage = format!("pg_temp.stage_{}", table.name);
     copy(connection, &stage, table, rows).await?;
     if let Some(block) = undo_block {
+        // offset 0: each key is looked up by itself; a join as a whole reads the whole table, for every block.
         let sql = format!(
             "insert into ops.undo (chain_id, block_number, table_name, key, before)
-             select $1, $2, $3, {}, to_jsonb(t) from {stage} s left join {} t on {}
+             select $1, $2, $3, {}, to_jsonb(t)
+             from {stage} s left join lateral (select r.* from {} r where {} offset 0) t on true
              on conflict (chain_id, table_name, key, block_number) do nothing",
             key_json(table, "s"),
             rows::name(table),
-            same_key(table, "t", "s"),
+            same_key(table, "r", "s"),
         );
         sqlx::query(AssertSqlSafe(sql))
             .bind(int(chain_id))
