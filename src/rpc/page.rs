@@ -20,6 +20,9 @@ const GOOD_PAGES: u32 = 5;
 /// Pages in a row after which a limit of results that was learned is tried anew, by an eighth.
 const GOOD_PAGES_AT_THE_LIMIT: u32 = 64;
 
+/// Of a limit of results that is known, so much is used.
+const KEPT_OF_A_LIMIT: f64 = 0.9;
+
 /// So many ends of lists are remembered.
 const ENDED_MAX: usize = 4;
 
@@ -89,10 +92,11 @@ impl State {
         }
     }
 
-    /// So many results were too many, about. What went well once is no limit.
+    /// So many results were too many, about. What went well once is no limit, and to come as close again would be too much
+    /// every second time: no two pages have the same.
     fn refused(&mut self, results: f64) {
-        let refused = (0.9 * results).max(self.results_most);
-        self.results_max = Some(self.results_max.map_or(refused, |most| most.min(refused)));
+        let kept = KEPT_OF_A_LIMIT * results.max(self.results_most);
+        self.results_max = Some(self.results_max.map_or(kept, |most| most.min(kept)));
         self.good_at_limit = 0;
     }
 }
@@ -185,7 +189,7 @@ impl PageSize {
                     state.good_at_limit = 0;
                     *most *= 1.125;
                 }
-                *most = most.max(state.results_most);
+                *most = most.max(KEPT_OF_A_LIMIT * state.results_most);
             }
             if blocks < state.blocks {
                 return;
@@ -341,6 +345,34 @@ mod tests {
         let dense: Vec<u64> = (0..50).map(|_| page(400)).collect();
         assert!(dense[10..].iter().all(|results| *results > 8_000), "{dense:?}");
         assert!(refused < 20, "{refused} of {asked} were too much");
+    }
+
+    /// The same provider for two thousand pages, over a chain whose blocks are never quite alike.
+    #[test]
+    fn pages_keep_away_from_a_limit_of_results_that_they_have_come_close_to() {
+        let size = PageSize::new(10_000);
+        let course = course(&size);
+        let (mut asked, mut refused, mut listed) = (0_u64, 0_u64, 0_u64);
+        for page in 0..2_000_u64 {
+            // Between 0.93 and 1.07 times 20 logs a block.
+            let density = 20.0
+                * (0.93 + (page.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 * 0.14 / (1 << 24) as f64);
+            let mut blocks = size.blocks(&course);
+            loop {
+                asked += 1;
+                let results = (blocks as f64 * density) as usize;
+                if results <= 10_000 {
+                    size.went_well(&course, blocks, results);
+                    listed += results as u64;
+                    break;
+                }
+                refused += 1;
+                let failed = BlockRange { from: 1, to: blocks };
+                blocks = size.after(&course, failed, &RpcFault::Size { suggested: None });
+            }
+        }
+        assert!(refused * 20 < asked, "{refused} of {asked} were too much");
+        assert!(listed / asked > 8_000, "{listed} results in {asked} answers");
     }
 
     #[test]
