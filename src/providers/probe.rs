@@ -223,7 +223,7 @@ fn heights(view: &View, need: Need) -> Vec<u64> {
 
 async fn blocks<S: Source>(source: &S, view: &View, need: Need) -> Result<Vec<Sample>, Refusal> {
     let sealed = source.sealed(&heights(view, need)).await?;
-    let receipts = join_all(sealed.iter().map(|sealed| source.receipts(sealed.header.id))).await;
+    let receipts = receipts(source, &sealed).await;
     let mut compared = 0;
     let mut samples = Vec::with_capacity(sealed.len());
     for (sealed, receipts) in sealed.into_iter().zip(receipts).rev() {
@@ -234,7 +234,7 @@ async fn blocks<S: Source>(source: &S, view: &View, need: Need) -> Result<Vec<Sa
         } else {
             None
         };
-        samples.push(Sample { sealed, receipts: receipts.map_err(Refusal::from), logs });
+        samples.push(Sample { sealed, receipts, logs });
     }
     if compared == 0
         && let Some(newest) = samples.first_mut()
@@ -243,6 +243,18 @@ async fn blocks<S: Source>(source: &S, view: &View, need: Need) -> Result<Vec<Sa
         newest.logs = Some(logs.map_err(Refusal::from));
     }
     Ok(samples)
+}
+
+/// The receipts of blocks; where those of the newest are refused, the others need not be asked for.
+async fn receipts<S: Source>(source: &S, sealed: &[Sealed]) -> Vec<Result<Vec<Receipt>, Refusal>> {
+    let Some((newest, older)) = sealed.split_last() else { return Vec::new() };
+    let first = source.receipts(newest.header.id).await;
+    let mut all = match &first {
+        Err(refused @ SourceError::Refused { .. }) => vec![Err(refused.clone()); older.len()],
+        _ => join_all(older.iter().map(|sealed| source.receipts(sealed.header.id))).await,
+    };
+    all.push(first);
+    all.into_iter().map(|answer| answer.map_err(Refusal::from)).collect()
 }
 
 /// What the answers say.

@@ -1,8 +1,8 @@
 //! Reading ahead: while a range of final blocks is being committed, the node lists the next one.
 //!
 //! Invariant: what was read ahead is used on the very checkpoint it was read for, with the contracts watched then, and
-//! under the same view of the chain; its headers are asked for again when its logs are decoded, as those of every range
-//! are. Whatever does not fit is read anew, and whatever went wrong is met then.
+//! under the same view of the chain. The blocks below and above it, which the node had when the range before was decoded, are
+//! asked for again when its logs are. Whatever does not fit is read anew, and whatever went wrong is met then.
 
 use alloy::primitives::Address;
 use futures_util::future::try_join;
@@ -24,9 +24,9 @@ const RANGES_OF_A_VIEW: u32 = 16;
 pub(super) struct Read {
     /// What was asked for, or the beginning of it where that is as much as a step should hold.
     pub(super) range: BlockRange,
-    /// At the checkpoint below it, at its end, and of blocks above it: where it was to end, and the one that the node
+    /// What the node had before the logs were read: the checkpoint below it, and blocks from its end on, of which one is
     /// called final.
-    pub(super) headers: Vec<Header>,
+    pub(super) held: Vec<BlockId>,
     pub(super) logs: Vec<RawLog>,
     pub(super) evidence: Vec<Evidence>,
 }
@@ -83,11 +83,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         watched.sort_unstable();
         let below = commit.next.id;
         let reading = async {
-            let headers = self.ends(below, look.told, range).await?;
-            match headers.first().filter(|header| header.id != below) {
-                Some(other) => Err(self.moved(below, other.id)),
-                None => self.read_range(below, range, headers, watched.clone()).await,
-            }
+            let held = self.held_ahead(below, look.told, range).await?;
+            self.read_range(range, held, watched.clone()).await
         };
         // A commit that failed is not waited with. On the heap: both at once are more than a thread's stack should hold.
         let reading = async { Ok::<_, SyncError>(Box::pin(reading).await) };
@@ -102,25 +99,38 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(())
     }
 
-    /// The range above a block that is, or will be, the checkpoint.
-    pub(super) async fn read_range(
+    /// What the node has below and above a range, seen with the range before it. What is proved must end with a header
+    /// that is known before.
+    async fn held_ahead(
         &self,
         below: BlockId,
+        told: BlockId,
         range: BlockRange,
-        headers: Vec<Header>,
+    ) -> Result<Vec<BlockId>, SyncError> {
+        if told.number >= range.to && self.config.proving != Proving::BeforeCommit {
+            return Ok(vec![below, told]);
+        }
+        let headers = self.ends(below, told, range).await?;
+        match headers.first().filter(|header| header.id != below) {
+            Some(other) => Err(self.moved(below, other.id)),
+            None => Ok(headers.iter().map(|header| header.id).collect()),
+        }
+    }
+
+    /// The range above a block that is, or will be, the checkpoint: the first one `held`.
+    pub(super) async fn read_range(
+        &self,
+        range: BlockRange,
+        held: Vec<BlockId>,
         watched: Vec<Address>,
     ) -> Result<Read, SyncError> {
-        let (logs, evidence) = self.logs_to_backfill(below, range, headers[1], watched).await?;
-        let mut read = Read { range, headers, logs, evidence };
+        let (logs, evidence) = self.logs_to_backfill(range, &held, watched).await?;
+        let mut read = Read { range, held, logs, evidence };
         // What is proved is proved to the end.
         if read.evidence.is_empty()
             && let Some(end) = end_of_a_step(&read.logs, self.config.range_logs_target)
             && end < range.to
         {
-            let header = self.source.headers(&[end]).await?;
-            let header = header.first().ok_or(SourceError::BlockGone { number: end, hash: None })?;
-            // The end that was asked for before the logs stays: it tells whether the chain moved meanwhile.
-            read.headers.insert(1, *header);
             read.logs.truncate(read.logs.partition_point(|log| log.block.number <= end));
             read.range.to = end;
         }
@@ -152,18 +162,17 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     async fn logs_to_backfill(
         &self,
-        below: BlockId,
         range: BlockRange,
-        end: Header,
+        held: &[BlockId],
         watched: Vec<Address>,
     ) -> Result<(Vec<RawLog>, Vec<Evidence>), SyncError> {
         if self.config.proving != Proving::BeforeCommit || is(Mutant::BackfillUnproved) {
             return Ok((self.source.logs_in_range(range, &watched).await?, Vec::new()));
         }
         let proved = self.prove_range(range, &watched.into_iter().collect()).await?;
-        let ends =
-            proved.evidence.first().map(|first| first.parent).zip(proved.evidence.last().map(Evidence::last));
-        if ends != Some((below.hash, end.id)) {
+        let (first, last) = (proved.evidence.first(), proved.evidence.last());
+        let leads = |first: &Evidence| held.first().is_some_and(|below| below.hash == first.parent);
+        if !first.is_some_and(leads) || !last.is_some_and(|last| held.contains(&last.last())) {
             return Err(SyncError::Contradiction(format!(
                 "the headers of blocks {} to {} do not lead from the checkpoint to the block above",
                 range.from, range.to

@@ -53,13 +53,13 @@ impl Assembled {
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
-    /// For a range of final blocks, given the logs of the contracts watched so far. `held` are headers that were read
-    /// before the logs were; none where they are not a node's.
+    /// For a range of final blocks, given the logs of the contracts watched so far. `held` are blocks that the node had
+    /// before the logs were read; none where they are not a node's.
     pub(super) async fn assemble_range(
         &self,
         range: BlockRange,
         logs: Vec<RawLog>,
-        held: &[Header],
+        held: &[BlockId],
     ) -> Result<Assembled, SyncError> {
         self.assemble_below(range, logs, range.to + 1, held).await
     }
@@ -70,7 +70,20 @@ impl<S: Source, D: Store> Sync<S, D> {
         range: BlockRange,
         logs: Vec<RawLog>,
         top: u64,
-        held: &[Header],
+        held: &[BlockId],
+    ) -> Result<Assembled, SyncError> {
+        let assembled = self.assemble_unchecked(range, logs, top, held).await?;
+        self.refuse_moved(held).await?;
+        Ok(assembled)
+    }
+
+    /// The same; whether the chain moved meanwhile is to be asked afterwards.
+    pub(super) async fn assemble_unchecked(
+        &self,
+        range: BlockRange,
+        logs: Vec<RawLog>,
+        top: u64,
+        held: &[BlockId],
     ) -> Result<Assembled, SyncError> {
         let mut assembly = Assembly::default();
         let mut unread = logs;
@@ -82,7 +95,6 @@ impl<S: Source, D: Store> Sync<S, D> {
                     unread = anew;
                     continue;
                 }
-                self.refuse_moved(held).await?;
                 return Ok(assembly.done());
             }
             let all: HashSet<Address> = found.iter().map(|(address, _)| *address).collect();
@@ -109,7 +121,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         logs: &[RawLog],
         mut watched: HashSet<Address>,
         mut assembly: Assembly,
-        held: &[Header],
+        held: &[BlockId],
     ) -> Result<Assembled, SyncError> {
         watched.extend(assembly.found.keys());
         let of = |logs: &[RawLog], wanted: &HashSet<Address>| -> Vec<RawLog> {
@@ -173,13 +185,32 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// Lists by number are the chain's only where it is the same before and after them: also below finality it may move.
-    pub(super) async fn refuse_moved(&self, before: &[Header]) -> Result<(), SyncError> {
-        let numbers: Vec<u64> = before.iter().map(|header| header.id.number).collect();
+    pub(super) async fn refuse_moved(&self, before: &[BlockId]) -> Result<(), SyncError> {
+        let numbers: Vec<u64> = before.iter().map(|block| block.number).collect();
         let after = self.source.headers(&numbers).await?;
-        match before.iter().zip(&after).find(|(before, after)| before.id != after.id) {
-            Some((before, after)) => Err(self.moved(before.id, after.id)),
+        match before.iter().zip(&after).find(|(before, after)| **before != after.id) {
+            Some((before, after)) => Err(self.moved(*before, after.id)),
             None => Ok(()),
         }
+    }
+
+    /// The same, and the header of a block between them, asked for together with them: it is of the same chain.
+    pub(super) async fn header_unless_moved(
+        &self,
+        number: u64,
+        before: &[BlockId],
+    ) -> Result<Header, SyncError> {
+        let mut numbers: Vec<u64> = before.iter().map(|block| block.number).chain([number]).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let after = self.source.headers(&numbers).await?;
+        let now = |number: u64| after.iter().find(|header| header.id.number == number);
+        for block in before {
+            if let Some(other) = now(block.number).filter(|header| header.id != *block) {
+                return Err(self.moved(*block, other.id));
+            }
+        }
+        now(number).copied().ok_or_else(|| SourceError::BlockGone { number, hash: None }.into())
     }
 
     pub(super) fn moved(&self, before: BlockId, after: BlockId) -> SyncError {

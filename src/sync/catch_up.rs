@@ -49,9 +49,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         if from <= to {
             let range = BlockRange { from, to };
             let addresses: Vec<Address> = behind.keys().copied().collect();
-            let mut logs = self.range_logs(range, &addresses, &[checkpoint.block]).await?;
+            let mut logs = self.range_logs(range, &addresses, &[checkpoint.block.id]).await?;
             logs.retain(|log| is_unread(&behind, log));
-            assembled = self.assemble_range(range, logs, &[checkpoint.block]).await?;
+            assembled = self.assemble_range(range, logs, &[checkpoint.block.id]).await?;
         }
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
@@ -106,7 +106,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let known = found.keys().copied().collect::<HashSet<_>>();
             let (logs, _) = self.block_logs(block.id, &watched.union(&known).copied().collect()).await?;
             let assembly = Assembly::with(std::mem::take(&mut found));
-            let held = [checkpoint.block];
+            let held = [checkpoint.block.id];
             let mut assembled =
                 self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly, &held).await?;
             fold.have_found(assembled.roles());

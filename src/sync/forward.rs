@@ -54,15 +54,17 @@ impl<S: Source, D: Store> Sync<S, D> {
                 if let Some(contradicted) = self.refuse_other_finality(checkpoint).await? {
                     return Ok(contradicted);
                 }
-                (self.read_range(below, range, headers, self.watched()).await?, 1)
+                let held = headers.iter().map(|header| header.id).collect();
+                (self.read_range(range, held, self.watched()).await?, 1)
             }
         };
-        let (end, range) = (read.headers[1], read.range);
-        let of_another = |log: &&RawLog| log.block.number == end.id.number && log.block != end.id;
-        if let Some(log) = read.logs.iter().find(of_another) {
-            return Err(self.moved(end.id, log.block));
+        let range = read.range;
+        let assembled = self.assemble_unchecked(range, read.logs, range.to + 1, &read.held).await?;
+        let end = self.header_unless_moved(range.to, &read.held).await?;
+        let last = assembled.entries.last().map(|entry| entry.log.block);
+        if let Some(other) = last.filter(|last| last.number == end.id.number && *last != end.id) {
+            return Err(self.moved(end.id, other));
         }
-        let assembled = self.assemble_range(range, read.logs, &read.headers).await?;
         let events = assembled.entries.len();
         self.adapt_range(range, events);
         let mut changes = self.fold(&assembled).await?;
@@ -120,7 +122,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         loop {
             let (logs, evidence) = self.block_logs(block.id, &compared).await?;
             let assembled = self
-                .assemble_block(block, finalized, &logs, watched.clone(), Default::default(), &[block])
+                .assemble_block(block, finalized, &logs, watched.clone(), Default::default(), &[block.id])
                 .await?;
             // Receipts hold every contract's logs; two providers were compared on some contracts only.
             let is_quorum = evidence.iter().any(|stretch| stretch.method == Method::Quorum);
@@ -152,12 +154,12 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// The logs of some contracts in final blocks; proved where nothing unproved may be seen, and to be of the chain of
-    /// the headers `held`.
+    /// the blocks `held`.
     pub(super) async fn range_logs(
         &self,
         range: BlockRange,
         addresses: &[Address],
-        held: &[Header],
+        held: &[BlockId],
     ) -> Result<Vec<RawLog>, SyncError> {
         if self.config.proving == Proving::BeforeCommit && !addresses.is_empty() {
             let proved = self.prove_range(range, &addresses.iter().copied().collect()).await?;

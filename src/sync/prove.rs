@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use alloy::primitives::{Address, B256};
 
 use super::{Sync, SyncError};
-use crate::block::{BlockId, BlockRange, Header, RawLog, Sealed};
+use crate::block::{BlockId, BlockRange, RawLog, Sealed};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Flaw, Method, Watched};
 use crate::source::{Source, SourceError};
@@ -82,10 +82,14 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// Refuses what is proved of blocks that do not lead to the next one whose hash is known: of `held`, or of what is
     /// proved already. That each header hangs on the one below says nothing of whose chain they are.
-    pub(super) async fn refuse_strange(&self, proved: &ProvedLogs, held: &[Header]) -> Result<(), SyncError> {
+    pub(super) async fn refuse_strange(
+        &self,
+        proved: &ProvedLogs,
+        held: &[BlockId],
+    ) -> Result<(), SyncError> {
         let Some(stretch) = proved.evidence.last() else { return Ok(()) };
         let last = stretch.last();
-        let known = held.iter().map(|header| header.id).chain(self.known_blocks().await?);
+        let known = held.iter().copied().chain(self.known_blocks().await?);
         let Some(next) = known.filter(|block| block.number >= last.number).min_by_key(|block| block.number)
         else {
             return Ok(());

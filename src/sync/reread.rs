@@ -56,7 +56,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.configure(&checkpoint).await?;
         }
         // A node that does not have our checkpoint lists less than there is, or what another chain holds.
-        self.refuse_moved(&[checkpoint.block]).await?;
+        self.refuse_moved(&[checkpoint.block.id]).await?;
         let mut comparison = self.list_again(range).await?;
         let missing = std::mem::take(&mut comparison.missing);
         let found = self.assemble_additions(&checkpoint, range.from, missing, &comparison.remove).await?;
@@ -77,7 +77,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<Assembled, SyncError> {
         let known: HashSet<Position> =
             missing.iter().map(RawLog::position).chain(removed.iter().copied()).collect();
-        let held = [checkpoint.block];
+        let held = [checkpoint.block.id];
         let Some(last) = missing.last().map(|log| log.block.number) else {
             // That nothing is missing was told by the same lists.
             self.refuse_moved(&held).await?;

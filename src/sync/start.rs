@@ -1,6 +1,6 @@
 //! Where following starts: checks the configured contracts against the chain, and sets the first checkpoint.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use alloy::primitives::Address;
 
@@ -191,6 +191,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let before = self.all_are_there(contracts, head).await?;
         let unstarted = contracts.iter().filter(|contract| contract.start_block.is_none());
         let created = self.creations(unstarted.map(|contract| contract.address).collect(), head).await?;
+        let firsts = self.first_events_below(contracts, &before).await?;
         let mut resolved = Vec::with_capacity(contracts.len());
         for contract in contracts {
             let Some(start_block) = contract.start_block else {
@@ -201,7 +202,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             };
             // At or below the floor there is nothing before.
             let was_there = before.get(&contract.address).copied().unwrap_or(Some(false));
-            let opening = self.opening(contract, start_block, was_there).await?;
+            let first = firsts.get(&contract.address).copied();
+            let opening = self.opening(contract, start_block, was_there, first).await?;
             resolved.push(Resolved { contract: *contract, start_block, opening });
         }
         Ok(resolved)
@@ -241,12 +243,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         contract: &Contract,
         start: u64,
         was_there: Option<bool>,
+        first: Option<u64>,
     ) -> Result<Option<BlockId>, SyncError> {
         let address = contract.address;
-        if was_there == Some(false) {
-            return Ok(None);
-        }
-        let Some(first) = self.first_event_below(address, start).await? else { return Ok(None) };
+        let Some(first) = first else { return Ok(None) };
         if !contract.partial {
             return Err(StartError::StartsLate { address, start, first }.into());
         }
@@ -290,17 +290,34 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(created)
     }
 
-    async fn first_event_below(&self, address: Address, start: u64) -> Result<Option<u64>, SyncError> {
-        // In parts, because a long history does not fit in memory, and the first log is all that is wanted.
-        let mut from = self.config.floor_block;
-        while from < start {
-            let to = (start - 1).min(from.saturating_add(16 * self.config.range_blocks_max - 1));
-            let logs = self.source.logs_in_range(BlockRange { from, to }, &[address]).await?;
-            if let Some(log) = logs.first() {
-                return Ok(Some(log.block.number));
+    /// The blocks of the first events below where reading is to start, of contracts that may have been there before: of all
+    /// with one start at once.
+    async fn first_events_below(
+        &self,
+        contracts: &[Contract],
+        before: &HashMap<Address, Option<bool>>,
+    ) -> Result<HashMap<Address, u64>, SyncError> {
+        let mut by_start: BTreeMap<u64, Vec<Address>> = BTreeMap::new();
+        for contract in contracts {
+            if let Some(start) = contract.start_block
+                && before.get(&contract.address).is_some_and(|was_there| *was_there != Some(false))
+            {
+                by_start.entry(start).or_default().push(contract.address);
             }
-            from = to + 1;
         }
-        Ok(None)
+        let mut firsts = HashMap::new();
+        for (start, mut sought) in by_start {
+            // In parts, because a long history does not fit in memory, and the first log is all that is wanted.
+            let mut from = self.config.floor_block;
+            while from < start && !sought.is_empty() {
+                let to = (start - 1).min(from.saturating_add(16 * self.config.range_blocks_max - 1));
+                for log in self.source.logs_in_range(BlockRange { from, to }, &sought).await? {
+                    firsts.entry(log.address).or_insert(log.block.number);
+                }
+                sought.retain(|address| !firsts.contains_key(address));
+                from = to + 1;
+            }
+        }
+        Ok(firsts)
     }
 }

@@ -134,7 +134,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.refuse_outvoted(last).await?;
         }
         // What is proved of another chain says nothing about ours.
-        self.refuse_moved(&[checkpoint.block]).await?;
+        self.refuse_moved(&[checkpoint.block.id]).await?;
         if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
             return Ok(repaired);
         }
@@ -172,8 +172,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.refuse_outvoted(last).await?;
         }
         // What is proved of another chain says nothing about ours.
-        self.refuse_strange(&proved, &[checkpoint.block]).await?;
-        self.refuse_moved(&[checkpoint.block]).await?;
+        self.refuse_strange(&proved, &[checkpoint.block.id]).await?;
+        self.refuse_moved(&[checkpoint.block.id]).await?;
         if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
             return Ok(repaired);
         }
