@@ -1,5 +1,6 @@
 //! One test binary: simulated chain, real PostgreSQL, real node with real contracts.
 
+mod ahead;
 mod application;
 mod chain;
 mod commands;

@@ -38,12 +38,41 @@ pub struct Liar {
     lies: Mutex<Lies>,
     blamed: Mutex<Vec<String>>,
     proofs: AtomicUsize,
+    headers: Mutex<Vec<Vec<u64>>>,
+    lists: AtomicUsize,
+    /// After so many lists of ranges it is a node of the other chain.
+    turn: Mutex<Option<(usize, Arc<SimChain>)>>,
 }
 
 impl Liar {
     /// A provider that is honest so far.
     pub fn new(chain: Arc<SimChain>) -> Self {
-        Self { chain, lies: Mutex::default(), blamed: Mutex::default(), proofs: AtomicUsize::new(0) }
+        Self {
+            chain,
+            lies: Mutex::default(),
+            blamed: Mutex::default(),
+            proofs: AtomicUsize::new(0),
+            headers: Mutex::default(),
+            lists: AtomicUsize::new(0),
+            turn: Mutex::default(),
+        }
+    }
+
+    /// Becomes a node of another chain once it has listed so many ranges, and no list comes of both.
+    pub fn turn_after(&self, lists: usize, other: Arc<SimChain>) {
+        *self.turn.lock().expect("no test panics here") = Some((lists, other));
+    }
+
+    /// Of which blocks headers were asked for together, since this was asked last.
+    pub fn take_headers_asked(&self) -> Vec<Vec<u64>> {
+        std::mem::take(&mut *self.headers.lock().expect("no test panics here"))
+    }
+
+    fn chain(&self) -> Arc<SimChain> {
+        match &*self.turn.lock().expect("no test panics here") {
+            Some((lists, other)) if self.lists.load(Ordering::Relaxed) >= *lists => other.clone(),
+            _ => self.chain.clone(),
+        }
     }
 
     /// From now on these lies, and no others.
@@ -83,23 +112,24 @@ impl Liar {
 
 impl Source for Liar {
     async fn chain_id(&self) -> Result<u64, SourceError> {
-        self.chain.chain_id().await
+        self.chain().chain_id().await
     }
 
     async fn view(&self) -> Result<View, SourceError> {
-        self.chain.view().await
+        self.chain().view().await
     }
 
     async fn header(&self, number: u64) -> Result<Option<Header>, SourceError> {
-        self.chain.header(number).await
+        self.chain().header(number).await
     }
 
     async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, SourceError> {
-        self.chain.headers(numbers).await
+        self.headers.lock().expect("no test panics here").push(numbers.to_vec());
+        self.chain().headers(numbers).await
     }
 
     async fn logs_of_block(&self, block: BlockId) -> Result<Vec<RawLog>, SourceError> {
-        Ok(self.told(self.chain.logs_of_block(block).await?))
+        Ok(self.told(self.chain().logs_of_block(block).await?))
     }
 
     async fn logs_in_range(
@@ -107,25 +137,27 @@ impl Source for Liar {
         range: BlockRange,
         addresses: &[Address],
     ) -> Result<Vec<RawLog>, SourceError> {
-        Ok(self.told(self.chain.logs_in_range(range, addresses).await?))
+        let listed = self.chain().logs_in_range(range, addresses).await?;
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        Ok(self.told(listed))
     }
 
     async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
-        self.chain.calls(requests).await
+        self.chain().calls(requests).await
     }
 
     async fn transactions(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
-        self.chain.transactions(block).await
+        self.chain().transactions(block).await
     }
 
     async fn has_code(&self, address: Address, number: u64) -> Result<Option<bool>, SourceError> {
-        self.chain.has_code(address, number).await
+        self.chain().has_code(address, number).await
     }
 
     async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
         self.proofs.fetch_add(1, Ordering::Relaxed);
         let lies = self.lies();
-        let mut headers = self.chain.sealed(numbers).await?;
+        let mut headers = self.chain().sealed(numbers).await?;
         let mut parent: Option<B256> = None;
         for sealed in &mut headers {
             if lies.fork_from.is_some_and(|from| sealed.header.id.number >= from) {
@@ -153,9 +185,9 @@ impl Source for Liar {
             return Err(SourceError::Refused { provider, method, reason });
         }
         // A liar that forged the block has receipts for it, too.
-        let honest = self.chain.header(block.number).await?.map_or(block, |header| header.id);
+        let honest = self.chain().header(block.number).await?.map_or(block, |header| header.id);
         let forged = lies.fork_from.is_some_and(|from| block.number >= from);
-        let mut receipts = self.chain.receipts(if forged { honest } else { block }).await?;
+        let mut receipts = self.chain().receipts(if forged { honest } else { block }).await?;
         receipts.iter_mut().flat_map(|receipt| &mut receipt.logs).for_each(|log| log.block = block);
         if lies.short_receipts.contains(&block.number)
             && let Some(last) = receipts.iter().rposition(|receipt| !receipt.logs.is_empty())
@@ -181,7 +213,7 @@ impl Source for Liar {
         if !self.lies().has_second {
             return Ok(None);
         }
-        let logs = self.chain.logs_in_range(range, addresses).await?;
+        let logs = self.chain().logs_in_range(range, addresses).await?;
         Ok(Some(SecondOpinion { provider: "second".to_owned(), logs }))
     }
 

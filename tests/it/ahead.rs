@@ -1,0 +1,95 @@
+//! Ranges that are read while the one before is committed: what a chain that moves meanwhile does to them, and what they
+//! cost the node.
+
+use std::sync::Arc;
+
+use asset_indexer::block::{BlockRange, RawLog};
+use asset_indexer::store::Store;
+use asset_indexer::store::memory::MemoryStore;
+use asset_indexer::sync::{Config, Outcome, Proving};
+
+use crate::support::liar::Liar;
+use crate::support::world::{config, worker};
+use simulation::chain::SimChain;
+use simulation::play::Play;
+
+const FINALITY: u64 = 6;
+const BLOCKS: usize = 150;
+/// The last block that both chains have.
+const SHARED: usize = 40;
+
+fn settings() -> Config {
+    Config { range_blocks_max: 8, proving: Proving::Off, ..config(&Play::contracts()) }
+}
+
+/// Two chains that part above [`SHARED`].
+fn chains(seed: u64) -> [Arc<SimChain>; 2] {
+    [seed, seed + 1].map(|upper| {
+        let chain = Arc::new(Play::chain(FINALITY));
+        let mut play = Play::new(seed);
+        play.blocks(SHARED).into_iter().for_each(|block| {
+            chain.mine(block);
+        });
+        let mut play = if upper == seed { play } else { Play::new(upper) };
+        play.blocks(BLOCKS - SHARED).into_iter().for_each(|block| {
+            chain.mine(block);
+        });
+        chain
+    })
+}
+
+/// What an index of the one chain holds when it is there.
+async fn honest_logs(chain: &Arc<SimChain>, to: u64) -> Vec<RawLog> {
+    let mut worker = worker(chain.clone(), Arc::new(MemoryStore::new()), settings());
+    while worker.step(Some(to)).await.expect("an honest node") != Outcome::Idle {}
+    worker.store().ground_logs(BlockRange { from: 0, to }, None).await.expect("readable")
+}
+
+#[tokio::test]
+async fn a_chain_that_turns_into_another_is_never_mixed_with_it() {
+    let [one, other] = chains(7);
+    let mut refused = 0;
+    for turn in 1..=16 {
+        let liar = Arc::new(Liar::new(one.clone()));
+        liar.turn_after(turn, other.clone());
+        let mut worker = worker(liar.clone(), Arc::new(MemoryStore::new()), settings());
+        for _ in 0..200 {
+            match worker.step(None).await {
+                Ok(Outcome::Idle | Outcome::Halted { .. }) => break,
+                Ok(_) => {}
+                Err(_) => refused += 1,
+            }
+            let Some(checkpoint) = worker.store().checkpoint().await.expect("readable") else { continue };
+            let at = checkpoint.block.id;
+            let is_on =
+                |chain: &SimChain| chain.picture().at(at.number).is_some_and(|block| block.header.id == at);
+            let chain =
+                [&one, &other].into_iter().find(|chain| is_on(chain)).expect("it is one of their blocks");
+            let range = BlockRange { from: 0, to: at.number };
+            let stored = worker.store().ground_logs(range, None).await.expect("readable");
+            let honest = honest_logs(chain, at.number).await;
+            assert_eq!(stored.len(), honest.len(), "turned after {turn} lists, at block {}", at.number);
+            let same = stored.iter().zip(&honest).all(|(one, other)| one.same_as(other));
+            assert!(same, "turned after {turn} lists, at block {}", at.number);
+        }
+    }
+    assert!(refused > 5, "the chain was met while it turned {refused} times");
+}
+
+#[tokio::test]
+async fn a_range_costs_one_request_for_headers() {
+    let [chain, _] = chains(9);
+    let liar = Arc::new(Liar::new(chain));
+    let mut worker = worker(liar.clone(), Arc::new(MemoryStore::new()), settings());
+    let (mut ranges, mut headers) = (0, 0);
+    while ranges < 16 {
+        liar.take_headers_asked();
+        let outcome = worker.step(None).await.expect("an honest node");
+        let Outcome::Backfilled { range, .. } = outcome else { continue };
+        ranges += 1;
+        // Below a range and above it: that nothing moved.
+        let ends = |numbers: &&Vec<u64>| numbers.contains(&(range.from - 1)) && numbers.contains(&range.to);
+        headers += liar.take_headers_asked().iter().filter(ends).count();
+    }
+    assert_eq!(headers, ranges + 1, "one more where the look at the chain begins");
+}
