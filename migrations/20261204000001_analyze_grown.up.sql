@@ -12,7 +12,11 @@ begin
         where c.relnamespace = 'chain'::regnamespace and c.relkind = 'r'
             and case when p_all then true
                 else not c.relispartition
-                    and pg_stat_get_mod_since_analyze(c.oid) > 1000 + 3 * greatest(c.reltuples, 0)
+                    and pg_stat_get_mod_since_analyze(c.oid) > 1000 + 3 * case
+                        -- How many rows there are may be known of a vacuum or an index alone.
+                        when coalesce(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) is null then 0
+                        else greatest(c.reltuples, 0)
+                    end
             end
         order by c.relname
     loop

@@ -25,6 +25,7 @@ mod register;
 mod report;
 #[path = "../drawing/splitmix.rs"]
 mod splitmix;
+mod stages;
 mod suite;
 mod wire;
 
@@ -134,6 +135,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     chain::check()?;
     check::check().await?;
+    stages::check()?;
     suite::check::check()?;
     suite::check::read().await?;
     if !arguments.bench {

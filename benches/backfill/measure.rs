@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs::{self, File};
+use std::io::BufReader;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::database::{Database, settle, wal_bytes};
 use crate::floor;
 use crate::ledger::{CHAIN_ID, Ledger};
 use crate::process::{ended_children_cpu, own_cpu, peak_memory_kib};
+use crate::stages::{self, Stages};
 
 /// Blocks of one partition, as the migrations make them.
 const PARTITION_BLOCKS: u64 = 1_000_000;
@@ -36,7 +38,7 @@ pub struct Cost {
 }
 
 /// What a backfill took.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Run {
     /// The program and PostgreSQL.
     pub cost: Cost,
@@ -44,6 +46,8 @@ pub struct Run {
     pub node_cpu: f64,
     /// The most memory the program had at once, in KiB.
     pub peak_kib: u64,
+    /// Where its time went.
+    pub stages: Stages,
 }
 
 /// What was used up when a piece of work began.
@@ -87,7 +91,7 @@ impl Meter {
     ) -> Result<Run, Box<dyn Error + Send + Sync>> {
         let client_cpu = ended_children_cpu()? - self.ended_children;
         let cost = self.cost(wall, client_cpu, database, connection).await?;
-        Ok(Run { cost, node_cpu: own_cpu()? - self.own, peak_kib })
+        Ok(Run { cost, node_cpu: own_cpu()? - self.own, peak_kib, stages: Stages::default() })
     }
 
     async fn cost(
@@ -118,6 +122,7 @@ pub async fn backfill(
     let log = database.scratch()?.join("program.log");
     let command = ["backfill", "--from", &from.to_string()];
     let mut command = program(&command, ledger, node_url, database, name, &log)?;
+    command.env(stages::LOG_LEVEL.0, stages::LOG_LEVEL.1);
     let meter = Meter::start(database, connection).await?;
     let mut child = command.spawn()?;
     let Ok(ended) = tokio::time::timeout(patience, watch(&mut child)).await else {
@@ -129,7 +134,7 @@ pub async fn backfill(
     if !status.success() {
         return Err(format!("the program ended with {status}: {}", tail(&log)).into());
     }
-    Ok(run)
+    Ok(Run { stages: Stages::read(BufReader::new(File::open(&log)?))?, ..run })
 }
 
 /// The released program that is to carry a command out for a ledger's contracts, telling of it in a file.

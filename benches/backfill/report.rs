@@ -68,6 +68,7 @@ impl fmt::Display for Report {
         for (method, count) in &self.asked.methods {
             line(f, method, grouped(*count))?;
         }
+        write!(f, "{}", self.run.stages)?;
         self.peer.as_ref().map_or(Ok(()), |(run, asked)| self.beside(f, run, asked))
     }
 }

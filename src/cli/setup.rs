@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::redact::{self, Secrets, Stderr};
 use super::{Failure, Global};
@@ -44,6 +45,8 @@ pub(super) fn configured(global: &Global) -> Result<Config, Failure> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Stderr(secrets))
+        // The stages of a step, where they are asked for.
+        .with_span_events(FmtSpan::CLOSE)
         .log_internal_errors(false);
     let json = match config.log.format {
         LogFormat::Json => true,

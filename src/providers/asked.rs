@@ -9,8 +9,8 @@ use crate::source::{
     CallAnswer, CallRequest, Fate, SecondOpinion, Source, SourceError, Traffic, View, Witnesses,
 };
 
-/// So few things are answered at once by a provider that is well.
-const FEW: usize = 3;
+/// So few things are answered at once by a provider that is well: the headers around a range are five at most.
+const FEW: usize = 5;
 
 impl<S: Source, C: Clock> Source for Providers<S, C> {
     async fn chain_id(&self) -> Result<u64, SourceError> {

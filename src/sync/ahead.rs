@@ -1,19 +1,20 @@
 //! Reading ahead: while a range of final blocks is being committed, the node lists the next one.
 //!
 //! Invariant: what was read ahead is used on the very checkpoint it was read for, with the contracts watched then, and
-//! under the same view of the chain. The blocks below and above it, which the node had when the range before was decoded, are
-//! asked for again when its logs are. Whatever does not fit is read anew, and whatever went wrong is met then.
+//! under the same view of the chain. The blocks around it are asked for with those of the range before, when that was decoded,
+//! and again when its own logs are. Whatever does not fit is read anew, and whatever went wrong is met then.
 
 use alloy::primitives::Address;
 use futures_util::future::try_join;
+use tracing::Instrument;
 
 use super::finality::Look;
-use super::plan::{Step, plan};
-use super::{Assembled, Proving, Sync, SyncError};
+use super::plan::{Step, plan_above};
+use super::{Assembled, Proving, Sync, SyncError, stage};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError};
-use crate::store::{Checkpoint, Commit, Evidence, Status, Store};
+use crate::store::{Checkpoint, Commit, Evidence, Store};
 
 /// So many ranges are read under one view of the chain: the node is asked less, and another provider may have its turn
 /// after them.
@@ -24,8 +25,8 @@ const RANGES_OF_A_VIEW: u32 = 16;
 pub(super) struct Read {
     /// What was asked for, or the beginning of it where that is as much as a step should hold.
     pub(super) range: BlockRange,
-    /// What the node had before the logs were read: the checkpoint below it, and blocks from its end on, of which one is
-    /// called final.
+    /// What the node had before the logs were read: the checkpoint below the range, its end, and blocks above it: where it was
+    /// to end, and the one that the node called final.
     pub(super) held: Vec<BlockId>,
     pub(super) logs: Vec<RawLog>,
     pub(super) evidence: Vec<Evidence>,
@@ -60,32 +61,30 @@ impl<S: Source, D: Store> Sync<S, D> {
         fits.then_some((ahead.read, ahead.ranges))
     }
 
-    /// Writes a commit, and meanwhile reads what comes after it; `ranges` were read under this view, its own with them.
+    /// The range to be read while that which ends at `at` is committed; `ranges` were read under this view, it with them.
+    pub(super) fn range_ahead(&self, at: u64, look: &Look, ranges: u32) -> Option<BlockRange> {
+        match plan_above(at, &look.view, look.until, self.range_blocks) {
+            Step::Backfill(range) if self.config.reads_ahead && ranges < RANGES_OF_A_VIEW => Some(range),
+            _ => None,
+        }
+    }
+
+    /// Writes a commit, and meanwhile reads the range above it, whose end is known.
     pub(super) async fn commit_and_read_ahead(
         &mut self,
         commit: Commit,
         assembled: &Assembled,
         look: Look,
         ranges: u32,
+        (range, end): (BlockRange, BlockId),
     ) -> Result<(), SyncError> {
-        let after = Checkpoint {
-            block: commit.next,
-            finalized: commit.finalized,
-            verified: commit.next.id,
-            status: Status::Running,
-        };
-        let range = match plan(&after, &look.view, look.until, self.range_blocks) {
-            Step::Backfill(range) if self.config.reads_ahead && ranges < RANGES_OF_A_VIEW => range,
-            _ => return self.commit(commit).await,
-        };
         let mut watched = self.watched();
         watched.extend(assembled.found.keys());
         watched.sort_unstable();
         let below = commit.next.id;
-        let reading = async {
-            let held = self.held_ahead(below, look.told, range).await?;
-            self.read_range(range, held, watched.clone()).await
-        };
+        let mut held = vec![below, end];
+        held.extend((look.told.number > range.to).then_some(look.told));
+        let reading = self.read_range(range, held, watched.clone());
         // A commit that failed is not waited with. On the heap: both at once are more than a thread's stack should hold.
         let reading = async { Ok::<_, SyncError>(Box::pin(reading).await) };
         let ((), read) = try_join(Box::pin(self.write(&commit)), reading).await?;
@@ -99,24 +98,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(())
     }
 
-    /// What the node has below and above a range, seen with the range before it. What is proved must end with a header
-    /// that is known before.
-    async fn held_ahead(
-        &self,
-        below: BlockId,
-        told: BlockId,
-        range: BlockRange,
-    ) -> Result<Vec<BlockId>, SyncError> {
-        if told.number >= range.to && self.config.proving != Proving::BeforeCommit {
-            return Ok(vec![below, told]);
-        }
-        let headers = self.ends(below, told, range).await?;
-        match headers.first().filter(|header| header.id != below) {
-            Some(other) => Err(self.moved(below, other.id)),
-            None => Ok(headers.iter().map(|header| header.id).collect()),
-        }
-    }
-
     /// The range above a block that is, or will be, the checkpoint: the first one `held`.
     pub(super) async fn read_range(
         &self,
@@ -124,13 +105,18 @@ impl<S: Source, D: Store> Sync<S, D> {
         held: Vec<BlockId>,
         watched: Vec<Address>,
     ) -> Result<Read, SyncError> {
-        let (logs, evidence) = self.logs_to_backfill(range, &held, watched).await?;
+        let (logs, evidence) =
+            self.logs_to_backfill(range, &held, watched).instrument(stage::fetch()).await?;
         let mut read = Read { range, held, logs, evidence };
         // What is proved is proved to the end.
         if read.evidence.is_empty()
             && let Some(end) = end_of_a_step(&read.logs, self.config.range_logs_target)
             && end < range.to
         {
+            let header = self.source.headers(&[end]).await?;
+            let header = header.first().ok_or(SourceError::BlockGone { number: end, hash: None })?;
+            // The end that was asked for before the logs stays: it tells whether the chain moved meanwhile.
+            read.held.insert(1, header.id);
             read.logs.truncate(read.logs.partition_point(|log| log.block.number <= end));
             read.range.to = end;
         }
@@ -172,7 +158,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let proved = self.prove_range(range, &watched.into_iter().collect()).await?;
         let (first, last) = (proved.evidence.first(), proved.evidence.last());
         let leads = |first: &Evidence| held.first().is_some_and(|below| below.hash == first.parent);
-        if !first.is_some_and(leads) || !last.is_some_and(|last| held.contains(&last.last())) {
+        if !first.is_some_and(leads) || last.map(Evidence::last).as_ref() != held.get(1) {
             return Err(SyncError::Contradiction(format!(
                 "the headers of blocks {} to {} do not lead from the checkpoint to the block above",
                 range.from, range.to

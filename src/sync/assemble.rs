@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::{Address, B256, Bytes, U256};
+use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Config, Sync, SyncError};
+use super::{Config, Sync, SyncError, stage};
 use crate::block::{BlockId, BlockRange, Header, Position, RawLog};
 use crate::decode::withhold::withhold;
 use crate::discovery::announcements;
@@ -103,9 +104,9 @@ impl<S: Source, D: Store> Sync<S, D> {
                 found.into_iter().partition(|(_, found)| found.from_block >= range.from);
             let addresses =
                 |list: Vec<(Address, Found)>| list.into_iter().map(|(a, _)| a).collect::<Vec<_>>();
-            unread = self.range_logs(range, &addresses(new), held).await?;
+            unread = self.range_logs(range, &addresses(new), held).instrument(stage::fetch()).await?;
             let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
-            unread.extend(self.range_logs(since, &addresses(old), held).await?);
+            unread.extend(self.range_logs(since, &addresses(old), held).instrument(stage::fetch()).await?);
             if top > range.to + 1 {
                 unread.extend(self.window(range.to, top, &all).await?);
             }
@@ -186,31 +187,31 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// Lists by number are the chain's only where it is the same before and after them: also below finality it may move.
     pub(super) async fn refuse_moved(&self, before: &[BlockId]) -> Result<(), SyncError> {
-        let numbers: Vec<u64> = before.iter().map(|block| block.number).collect();
-        let after = self.source.headers(&numbers).await?;
-        match before.iter().zip(&after).find(|(before, after)| **before != after.id) {
-            Some((before, after)) => Err(self.moved(*before, after.id)),
-            None => Ok(()),
-        }
+        self.headers_unless_moved(before, None).await.map(drop)
     }
 
-    /// The same, and the header of a block between them, asked for together with them: it is of the same chain.
-    pub(super) async fn header_unless_moved(
+    /// The same; tells the headers, and that of one more block.
+    pub(super) async fn headers_unless_moved(
         &self,
-        number: u64,
         before: &[BlockId],
-    ) -> Result<Header, SyncError> {
-        let mut numbers: Vec<u64> = before.iter().map(|block| block.number).chain([number]).collect();
+        more: Option<u64>,
+    ) -> Result<Vec<Header>, SyncError> {
+        let mut numbers: Vec<u64> = before.iter().map(|block| block.number).chain(more).collect();
         numbers.sort_unstable();
         numbers.dedup();
         let after = self.source.headers(&numbers).await?;
-        let now = |number: u64| after.iter().find(|header| header.id.number == number);
         for block in before {
-            if let Some(other) = now(block.number).filter(|header| header.id != *block) {
-                return Err(self.moved(*block, other.id));
+            match after.iter().find(|header| header.id.number == block.number) {
+                Some(header) if header.id == *block => {}
+                Some(other) => return Err(self.moved(*block, other.id)),
+                None => {
+                    return Err(
+                        SourceError::BlockGone { number: block.number, hash: Some(block.hash) }.into()
+                    );
+                }
             }
         }
-        now(number).copied().ok_or_else(|| SourceError::BlockGone { number, hash: None }.into())
+        Ok(after)
     }
 
     pub(super) fn moved(&self, before: BlockId, after: BlockId) -> SyncError {
@@ -225,7 +226,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// Decodes logs in the roles of their contracts and adds them to the assembly.
     pub(super) async fn read(&self, assembly: &mut Assembly, logs: Vec<RawLog>) -> Result<(), SyncError> {
-        let times = self.times(&logs).await?;
+        let times = self.times(&logs).instrument(stage::fetch()).await?;
         for log in logs {
             let Some(role) = self.role_of(assembly, log.address) else { continue };
             if self.is_before_opening(&log) {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Assembled, Sync, SyncError, push_rows};
+use tracing::Instrument;
+
+use super::{Assembled, Sync, SyncError, push_rows, stage};
 use crate::fact::Entry;
 use crate::source::{CallAnswer, CallRequest, Source, SourceError};
 use crate::store::{Store, StoreError};
@@ -17,7 +19,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub(super) async fn fold(&self, assembled: &Assembled) -> Result<Changes, SyncError> {
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
-        self.fold_entries(&mut fold, &assembled.entries).await?;
+        Box::pin(self.fold_entries(&mut fold, &assembled.entries)).instrument(stage::fold()).await?;
         let mut changes = fold.take();
         self.cover(&mut changes, assembled, None);
         Ok(changes)
@@ -41,20 +43,20 @@ impl<S: Source, D: Store> Sync<S, D> {
                 return Ok(());
             }
             for load in fold.loads() {
-                let rows = self.store.load(&load).await?;
+                let rows = self.store.load(&load).instrument(stage::load()).await?;
                 if !fold.loaded(&load, rows) {
                     return Err(StoreError::misfit(load.table).into());
                 }
             }
             let calls = fold.wanted_calls();
             if !calls.is_empty() {
-                let answers = self.source.calls(&calls).await?;
+                let answers = self.source.calls(&calls).instrument(stage::fetch()).await?;
                 for (call, answer) in calls.into_iter().zip(answers) {
                     self.refuse_unknown_opening(&call, &answer)?;
                     fold.answered(call, answer);
                 }
             }
-            self.fetch_inputs(fold).await?;
+            self.fetch_inputs(fold).instrument(stage::fetch()).await?;
         }
         Err(SyncError::Contradiction(format!(
             "folding {} logs needed more than {ROUNDS_MAX} rounds of loading: this is a bug, please report it",

@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 
 use alloy::primitives::Address;
+use tracing::Instrument;
 
 use super::finality::Look;
-use super::{Assembled, Outcome, Proving, Sync, SyncError};
+use super::{Assembled, Outcome, Proving, Sync, SyncError, stage};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
-use crate::source::{Source, View};
+use crate::source::{Source, SourceError, View};
 use crate::store::{Checkpoint, Commit, Evidence, Section, Store};
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -58,26 +59,37 @@ impl<S: Source, D: Store> Sync<S, D> {
                 (self.read_range(range, held, self.watched()).await?, 1)
             }
         };
-        let range = read.range;
-        let assembled = self.assemble_unchecked(range, read.logs, range.to + 1, &read.held).await?;
-        let end = self.header_unless_moved(range.to, &read.held).await?;
-        let last = assembled.entries.last().map(|entry| entry.log.block);
-        if let Some(other) = last.filter(|last| last.number == end.id.number && *last != end.id) {
-            return Err(self.moved(end.id, other));
+        let (range, end) = (read.range, read.held[1]);
+        let of_another = |log: &&RawLog| log.block.number == end.number && log.block != end;
+        if let Some(log) = read.logs.iter().find(of_another) {
+            return Err(self.moved(end, log.block));
         }
+        let decoding = self.assemble_unchecked(range, read.logs, range.to + 1, &read.held);
+        let assembled = Box::pin(decoding).instrument(stage::decode()).await?;
         let events = assembled.entries.len();
         self.adapt_range(range, events);
+        let next = self.range_ahead(range.to, &look, ranges);
+        let seen = self.headers_unless_moved(&read.held, next.map(|next| next.to));
+        let seen = seen.instrument(stage::fetch()).await?;
+        let header = |number: u64| {
+            let found = seen.iter().find(|header| header.id.number == number).copied();
+            found.ok_or(SourceError::BlockGone { number, hash: None })
+        };
+        let next = next.map(|next| header(next.to).map(|end| (next, end.id))).transpose()?;
         let mut changes = self.fold(&assembled).await?;
         self.note_late_history(&mut changes, &assembled, checkpoint).await?;
         let commit = Commit {
             expected: below,
-            next: end,
+            next: header(range.to)?,
             finalized: look.view.finalized,
             sections: vec![Section { undo_block: None, changes }],
             evidence: read.evidence,
         };
-        self.commit_and_read_ahead(commit, &assembled, look, ranges).await?;
-        self.adopt(end.id, &assembled);
+        match next {
+            Some(next) => self.commit_and_read_ahead(commit, &assembled, look, ranges, next).await?,
+            None => self.commit(commit).await?,
+        }
+        self.adopt(end, &assembled);
         Ok(Outcome::Backfilled { range, events })
     }
 
@@ -120,10 +132,16 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<(Assembled, Vec<Evidence>), SyncError> {
         let mut compared = watched.clone();
         loop {
-            let (logs, evidence) = self.block_logs(block.id, &compared).await?;
-            let assembled = self
-                .assemble_block(block, finalized, &logs, watched.clone(), Default::default(), &[block.id])
-                .await?;
+            let (logs, evidence) = self.block_logs(block.id, &compared).instrument(stage::fetch()).await?;
+            let decoding = self.assemble_block(
+                block,
+                finalized,
+                &logs,
+                watched.clone(),
+                Default::default(),
+                std::slice::from_ref(&block.id),
+            );
+            let assembled = Box::pin(decoding).instrument(stage::decode()).await?;
             // Receipts hold every contract's logs; two providers were compared on some contracts only.
             let is_quorum = evidence.iter().any(|stretch| stretch.method == Method::Quorum);
             if !is_quorum || assembled.found.keys().all(|found| compared.contains(found)) {

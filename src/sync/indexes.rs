@@ -3,8 +3,10 @@
 //!
 //! Invariant: whoever follows the head does so with every index, unless somebody's long query keeps one from being built.
 
+use tracing::Instrument;
+
 use super::plan::Step;
-use super::{Outcome, Sync, SyncError};
+use super::{Outcome, Sync, SyncError, stage};
 use crate::source::{Source, View};
 use crate::store::{Built, Store};
 
@@ -33,7 +35,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.steps_without_index -= 1;
             return Ok(None);
         }
-        match self.store.build_index().await? {
+        match self.store.build_index().instrument(stage::index()).await? {
             Built::Index(name) => {
                 // It may have taken long: the chain is looked at anew.
                 self.ahead = None;

@@ -24,6 +24,7 @@ mod rebuild;
 mod reconcile;
 mod reread;
 mod rollback;
+mod stage;
 mod start;
 mod sweep;
 mod tally;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use alloy::primitives::{Address, B256};
+use tracing::Instrument;
 
 use crate::block::{BlockId, BlockRange, Header};
 use crate::decode::Decoder;
@@ -219,6 +221,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.configured = false;
         self.indexes_are_built = false;
         self.ahead = None;
+        self.unproved = None;
     }
 
     /// Moves the chain at most one step, never above `until`.
@@ -302,7 +305,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.store.commit(&moved).await?;
             self.store.commit(&Commit { expected: commit.next.id, ..commit.clone() }).await?;
         } else {
-            let made = self.store.commit(commit).await;
+            let made = self.store.commit(commit).instrument(stage::write()).await;
             if !is(Mutant::LeaseBlind) {
                 made?;
             }

@@ -37,7 +37,11 @@ fn top(view: &View, until: Option<u64>) -> u64 {
 
 /// The next step from a checkpoint, given what a node says, up to `until` where a bound is set.
 pub fn plan(checkpoint: &Checkpoint, view: &View, until: Option<u64>, range_blocks: u64) -> Step {
-    let at = checkpoint.block.id.number;
+    plan_above(checkpoint.block.id.number, view, until, range_blocks)
+}
+
+/// The same from the height of a checkpoint.
+pub(super) fn plan_above(at: u64, view: &View, until: Option<u64>, range_blocks: u64) -> Step {
     let top = top(view, until);
     let next = at + 1;
     if next > top {

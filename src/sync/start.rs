@@ -117,6 +117,9 @@ pub enum StartError {
     },
 }
 
+/// Contracts whose first events are searched together: all logs of a part of the past are in memory at once.
+const SOUGHT_MAX: usize = 20;
+
 impl<S: Source, D: Store> Sync<S, D> {
     /// Checks that the node serves the chain that is configured and that the tables hold.
     ///
@@ -290,8 +293,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(created)
     }
 
-    /// The blocks of the first events below where reading is to start, of contracts that may have been there before: of all
-    /// with one start at once.
+    /// The blocks of the first events below where reading is to start, of contracts that may have been there before: of those
+    /// with one start together.
     async fn first_events_below(
         &self,
         contracts: &[Contract],
@@ -306,7 +309,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
         }
         let mut firsts = HashMap::new();
-        for (start, mut sought) in by_start {
+        let groups =
+            by_start.iter().flat_map(|(start, all)| all.chunks(SOUGHT_MAX).map(|some| (*start, some)));
+        for (start, some) in groups {
+            let mut sought = some.to_vec();
             // In parts, because a long history does not fit in memory, and the first log is all that is wanted.
             let mut from = self.config.floor_block;
             while from < start && !sought.is_empty() {

@@ -27,6 +27,8 @@ const RESTS_MAX: u32 = 64;
 pub(super) struct Unproved {
     /// The first of its blocks.
     block: u64,
+    /// The provider that could not prove it.
+    provider: String,
     /// Looks after which it is tried again, doubled with each try.
     every: u32,
     /// Of these, what is left.
@@ -35,16 +37,16 @@ pub(super) struct Unproved {
 
 impl Unproved {
     /// After one more try.
-    fn again(before: Option<Self>, block: u64) -> Self {
-        let every = before.filter(|before| before.block == block).map_or(1, |before| before.every * 2);
-        let every = every.min(RESTS_MAX);
-        Self { block, every, rests: every }
+    fn again(before: Option<Self>, block: u64, provider: String) -> Self {
+        let same = |before: &Self| before.block == block && before.provider == provider;
+        let every = before.filter(same).map_or(1, |before| before.every * 2).min(RESTS_MAX);
+        Self { block, provider, every, rests: every }
     }
 
-    /// Whether this look is one without a try.
-    fn rests(&mut self) -> bool {
+    /// Whether this look is one without a try. Another provider is tried at once.
+    fn rests(&mut self, provider: &str) -> bool {
         self.rests = self.rests.saturating_sub(1);
-        self.rests > 0
+        self.rests > 0 && self.provider == provider
     }
 }
 
@@ -68,7 +70,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         if catching_up > 0 {
             return Ok(Outcome::Idle);
         }
-        if self.unproved.as_mut().is_some_and(Unproved::rests) {
+        let provider = self.source.alias();
+        if self.unproved.as_mut().is_some_and(|unproved| unproved.rests(&provider)) {
             return Ok(Outcome::Idle);
         }
         let before = self.unproved.take();
@@ -81,7 +84,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         if before.as_ref().is_none_or(|before| before.block != block) {
             tracing::warn!(%error, "not proved: tried again now and then");
         }
-        self.unproved = Some(Unproved::again(before, block));
+        self.unproved = Some(Unproved::again(before, block, provider));
         Ok(Outcome::Idle)
     }
 

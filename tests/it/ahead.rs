@@ -1,14 +1,15 @@
-//! Ranges that are read while the one before is committed: what a chain that moves meanwhile does to them, and what they
-//! cost the node.
+//! Ranges that are read while the one before is committed: what a chain that moves meanwhile does to them; and what they,
+//! and a beginning, cost the node.
 
 use std::sync::Arc;
 
 use asset_indexer::block::{BlockRange, RawLog};
+use asset_indexer::providers::{Budget, Finding, Need, Providers, Rules};
 use asset_indexer::store::Store;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::sync::{Config, Outcome, Proving};
 
-use crate::support::liar::Liar;
+use crate::support::liar::{Liar, Lies};
 use crate::support::world::{config, worker};
 use simulation::chain::SimChain;
 use simulation::play::Play;
@@ -77,6 +78,31 @@ async fn a_chain_that_turns_into_another_is_never_mixed_with_it() {
 }
 
 #[tokio::test]
+async fn one_odd_header_is_never_committed() {
+    let [chain, _] = chains(7);
+    let mut refused = 0;
+    for (answers, place) in (0..24).flat_map(|answers| (0..4).map(move |place| (answers, place))) {
+        let liar = Arc::new(Liar::new(chain.clone()));
+        liar.be_odd_once(answers, place);
+        let mut worker = worker(liar.clone(), Arc::new(MemoryStore::new()), settings());
+        let mut ranges = 0;
+        while ranges < 10 {
+            match worker.step(None).await {
+                Ok(Outcome::Backfilled { .. }) => ranges += 1,
+                Ok(halted @ Outcome::Halted { .. }) => panic!("answer {answers}, place {place}: {halted:?}"),
+                Ok(_) => {}
+                Err(_) => refused += 1,
+            }
+            let Some(checkpoint) = worker.store().checkpoint().await.expect("readable") else { continue };
+            let at = checkpoint.block.id;
+            let ours = chain.picture().at(at.number).map(|block| block.header.id);
+            assert_eq!(ours, Some(at), "answer {answers}, place {place}");
+        }
+    }
+    assert!(refused > 20, "{refused}");
+}
+
+#[tokio::test]
 async fn a_range_costs_one_request_for_headers() {
     let [chain, _] = chains(9);
     let liar = Arc::new(Liar::new(chain));
@@ -92,4 +118,36 @@ async fn a_range_costs_one_request_for_headers() {
         headers += liar.take_headers_asked().iter().filter(ends).count();
     }
     assert_eq!(headers, ranges + 1, "one more where the look at the chain begins");
+}
+
+#[tokio::test]
+async fn contracts_that_start_together_are_looked_for_together() {
+    let [chain, _] = chains(9);
+    let liar = Arc::new(Liar::new(chain));
+    let mut settings = settings();
+    assert!(settings.contracts.len() > 1, "{:?}", settings.contracts);
+    settings.contracts.iter_mut().for_each(|contract| contract.start_block = Some(100));
+    let mut worker = worker(liar.clone(), Arc::new(MemoryStore::new()), settings);
+    let refused = worker.step(None).await.expect_err("there are logs below block 100");
+    assert!(refused.to_string().contains("start block 100"), "{refused}");
+    assert_eq!(liar.lists_asked(), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_knows_no_receipts_is_asked_for_one_blocks() {
+    let [chain, _] = chains(9);
+    let liar = |lies| {
+        let liar = Liar::new(chain.clone());
+        liar.tell(lies);
+        liar
+    };
+    let sources = [Lies { no_receipts: true, ..Lies::default() }, Lies::default()];
+    let sources = sources.map(|lies| (liar(lies), Budget::default())).into();
+    let providers = Providers::new(sources, None, Rules::default());
+    let found = providers.probe(Need::default()).await;
+    let asked: Vec<usize> = providers.sources().iter().map(Liar::receipts_asked).collect();
+    assert_eq!(asked[0], 1, "the newest block's were refused");
+    assert!(asked[1] > 8, "{asked:?}");
+    assert!(matches!(found[0].1.receipts, Finding::No(_)), "{found:?}");
+    assert_eq!(found[1].1.receipts, Finding::Yes);
 }

@@ -15,6 +15,7 @@ mod reading;
 mod requests;
 mod signals;
 mod silence;
+mod stages;
 mod upkeep;
 mod watched;
 mod writers;

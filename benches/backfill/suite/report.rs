@@ -106,7 +106,7 @@ impl Report {
         for (method, times) in &asked.methods {
             count(f, method, *times)?;
         }
-        Ok(())
+        write!(f, "{}", self.run.stages)
     }
 }
 

@@ -39,7 +39,10 @@ pub struct Liar {
     blamed: Mutex<Vec<String>>,
     proofs: AtomicUsize,
     headers: Mutex<Vec<Vec<u64>>>,
+    /// The header in this place of the answer after so many others is another block's, once.
+    odd: Mutex<Option<(usize, usize)>>,
     lists: AtomicUsize,
+    receipts: AtomicUsize,
     /// After so many lists of ranges it is a node of the other chain.
     turn: Mutex<Option<(usize, Arc<SimChain>)>>,
 }
@@ -53,7 +56,9 @@ impl Liar {
             blamed: Mutex::default(),
             proofs: AtomicUsize::new(0),
             headers: Mutex::default(),
+            odd: Mutex::default(),
             lists: AtomicUsize::new(0),
+            receipts: AtomicUsize::new(0),
             turn: Mutex::default(),
         }
     }
@@ -63,9 +68,24 @@ impl Liar {
         *self.turn.lock().expect("no test panics here") = Some((lists, other));
     }
 
+    /// After so many answers with headers, gives another block in one place of one answer.
+    pub fn be_odd_once(&self, answers: usize, place: usize) {
+        *self.odd.lock().expect("no test panics here") = Some((answers, place));
+    }
+
     /// Of which blocks headers were asked for together, since this was asked last.
     pub fn take_headers_asked(&self) -> Vec<Vec<u64>> {
         std::mem::take(&mut *self.headers.lock().expect("no test panics here"))
+    }
+
+    /// How many lists of a range's logs it was asked for.
+    pub fn lists_asked(&self) -> usize {
+        self.lists.load(Ordering::Relaxed)
+    }
+
+    /// Of how many blocks the receipts were asked for.
+    pub fn receipts_asked(&self) -> usize {
+        self.receipts.load(Ordering::Relaxed)
     }
 
     fn chain(&self) -> Arc<SimChain> {
@@ -125,7 +145,15 @@ impl Source for Liar {
 
     async fn headers(&self, numbers: &[u64]) -> Result<Vec<Header>, SourceError> {
         self.headers.lock().expect("no test panics here").push(numbers.to_vec());
-        self.chain().headers(numbers).await
+        let mut headers = self.chain().headers(numbers).await?;
+        if let Some((answers, place)) = &mut *self.odd.lock().expect("no test panics here") {
+            if *answers == 0 && *place < headers.len() {
+                headers[*place].id.hash.0[0] ^= 1;
+                *place = usize::MAX;
+            }
+            *answers = answers.saturating_sub(1);
+        }
+        Ok(headers)
     }
 
     async fn logs_of_block(&self, block: BlockId) -> Result<Vec<RawLog>, SourceError> {
@@ -178,6 +206,7 @@ impl Source for Liar {
     }
 
     async fn receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
+        self.receipts.fetch_add(1, Ordering::Relaxed);
         let lies = self.lies();
         if lies.no_receipts {
             let (provider, method) = ("liar".to_owned(), "eth_getBlockReceipts");
