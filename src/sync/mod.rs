@@ -146,6 +146,8 @@ pub struct Sync<S, D> {
     /// Whether a block was seen whose bloom holds its logs: on such a chain an empty bloom proves absence.
     blooms_are_filled: AtomicBool,
     unproved: Option<sweep::Unproved>,
+    /// Blocks of the next step of the sweep.
+    sweep_blocks: u64,
     /// The checkpoint from which blocks above finality were taken back because a log stood in another's place.
     read_again_at: Option<BlockId>,
     /// Whether a header's hash was computed from its fields: on such a chain one that does not fit is forged.
@@ -159,6 +161,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// A worker that has done nothing yet.
     pub fn new(source: Arc<S>, store: Arc<D>, decoder: Arc<Decoder>, config: Config) -> Self {
         let range_blocks = config.range_blocks_max.min(FIRST_RANGE_BLOCKS);
+        let sweep_blocks = config.sweep_blocks_max;
         Self {
             source,
             store,
@@ -178,6 +181,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
             unproved: None,
+            sweep_blocks,
             read_again_at: None,
             hashes_are_known: AtomicBool::new(false),
             disputed: None,

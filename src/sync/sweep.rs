@@ -21,6 +21,9 @@ use crate::table::fold::Changes;
 /// Looks at the head between two tries of what cannot be proved, at most: about a minute where a node is polled each second.
 const RESTS_MAX: u32 = 64;
 
+/// A try at what could not be proved is of so many times fewer blocks.
+const SHORTER: u64 = 8;
+
 /// What could not be proved at the last try. A try may cost a request for each of its blocks, so that it comes more and
 /// more seldom.
 #[derive(Debug)]
@@ -79,8 +82,14 @@ impl<S: Source, D: Store> Sync<S, D> {
             Err(error @ (SyncError::Unprovable { block, .. } | SyncError::Disproved { block, .. })) => {
                 (block, error)
             }
-            swept => return swept,
+            swept => {
+                let most = self.config.sweep_blocks_max;
+                self.sweep_blocks = self.sweep_blocks.saturating_mul(2).clamp(1, most.max(1));
+                return swept;
+            }
         };
+        // The next block that comes waits for a try to end.
+        self.sweep_blocks = (self.sweep_blocks / SHORTER).max(1);
         if before.as_ref().is_none_or(|before| before.block != block) {
             tracing::warn!(%error, "not proved: tried again now and then");
         }
@@ -117,7 +126,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             return self.start_over(verified, "the block above it is proved to hang on another").await;
         }
         let top = known.as_ref().map_or(top, |known| known.range.from - 1).min(top);
-        let to = top.min(from.saturating_add(self.config.sweep_blocks_max.max(1) - 1));
+        let to = top.min(from.saturating_add(self.sweep_blocks.max(1) - 1));
         let range = BlockRange { from, to };
         let watched: Watched = self.watched().into_iter().collect();
         let proved = self.prove_range(range, &watched).await?;
@@ -158,7 +167,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(from) = late.iter().map(|row| row.next_block).min() else { return Ok(Outcome::Idle) };
         let top = late.iter().map(|row| row.through_block).max().unwrap_or(from);
         let to = top
-            .min(from.saturating_add(self.config.sweep_blocks_max.max(1) - 1))
+            .min(from.saturating_add(self.sweep_blocks.max(1) - 1))
             .min(checkpoint.verified.number)
             .min(checkpoint.finalized.number);
         if to < from {

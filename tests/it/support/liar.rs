@@ -38,6 +38,8 @@ pub struct Liar {
     lies: Mutex<Lies>,
     blamed: Mutex<Vec<String>>,
     proofs: AtomicUsize,
+    /// Of how many headers, the last time.
+    proved: AtomicUsize,
     headers: Mutex<Vec<Vec<u64>>>,
     /// The header in this place of the answer after so many others is another block's, once.
     odd: Mutex<Option<(usize, usize)>>,
@@ -55,6 +57,7 @@ impl Liar {
             lies: Mutex::default(),
             blamed: Mutex::default(),
             proofs: AtomicUsize::new(0),
+            proved: AtomicUsize::new(0),
             headers: Mutex::default(),
             odd: Mutex::default(),
             lists: AtomicUsize::new(0),
@@ -103,6 +106,11 @@ impl Liar {
     /// How often it was asked for headers to prove something with.
     pub fn proofs_begun(&self) -> usize {
         self.proofs.load(Ordering::Relaxed)
+    }
+
+    /// Of how many blocks it was asked for headers then, the last time.
+    pub fn last_proof(&self) -> usize {
+        self.proved.load(Ordering::Relaxed)
     }
 
     /// What the provider was blamed for.
@@ -184,6 +192,7 @@ impl Source for Liar {
 
     async fn sealed(&self, numbers: &[u64]) -> Result<Vec<Sealed>, SourceError> {
         self.proofs.fetch_add(1, Ordering::Relaxed);
+        self.proved.store(numbers.len(), Ordering::Relaxed);
         let lies = self.lies();
         let mut headers = self.chain().sealed(numbers).await?;
         let mut parent: Option<B256> = None;
