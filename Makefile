@@ -17,7 +17,7 @@ TEST_THREADS ?= $(shell expr $$(nproc 2> /dev/null || echo 2) + 1)
 
 test: lint deploy-check
 	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --workspace --exclude simulation --no-fail-fast
-	tests/postgresql/run.sh
+	RUST_TEST_THREADS=$(TEST_THREADS) tests/postgresql/run.sh
 	$(MAKE) drill
 	$(MAKE) simulate
 
