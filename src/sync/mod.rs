@@ -161,7 +161,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// A worker that has done nothing yet.
     pub fn new(source: Arc<S>, store: Arc<D>, decoder: Arc<Decoder>, config: Config) -> Self {
         let range_blocks = config.range_blocks_max.min(FIRST_RANGE_BLOCKS);
-        let sweep_blocks = config.sweep_blocks_max;
+        let sweep_blocks = config.sweep_blocks_max.max(1);
         Self {
             source,
             store,

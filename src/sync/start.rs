@@ -203,10 +203,13 @@ impl<S: Source, D: Store> Sync<S, D> {
                 resolved.push(Resolved { contract: *contract, start_block, opening: None });
                 continue;
             };
-            // At or below the floor there is nothing before.
-            let was_there = before.get(&contract.address).copied().unwrap_or(Some(false));
-            let first = firsts.get(&contract.address).copied();
-            let opening = self.opening(contract, start_block, was_there, first).await?;
+            let opening = match firsts.get(&contract.address) {
+                Some(first) => {
+                    let state_is_kept = before.get(&contract.address).is_some_and(Option::is_some);
+                    Some(self.opening(contract, start_block, *first, state_is_kept).await?)
+                }
+                None => None,
+            };
             resolved.push(Resolved { contract: *contract, start_block, opening });
         }
         Ok(resolved)
@@ -240,23 +243,23 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(before.into_iter().zip(known).map(|((address, _), known)| (address, known)).collect())
     }
 
-    /// The block below the first one of a contract whose older logs are left out on purpose; none where there are none.
+    /// The block below the first one of a contract whose older logs, the first of them in block `first`, are left out on
+    /// purpose.
     async fn opening(
         &self,
         contract: &Contract,
         start: u64,
-        was_there: Option<bool>,
-        first: Option<u64>,
-    ) -> Result<Option<BlockId>, SyncError> {
+        first: u64,
+        state_is_kept: bool,
+    ) -> Result<BlockId, SyncError> {
         let address = contract.address;
-        let Some(first) = first else { return Ok(None) };
         if !contract.partial {
             return Err(StartError::StartsLate { address, start, first }.into());
         }
-        if was_there.is_none() {
+        if !state_is_kept {
             return Err(StartError::NoOpening { address, start, first }.into());
         }
-        Ok(Some(self.header_at(start - 1).await?.id))
+        Ok(self.header_at(start - 1).await?.id)
     }
 
     /// The blocks that created contracts, by bisection, of all at once; the floor where the node does not keep old state.

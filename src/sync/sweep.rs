@@ -83,8 +83,8 @@ impl<S: Source, D: Store> Sync<S, D> {
                 (block, error)
             }
             swept => {
-                let most = self.config.sweep_blocks_max;
-                self.sweep_blocks = self.sweep_blocks.saturating_mul(2).clamp(1, most.max(1));
+                let most = self.config.sweep_blocks_max.max(1);
+                self.sweep_blocks = self.sweep_blocks.saturating_mul(2).min(most);
                 return swept;
             }
         };
@@ -126,7 +126,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             return self.start_over(verified, "the block above it is proved to hang on another").await;
         }
         let top = known.as_ref().map_or(top, |known| known.range.from - 1).min(top);
-        let to = top.min(from.saturating_add(self.sweep_blocks.max(1) - 1));
+        let to = top.min(from.saturating_add(self.sweep_blocks - 1));
         let range = BlockRange { from, to };
         let watched: Watched = self.watched().into_iter().collect();
         let proved = self.prove_range(range, &watched).await?;
@@ -167,7 +167,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(from) = late.iter().map(|row| row.next_block).min() else { return Ok(Outcome::Idle) };
         let top = late.iter().map(|row| row.through_block).max().unwrap_or(from);
         let to = top
-            .min(from.saturating_add(self.sweep_blocks.max(1) - 1))
+            .min(from.saturating_add(self.sweep_blocks - 1))
             .min(checkpoint.verified.number)
             .min(checkpoint.finalized.number);
         if to < from {

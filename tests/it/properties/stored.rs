@@ -7,7 +7,7 @@ use asset_indexer::decode::text::{LONG_MAX, SHORT_MAX, storable};
 use asset_indexer::id::{asset_id, fact_id, identity_id};
 use asset_indexer::row::{Table, Time};
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::store::{Commit, Rollback, Section, Start, Store};
+use asset_indexer::store::{Commit, Rollback, Section, Store};
 use asset_indexer::table::asset::Asset;
 use asset_indexer::table::day::AssetDay;
 use asset_indexer::table::event::AssetEvent;
@@ -19,7 +19,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value as Json, json};
 
 use super::HOSTILE;
-use crate::support::world::{CHAIN_ID, assert_equal, assert_same, database, dump, postgres_store};
+use crate::support::world::{CHAIN_ID, assert_equal, assert_same, beginning, database, dump, postgres_store};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -245,13 +245,7 @@ fn changes(edges: &mut Edges, block: u64) -> Changes {
 async fn every_edge_is_read_back_as_it_was_stored_and_restored_as_it_was_read() {
     let database = database().await;
     let (disk, memory) = (postgres_store(&database).await, MemoryStore::new());
-    let start = Start {
-        genesis: header(0).id.hash,
-        block: header(0),
-        finalized: header(0).id,
-        changes: Changes::default(),
-        defers_indexes: false,
-    };
+    let start = beginning(header(0));
     disk.start(&start).await.expect("PostgreSQL starts");
     memory.start(&start).await.expect("memory starts");
     let mut edges = Edges { rng: StdRng::seed_from_u64(9), place: 0 };

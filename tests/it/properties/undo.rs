@@ -1,30 +1,20 @@
 //! What a rollback leaves of any commits: nothing.
 
-use alloy::primitives::{Address, B256, keccak256};
+use alloy::primitives::{Address, B256};
 use asset_indexer::amount::Amount;
-use asset_indexer::block::{BlockId, Header};
 use asset_indexer::id::asset_id;
 use asset_indexer::row::{Table, Time};
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::store::{Commit, Rollback, Section, Start, Store};
+use asset_indexer::store::{Commit, Rollback, Section, Store};
 use asset_indexer::table::fold::Changes;
 use asset_indexer::table::holder::{AssetHolder, OwnershipHistory};
 use asset_indexer::table::identity::IdentityLink;
 use proptest::prelude::*;
 
-use crate::support::world::{CHAIN_ID, assert_same, dump};
+use crate::support::world::{CHAIN_ID, assert_same, beginning, dump, numbered};
 
 /// What one block does to a wallet: its balance becomes this, and its link this identity's.
 type Change = (u8, u64, u8);
-
-fn header(number: u64) -> Header {
-    let hash = |number: u64| keccak256(number.to_be_bytes());
-    Header {
-        id: BlockId { number, hash: hash(number) },
-        parent: hash(number.wrapping_sub(1)),
-        timestamp: number,
-    }
-}
 
 fn holder(block: u64, (wallet, balance, _): Change) -> AssetHolder {
     AssetHolder {
@@ -52,7 +42,7 @@ fn history(block: u64, log: u32, change: Change) -> OwnershipHistory {
         balance: holder.balance,
         frozen: holder.frozen,
         wallet_frozen: holder.wallet_frozen,
-        block_hash: header(block).id.hash,
+        block_hash: numbered(block).id.hash,
         timestamp: Time(block as i64),
         transaction_hash: B256::ZERO,
     }
@@ -100,14 +90,7 @@ fn changes(block: u64, wanted: &[Change], open: &mut Vec<(u64, u32, Change)>) ->
 
 async fn undo(blocks: Vec<Vec<Change>>, depth: usize) {
     let store = MemoryStore::new();
-    let start = Start {
-        genesis: header(0).id.hash,
-        block: header(0),
-        finalized: header(0).id,
-        changes: Changes::default(),
-        defers_indexes: false,
-    };
-    store.start(&start).await.expect("it starts");
+    store.start(&beginning(numbered(0))).await.expect("it starts");
     let mut dumps = vec![dump(&store).await];
     let mut commits = Vec::new();
     let mut open = Vec::new();
@@ -115,9 +98,9 @@ async fn undo(blocks: Vec<Vec<Change>>, depth: usize) {
         let number = below as u64 + 1;
         let section = Section { undo_block: Some(number), changes: changes(number, wanted, &mut open) };
         let commit = Commit {
-            expected: header(below as u64).id,
-            next: header(number),
-            finalized: header(0).id,
+            expected: numbered(below as u64).id,
+            next: numbered(number),
+            finalized: numbered(0).id,
             sections: vec![section],
             evidence: Vec::new(),
         };
@@ -127,8 +110,8 @@ async fn undo(blocks: Vec<Vec<Change>>, depth: usize) {
     }
     let ancestor = blocks.len() - depth.min(blocks.len());
     let rollback = Rollback {
-        expected: header(blocks.len() as u64).id,
-        ancestor: header(ancestor as u64),
+        expected: numbered(blocks.len() as u64).id,
+        ancestor: numbered(ancestor as u64),
         replaced_by: B256::ZERO,
         reason: "reorg".to_owned(),
     };

@@ -2,24 +2,14 @@
 //! the same second is looked up against rows of the first.
 
 use alloy::primitives::{Address, keccak256};
-use asset_indexer::block::{BlockId, Header};
 use asset_indexer::id::identity_id;
 use asset_indexer::row::{Table, Time};
-use asset_indexer::store::{Commit, Section, Start, Store};
+use asset_indexer::store::{Commit, Section, Store};
 use asset_indexer::table::fold::Changes;
 use asset_indexer::table::identity::IdentityLink;
 use sqlx::{Executor as _, PgPool};
 
-use crate::support::world::{CHAIN_ID, database, pool, postgres_store};
-
-fn header(number: u64) -> Header {
-    let hash = |number: u64| keccak256(number.to_be_bytes());
-    Header {
-        id: BlockId { number, hash: hash(number) },
-        parent: hash(number.wrapping_sub(1)),
-        timestamp: number,
-    }
-}
+use crate::support::world::{CHAIN_ID, beginning, database, numbered, pool, postgres_store};
 
 /// Accounts whose link is open since the block.
 fn links(block: u64, accounts: u64) -> Changes {
@@ -56,23 +46,16 @@ async fn a_commit_that_fills_a_table_is_known_to_the_planner_before_the_next() {
     // Nobody else's work is taken for ours.
     pool.execute("alter table chain.identity_links set (autovacuum_enabled = off)").await.expect("altered");
     let store = postgres_store(&database).await;
-    let start = Start {
-        genesis: header(0).id.hash,
-        block: header(0),
-        finalized: header(0).id,
-        changes: Changes::default(),
-        defers_indexes: false,
-    };
-    store.start(&start).await.expect("it starts");
+    store.start(&beginning(numbered(0))).await.expect("it starts");
     // The last two add less than three times what is known, and less than is looked at.
     for (block, (added, known)) in
         [(2_500, 2_500.), (10_000, 12_500.), (2_500, 12_500.), (1_999, 12_500.)].into_iter().enumerate()
     {
         let block = block as u64;
         let commit = Commit {
-            expected: header(block).id,
-            next: header(block + 1),
-            finalized: header(block + 1).id,
+            expected: numbered(block).id,
+            next: numbered(block + 1),
+            finalized: numbered(block + 1).id,
             sections: vec![Section { undo_block: None, changes: links(block + 1, added) }],
             evidence: Vec::new(),
         };

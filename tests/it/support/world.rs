@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, keccak256};
+use asset_indexer::block::{BlockId, Header};
 use asset_indexer::decode::Decoder;
 use asset_indexer::embedded::{Binaries, Cluster, Options, Search, find_binaries};
 use asset_indexer::execute::Executor;
@@ -10,9 +11,10 @@ use asset_indexer::fact::Role;
 use asset_indexer::row::{Class, Row};
 use asset_indexer::source::Source;
 use asset_indexer::store::postgres::{Lease, PostgresStore, migrate, migrate_application};
-use asset_indexer::store::{Store, memory::MemoryStore};
+use asset_indexer::store::{Start, Store, memory::MemoryStore};
 use asset_indexer::sync::{Config, Contract, Outcome, Proving, Sync};
 use asset_indexer::table;
+use asset_indexer::table::fold::Changes;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Connection, Executor as _};
 use tokio::sync::OnceCell;
@@ -102,6 +104,27 @@ pub async fn postgres_store(database: &str) -> PostgresStore {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     PostgresStore::new(options, CHAIN_ID, lease.epoch())
+}
+
+/// A header of a chain in which a block's hash is its number's; its time is the number too.
+pub fn numbered(number: u64) -> Header {
+    let hash = |number: u64| keccak256(number.to_be_bytes());
+    Header {
+        id: BlockId { number, hash: hash(number) },
+        parent: hash(number.wrapping_sub(1)),
+        timestamp: number,
+    }
+}
+
+/// A store's beginning at block 0, with every index.
+pub fn beginning(genesis: Header) -> Start {
+    Start {
+        genesis: genesis.id.hash,
+        block: genesis,
+        finalized: genesis.id,
+        changes: Changes::default(),
+        defers_indexes: false,
+    }
 }
 
 /// The worker's settings for tests.
