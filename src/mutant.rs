@@ -68,6 +68,7 @@ mutants! {
     AmountTruncated: "amounts are cut to 64 bits";
     FoldBackwards: "the logs of a block are folded last to first";
     ReplacedClaimStaysOpen: "a claim that is made again does not end its former version";
+    PendingForgotten: "a range is folded over the tables without the commit under way below it";
     UnstoredStaysRegistered: "a wallet removed from a storage stays registered";
 }
 

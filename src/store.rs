@@ -269,6 +269,10 @@ pub trait Store: Send + Sync + 'static {
     /// The rows that answer a question, in no order.
     fn load(&self, load: &Load) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
+    /// The same while a commit of ours may be under way, without waiting for it: as the tables are before it or after it,
+    /// never in between. Not inside a rebuild.
+    fn load_beside(&self, load: &Load) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
     /// The headers from the newest final one up to the checkpoint, ascending; all of them above finality.
     fn headers(&self) -> impl Future<Output = Result<Vec<Header>, StoreError>> + Send;
 

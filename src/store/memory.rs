@@ -149,6 +149,10 @@ impl Store for MemoryStore {
         Ok(self.read(|state| state.load(load)))
     }
 
+    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.load(load).await
+    }
+
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {
         Ok(self.read(|state| state.headers.values().copied().collect()))
     }

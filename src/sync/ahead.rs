@@ -1,20 +1,27 @@
-//! Reading ahead: while a range of final blocks is being committed, the node lists the next one.
+//! Preparing ahead: while a range of final blocks is being committed, the node lists the next one, which is decoded and
+//! folded over the rows under way.
 //!
-//! Invariant: what was read ahead is used on the very checkpoint it was read for, with the contracts watched then, and
-//! under the same view of the chain. The blocks around it are asked for with those of the range before, when that was decoded,
-//! and again when its own logs are. Whatever does not fit is read anew, and whatever went wrong is met then.
+//! Invariant: what was prepared is used by the very next step, on the checkpoint it was prepared for, with the contracts
+//! watched then, and under the same view of the chain. The blocks around a range are asked for with those of the range before,
+//! when that was decoded, and again when its own logs are. Whatever does not fit is read anew, and whatever went wrong is met
+//! then.
+
+use std::sync::Arc;
 
 use alloy::primitives::Address;
 use futures_util::future::try_join;
 use tracing::Instrument;
 
+use super::apart::apart;
 use super::finality::Look;
+use super::pending::Pending;
 use super::plan::{Step, plan_above};
-use super::{Assembled, Proving, Sync, SyncError, stage};
+use super::{Assembled, Proving, Sync, SyncError, stage, write};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError};
 use crate::store::{Checkpoint, Commit, Evidence, Store};
+use crate::table::fold::Changes;
 
 /// So many ranges are read under one view of the chain: the node is asked less, and another provider may have its turn
 /// after them.
@@ -32,16 +39,35 @@ pub(super) struct Read {
     pub(super) evidence: Vec<Evidence>,
 }
 
+/// A range of final blocks, read and folded: what is left is to commit it.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) range: BlockRange,
+    /// Its last block.
+    pub(super) end: Header,
+    /// How many logs it has.
+    pub(super) events: usize,
+    /// The contracts that it brought in; its entries are in `changes`.
+    pub(super) found: Assembled,
+    pub(super) changes: Changes,
+    pub(super) evidence: Vec<Evidence>,
+    /// How many blocks the next range should have.
+    pub(super) range_blocks: u64,
+    /// That range, if it is to be prepared while this one is committed, with the block at which it is to end.
+    pub(super) above: Option<(BlockRange, BlockId)>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Ahead {
     look: Look,
-    /// Ranges before it under the same view.
+    /// Ranges under the same view, it with them.
     ranges: u32,
     below: BlockId,
+    /// What was planned; what was prepared may be the beginning of it.
     range: BlockRange,
     watched: Vec<Address>,
-    read: Read,
+    prepared: Prepared,
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -54,46 +80,88 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.ahead.as_ref().map(|ahead| ahead.look)
     }
 
-    /// What was read ahead of a range, and how many ranges under the same view were read before it.
-    pub(super) fn take_ahead(&mut self, below: BlockId, range: BlockRange) -> Option<(Read, u32)> {
+    /// What was prepared of a range, and how many ranges were read under the same view, it with them.
+    pub(super) fn take_ahead(&mut self, below: BlockId, range: BlockRange) -> Option<(Prepared, u32)> {
         let ahead = self.ahead.take()?;
         let fits = ahead.below == below && ahead.range == range && ahead.watched == self.watched();
-        fits.then_some((ahead.read, ahead.ranges))
+        fits.then_some((ahead.prepared, ahead.ranges))
     }
 
-    /// The range to be read while that which ends at `at` is committed; `ranges` were read under this view, it with them.
-    pub(super) fn range_ahead(&self, at: u64, look: &Look, ranges: u32) -> Option<BlockRange> {
-        match plan_above(at, &look.view, look.until, self.range_blocks) {
-            Step::Backfill(range) if self.config.reads_ahead && ranges < RANGES_OF_A_VIEW => Some(range),
+    /// The range to be prepared while that which ends at `at` is committed; `ranges` were read under this view, it with them.
+    /// None where another step comes between the two.
+    fn range_ahead(&self, at: u64, look: &Look, ranges: u32, range_blocks: u64) -> Option<BlockRange> {
+        let step = plan_above(at, &look.view, look.until, range_blocks);
+        let catches_up = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
+        let builds = !self.indexes_are_built && !step.leaves_final_blocks(&look.view, look.until);
+        let goes_on = self.config.reads_ahead && ranges < RANGES_OF_A_VIEW && !catches_up && !builds;
+        match step {
+            Step::Backfill(range) if goes_on => Some(range),
             _ => None,
         }
     }
 
-    /// Writes a commit, and meanwhile reads the range above it, whose end is known.
-    pub(super) async fn commit_and_read_ahead(
+    /// Decodes and folds what was read, over the rows of a commit under way where there is one, and sees that the chain
+    /// did not move meanwhile. `ranges` were read under this view, it with them.
+    pub(super) async fn prepare(
+        &self,
+        read: Read,
+        look: &Look,
+        ranges: u32,
+        pending: Option<&Pending<'_>>,
+    ) -> Result<Prepared, SyncError> {
+        let (range, end) = (read.range, read.held[1]);
+        let of_another = |log: &&RawLog| log.block.number == end.number && log.block != end;
+        if let Some(log) = read.logs.iter().find(of_another) {
+            return Err(self.moved(end, log.block));
+        }
+        let decoding = self.assemble_unchecked(range, read.logs, range.to + 1, &read.held);
+        let assembled = Box::pin(decoding).instrument(stage::decode()).await?;
+        let events = assembled.entries.len();
+        let range_blocks = self.blocks_after(range, events);
+        let above = self.range_ahead(range.to, look, ranges, range_blocks);
+        let seen = self.headers_unless_moved(&read.held, above.map(|above| above.to));
+        let seen = seen.instrument(stage::fetch()).await?;
+        let header = |number: u64| {
+            let found = seen.iter().find(|header| header.id.number == number).copied();
+            found.ok_or(SourceError::BlockGone { number, hash: None })
+        };
+        let above = above.map(|above| header(above.to).map(|end| (above, end.id))).transpose()?;
+        let changes = self.fold_over(&assembled, pending).await?;
+        let found = Assembled { entries: Vec::new(), ..assembled };
+        let (end, evidence) = (header(range.to)?, read.evidence);
+        Ok(Prepared { range, end, events, found, changes, evidence, range_blocks, above })
+    }
+
+    /// Writes a commit, and meanwhile prepares the range above it, whose end is known. `ranges` were read under this view, that
+    /// of the commit with them.
+    pub(super) async fn commit_and_prepare(
         &mut self,
         commit: Commit,
-        assembled: &Assembled,
         look: Look,
         ranges: u32,
         (range, end): (BlockRange, BlockId),
     ) -> Result<(), SyncError> {
-        let mut watched = self.watched();
-        watched.extend(assembled.found.keys());
-        watched.sort_unstable();
-        let below = commit.next.id;
+        let (watched, below, ranges) = (self.watched(), commit.next.id, ranges + 1);
+        let commit = Arc::new(commit);
+        let writing = {
+            let (store, commit) = (self.store.clone(), commit.clone());
+            apart(async move { write(&*store, &commit).await })
+        };
         let mut held = vec![below, end];
         held.extend((look.told.number > range.to).then_some(look.told));
-        let reading = self.read_range(range, held, watched.clone());
+        let preparing = async {
+            let read = self.read_range(range, held, watched.clone()).await?;
+            self.prepare(read, &look, ranges, Some(&Pending::of(&commit.sections))).await
+        };
         // A commit that failed is not waited with. On the heap: both at once are more than a thread's stack should hold.
-        let reading = async { Ok::<_, SyncError>(Box::pin(reading).await) };
-        let ((), read) = try_join(Box::pin(self.write(&commit)), reading).await?;
+        let preparing = async { Ok::<_, SyncError>(Box::pin(preparing).await) };
+        let ((), prepared) = try_join(Box::pin(writing), preparing).await?;
         self.count(&commit);
-        match read {
-            Ok(read) => {
-                self.ahead = Some(Ahead { look, ranges, below, range, watched, read });
+        match prepared {
+            Ok(prepared) => {
+                self.ahead = Some(Ahead { look, ranges, below, range, watched, prepared });
             }
-            Err(error) => tracing::debug!(%error, from = range.from, "not read ahead"),
+            Err(error) => tracing::debug!(%error, from = range.from, "not prepared ahead"),
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
-        self.fold_entries(&mut fold, &assembled.entries).await?;
+        self.fold_entries(&mut fold, &assembled.entries, None).await?;
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
@@ -110,7 +110,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let mut assembled =
                 self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly, &held).await?;
             fold.have_found(assembled.roles());
-            self.fold_entries(fold, &assembled.entries).await?;
+            self.fold_entries(fold, &assembled.entries, None).await?;
             events += assembled.entries.len();
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));

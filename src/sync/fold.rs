@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use tracing::Instrument;
 
+use super::pending::Pending;
 use super::{Assembled, Sync, SyncError, push_rows, stage};
 use crate::fact::Entry;
+use crate::mutant::{Mutant, is};
+use crate::row::Row;
 use crate::source::{CallAnswer, CallRequest, Source, SourceError};
 use crate::store::{Store, StoreError};
 use crate::table::contract::Coverage;
-use crate::table::fold::{Changes, Fold};
+use crate::table::fold::{Changes, Fold, Load};
 
 /// More rounds than any chain of needs is long: rows, then a call that depends on them, then an input.
 const ROUNDS_MAX: usize = 64;
@@ -17,9 +20,19 @@ const ROUNDS_MAX: usize = 64;
 impl<S: Source, D: Store> Sync<S, D> {
     /// The rows of an assembly whose contracts are all followed from now on.
     pub(super) async fn fold(&self, assembled: &Assembled) -> Result<Changes, SyncError> {
+        self.fold_over(assembled, None).await
+    }
+
+    /// The same over the rows of a commit that is under way, if there is one.
+    pub(super) async fn fold_over(
+        &self,
+        assembled: &Assembled,
+        pending: Option<&Pending<'_>>,
+    ) -> Result<Changes, SyncError> {
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
-        Box::pin(self.fold_entries(&mut fold, &assembled.entries)).instrument(stage::fold()).await?;
+        let folding = self.fold_entries(&mut fold, &assembled.entries, pending);
+        Box::pin(folding).instrument(stage::fold()).await?;
         let mut changes = fold.take();
         self.cover(&mut changes, assembled, None);
         Ok(changes)
@@ -37,13 +50,18 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// Folds entries, loading rows and asking the node until nothing is missing.
-    pub(super) async fn fold_entries(&self, fold: &mut Fold, entries: &[Entry]) -> Result<(), SyncError> {
+    pub(super) async fn fold_entries(
+        &self,
+        fold: &mut Fold,
+        entries: &[Entry],
+        pending: Option<&Pending<'_>>,
+    ) -> Result<(), SyncError> {
         for _ in 0..ROUNDS_MAX {
             if fold.fold(entries).is_ok() {
                 return Ok(());
             }
             for load in fold.loads() {
-                let rows = self.store.load(&load).instrument(stage::load()).await?;
+                let rows = self.load(&load, pending).instrument(stage::load()).await?;
                 if !fold.loaded(&load, rows) {
                     return Err(StoreError::misfit(load.table).into());
                 }
@@ -62,6 +80,13 @@ impl<S: Source, D: Store> Sync<S, D> {
             "folding {} logs needed more than {ROUNDS_MAX} rounds of loading: this is a bug, please report it",
             entries.len()
         )))
+    }
+
+    async fn load(&self, load: &Load, pending: Option<&Pending<'_>>) -> Result<Vec<Row>, StoreError> {
+        let Some(pending) = pending else { return self.store.load(load).await };
+        let left = pending.unanswered(load);
+        let stored = if left.keys.is_empty() { Vec::new() } else { self.store.load_beside(&left).await? };
+        Ok(if is(Mutant::PendingForgotten) { stored } else { pending.lay_over(load, stored) })
     }
 
     /// A wallet's opening balance is never guessed: where the node cannot tell it, an operator finds one that can.

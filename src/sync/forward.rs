@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use alloy::primitives::Address;
 use tracing::Instrument;
 
+use super::ahead::Prepared;
 use super::finality::Look;
 use super::{Assembled, Outcome, Proving, Sync, SyncError, stage};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
-use crate::source::{Source, SourceError, View};
+use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Evidence, Section, Store};
 
 impl<S: Source, D: Store> Sync<S, D> {
@@ -38,14 +39,14 @@ impl<S: Source, D: Store> Sync<S, D> {
         range: BlockRange,
     ) -> Result<Outcome, SyncError> {
         let below = checkpoint.block.id;
-        let (read, ranges) = match self.take_ahead(below, range) {
-            Some((read, ranges)) => {
+        let (prepared, ranges) = match self.take_ahead(below, range) {
+            Some((prepared, ranges)) => {
                 // The same block that the node called final was seen with the ends of the range.
                 let is_seen = look.told == checkpoint.finalized;
                 if !is_seen && let Some(contradicted) = self.refuse_other_finality(checkpoint).await? {
                     return Ok(contradicted);
                 }
-                (read, ranges + 1)
+                (prepared, ranges)
             }
             None => {
                 let headers = self.ends(below, look.told, range).await?;
@@ -56,40 +57,25 @@ impl<S: Source, D: Store> Sync<S, D> {
                     return Ok(contradicted);
                 }
                 let held = headers.iter().map(|header| header.id).collect();
-                (self.read_range(range, held, self.watched()).await?, 1)
+                let read = self.read_range(range, held, self.watched()).await?;
+                (self.prepare(read, &look, 1, None).await?, 1)
             }
         };
-        let (range, end) = (read.range, read.held[1]);
-        let of_another = |log: &&RawLog| log.block.number == end.number && log.block != end;
-        if let Some(log) = read.logs.iter().find(of_another) {
-            return Err(self.moved(end, log.block));
-        }
-        let decoding = self.assemble_unchecked(range, read.logs, range.to + 1, &read.held);
-        let assembled = Box::pin(decoding).instrument(stage::decode()).await?;
-        let events = assembled.entries.len();
-        self.adapt_range(range, events);
-        let next = self.range_ahead(range.to, &look, ranges);
-        let seen = self.headers_unless_moved(&read.held, next.map(|next| next.to));
-        let seen = seen.instrument(stage::fetch()).await?;
-        let header = |number: u64| {
-            let found = seen.iter().find(|header| header.id.number == number).copied();
-            found.ok_or(SourceError::BlockGone { number, hash: None })
-        };
-        let next = next.map(|next| header(next.to).map(|end| (next, end.id))).transpose()?;
-        let mut changes = self.fold(&assembled).await?;
-        self.note_late_history(&mut changes, &assembled, checkpoint).await?;
+        let Prepared { range, end, events, found, mut changes, evidence, range_blocks, above } = prepared;
+        self.range_blocks = range_blocks;
+        self.note_late_history(&mut changes, &found, checkpoint).await?;
         let commit = Commit {
             expected: below,
-            next: header(range.to)?,
+            next: end,
             finalized: look.view.finalized,
             sections: vec![Section { undo_block: None, changes }],
-            evidence: read.evidence,
+            evidence,
         };
-        match next {
-            Some(next) => self.commit_and_read_ahead(commit, &assembled, look, ranges, next).await?,
+        self.adopt(end.id, &found);
+        match above {
+            Some(above) => self.commit_and_prepare(commit, look, ranges, above).await?,
             None => self.commit(commit).await?,
         }
-        self.adopt(end, &assembled);
         Ok(Outcome::Backfilled { range, events })
     }
 

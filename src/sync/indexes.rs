@@ -37,8 +37,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         match self.store.build_index().instrument(stage::index()).await? {
             Built::Index(name) => {
-                // It may have taken long: the chain is looked at anew.
-                self.ahead = None;
                 return Ok(Some(Outcome::IndexBuilt { name }));
             }
             // Whoever is in the way may be for long: the chain comes first.

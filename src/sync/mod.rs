@@ -6,6 +6,7 @@
 //! set of watched contracts, is valid for exactly one checkpoint.
 
 mod ahead;
+mod apart;
 mod assemble;
 mod audit;
 mod catch_up;
@@ -17,6 +18,7 @@ mod fold;
 mod forward;
 mod indexes;
 mod outcome;
+mod pending;
 mod plan;
 mod preview;
 mod prove;
@@ -133,7 +135,7 @@ pub struct Sync<S, D> {
     range_blocks: u64,
     configured: bool,
     caught_up_last: bool,
-    /// The next range, read while the one before was committed.
+    /// The next range, read and folded while the one before was committed.
     ahead: Option<ahead::Ahead>,
     /// Whether the database said that no index waits for the end of a first load.
     indexes_are_built: bool,
@@ -238,6 +240,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             // What was written may be lost with the database's last commits: the configuration is compared again too.
             self.forget();
         }
+        if !matches!(outcome, Ok(Outcome::Backfilled { .. })) {
+            // It was folded over the tables as they were.
+            self.ahead = None;
+        }
         outcome
     }
 
@@ -298,22 +304,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     async fn commit(&mut self, commit: Commit) -> Result<(), SyncError> {
-        self.write(&commit).await?;
+        write(&*self.store, &commit).await?;
         self.count(&commit);
-        Ok(())
-    }
-
-    async fn write(&self, commit: &Commit) -> Result<(), SyncError> {
-        if is(Mutant::CheckpointApart) && commit.next.id != commit.expected {
-            let moved = Commit { sections: Vec::new(), evidence: Vec::new(), ..commit.clone() };
-            self.store.commit(&moved).await?;
-            self.store.commit(&Commit { expected: commit.next.id, ..commit.clone() }).await?;
-        } else {
-            let made = self.store.commit(commit).instrument(stage::write()).await;
-            if !is(Mutant::LeaseBlind) {
-                made?;
-            }
-        }
         Ok(())
     }
 
@@ -337,16 +329,17 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// Keeps the size of a backfill transaction about constant: long ranges where little happens, short ones elsewhere.
-    fn adapt_range(&mut self, range: BlockRange, events: usize) {
+    fn blocks_after(&self, range: BlockRange, events: usize) -> u64 {
         let most = range.len().saturating_mul(4);
         let wanted = match events as u64 {
             0 => most,
             events => range.len().saturating_mul(self.config.range_logs_target as u64) / events,
         };
-        self.range_blocks = wanted.clamp(1, most).min(self.config.range_blocks_max);
+        wanted.clamp(1, most).min(self.config.range_blocks_max)
     }
 
-    /// After a commit: the contracts it found are watched from now on.
+    /// The contracts that a commit finds are watched from there on. Known before it is made, too: what is known is valid for
+    /// its block alone, and learnt anew where that does not come to be the checkpoint.
     fn adopt(&mut self, at: BlockId, assembled: &Assembled) {
         if let Some(known) = &mut self.known {
             known.at = at;
@@ -357,6 +350,20 @@ impl<S: Source, D: Store> Sync<S, D> {
     fn settings(&self) -> Settings {
         self.settings.clone().unwrap_or_else(|| self.settings_of(std::iter::empty()))
     }
+}
+
+async fn write<D: Store>(store: &D, commit: &Commit) -> Result<(), SyncError> {
+    if is(Mutant::CheckpointApart) && commit.next.id != commit.expected {
+        let moved = Commit { sections: Vec::new(), evidence: Vec::new(), ..commit.clone() };
+        store.commit(&moved).await?;
+        store.commit(&Commit { expected: commit.next.id, ..commit.clone() }).await?;
+    } else {
+        let made = store.commit(commit).instrument(stage::write()).await;
+        if !is(Mutant::LeaseBlind) {
+            made?;
+        }
+    }
+    Ok(())
 }
 
 /// Rows of one kind more.

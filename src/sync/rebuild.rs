@@ -312,7 +312,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             let range = BlockRange { from: first, to };
             let logs = self.source.logs_in_range(range, &self.all_contracts()).await?;
             let assembled = self.assemble_range(range, logs, &[]).await?;
-            self.adapt_range(range, assembled.entries.len());
+            self.range_blocks = self.blocks_after(range, assembled.entries.len());
             events += assembled.entries.len();
             let mut changes = self.fold(&assembled).await?;
             stay_behind(&mut changes, read);

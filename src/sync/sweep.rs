@@ -110,6 +110,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             read => return read,
         };
         tracing::error!(%error, "the next blocks that are not proved are proved first");
+        // Not with the contracts that the refused rows would have brought in.
+        self.learn(checkpoint).await?;
         match self.sweep(checkpoint).await {
             Ok(Outcome::Idle) | Err(_) => self.read_again(checkpoint).await?.ok_or(error),
             swept => swept,

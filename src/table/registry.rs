@@ -294,7 +294,7 @@ impl Fold {
 }
 
 /// The declaration's name for looking up the wallets of an identity.
-pub(super) fn registrations_by_identity() -> (&'static crate::row::TableDef, [usize; 3]) {
+pub(crate) fn registrations_by_identity() -> (&'static crate::row::TableDef, [usize; 3]) {
     let def = Registration::DEF;
     let place = |name| def.column(name).expect("the column is declared above");
     (def, [place("chain_id"), place("storage"), place("identity")])

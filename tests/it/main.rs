@@ -2,6 +2,7 @@
 
 mod ahead;
 mod application;
+mod beside;
 mod chain;
 mod commands;
 mod converge;

@@ -1,7 +1,7 @@
 //! The store of the product: PostgreSQL 15 to 18.
 //!
 //! One dedicated connection writes, and reads what a fold needs; it is dropped after any error or cancellation, so that
-//! no half transaction can survive in it. SQL is built from table declarations and from constants of ours alone.
+//! no half transaction can survive in it. A second one reads what the next fold needs while it writes. SQL is built from table declarations and from constants of ours alone.
 //!
 //! # The order inside a commit
 //! The lease first: its row stays locked until the end, so that a takeover waits for us and then sees our new expiry.
@@ -9,6 +9,7 @@
 
 mod approval;
 mod archived;
+mod beside;
 pub(crate) mod binary;
 mod bulk;
 mod checkpoint;
@@ -70,6 +71,8 @@ pub struct PostgresStore {
     options: PgConnectOptions,
     epoch: Uuid,
     inner: Mutex<Inner>,
+    /// What reads while `inner` writes.
+    beside: Mutex<Option<beside::Reader>>,
     /// Whether a connection that is gone may have left a commit under way.
     wrote: AtomicBool,
     /// Whether an index is being built.
@@ -108,6 +111,7 @@ impl PostgresStore {
             options,
             epoch,
             inner: Mutex::default(),
+            beside: Mutex::default(),
             wrote: AtomicBool::new(false),
             building: AtomicBool::new(false),
         }
@@ -229,6 +233,10 @@ impl Store for PostgresStore {
 
     async fn load(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
         self.with("loading rows", async |connection, _| rows::load(connection, load).await).await
+    }
+
+    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.beside("loading rows", async |connection| rows::load(connection, load).await).await
     }
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {

@@ -264,7 +264,7 @@ fn value(column: &Column, row: &PgRow, place: usize) -> Result<Value, sqlx::Erro
         ColumnType::Text => text(place)?.map(Value::Text),
         ColumnType::Number => {
             let amount = text(place)?.map(|text| text.parse::<Amount>()).transpose();
-            amount.map_err(|e| wrong(e.to_string()))?.map(Value::Number)
+            amount.map_err(|e| wrong(e.to_string()))?.map(|amount| Value::Number(Box::new(amount)))
         }
         ColumnType::Squares => {
             let squares = text(place)?.map(|text| text.parse::<Squares>()).transpose();

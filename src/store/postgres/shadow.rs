@@ -205,6 +205,10 @@ impl Store for ShadowStore {
         Self::not_done()
     }
 
+    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.load(load).await
+    }
+
     async fn load(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
         let mut connection = self.connection.lock().await;
         let wrong = |error: sqlx::Error| failed("loading rows", &error);

@@ -27,7 +27,7 @@ pub(crate) fn assert_storable(table: &TableDef, row: &Row) {
                 assert_eq!(again, *json, "{}", place());
             }
             Value::Number(number) => {
-                assert_eq!(number.to_string().parse().ok(), Some(*number), "{}", place());
+                assert_eq!(number.to_string().parse().ok(), Some(**number), "{}", place());
             }
             Value::Squares(squares) => {
                 assert_eq!(squares.to_string().parse().ok(), Some(**squares), "{}", place());

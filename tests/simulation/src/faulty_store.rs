@@ -200,6 +200,10 @@ impl Store for FaultyStore {
         Ok(rows)
     }
 
+    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.read("loading rows", self.store.load_beside(load)).await
+    }
+
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {
         let headers = self.read("reading headers", self.store.headers()).await?;
         self.ports.asked_stored_headers();

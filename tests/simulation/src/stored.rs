@@ -64,6 +64,13 @@ impl Store for Stored {
         }
     }
 
+    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Memory(store) => store.load_beside(load).await,
+            Self::Twin(store) => store.load_beside(load).await,
+        }
+    }
+
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {
         match self {
             Self::Memory(store) => store.headers().await,

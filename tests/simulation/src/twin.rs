@@ -168,6 +168,11 @@ impl Store for Twin {
         self.both(load.table.name, real, copy).await
     }
 
+    /// What each answers may be from before the commit or from after it: only the real one's is used.
+    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+        self.real.load_beside(load).await
+    }
+
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {
         self.both("the headers", self.real.headers(), self.copy.headers()).await
     }

@@ -1,0 +1,91 @@
+//! The rows of a commit under way, laid over what the store answers meanwhile: so the next range is folded before the one
+//! below it is written.
+//!
+//! Pure. Invariant: whether the store answered from before the commit or from after it, what comes out is from after it.
+//! Whether the commit comes through is not known here; what was folded over one that fails is thrown away.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
+use foldhash::fast::RandomState;
+
+use crate::row::{Row, Value};
+use crate::store::Section;
+use crate::table::fold::Load;
+
+type ByKey<'a> = HashMap<&'a [Value], &'a Row, RandomState>;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pending<'a> {
+    tables: HashMap<&'static str, Written<'a>, RandomState>,
+}
+
+#[derive(Debug, Default)]
+struct Written<'a> {
+    /// In the order in which they are written: of one key the last counts.
+    lists: Vec<&'a [Row]>,
+    /// Made when the first question comes: most rows are of tables that no fold reads.
+    by_key: OnceLock<ByKey<'a>>,
+}
+
+impl<'a> Pending<'a> {
+    /// What these sections will have written.
+    pub(super) fn of(sections: &'a [Section]) -> Self {
+        let mut tables: HashMap<_, Written<'a>, RandomState> = HashMap::default();
+        for section in sections {
+            for (table, rows) in section.changes.inserts.iter().chain(&section.changes.upserts) {
+                tables.entry(table.name).or_default().lists.push(rows);
+            }
+        }
+        Self { tables }
+    }
+
+    fn written(&self, load: &Load) -> Option<&ByKey<'a>> {
+        let written = self.tables.get(load.table.name)?;
+        let key_len = load.table.key_len;
+        let rows = || written.lists.iter().flat_map(|rows| rows.iter());
+        Some(written.by_key.get_or_init(|| rows().map(|row| (&row[..key_len], row)).collect()))
+    }
+
+    /// What is left to ask the store: a row that is written is known already, where the question names it by its whole key.
+    pub(super) fn unanswered(&self, load: &Load) -> Load {
+        let mut left = load.clone();
+        if names_rows(load)
+            && let Some(written) = self.written(load)
+        {
+            left.keys.retain(|key| !written.contains_key(key.as_slice()));
+        }
+        left
+    }
+
+    /// The store's rows as they will be after the commit.
+    pub(super) fn lay_over(&self, load: &Load, mut stored: Vec<Row>) -> Vec<Row> {
+        let Some(written) = self.written(load) else { return stored };
+        stored.retain(|row| !written.contains_key(&row[..load.table.key_len]));
+        // As the store does: of versioned tables only open versions.
+        let end = load.table.thing_len.and_then(|_| load.table.column("to_block"));
+        let is_open = |row: &&Row| end.is_none_or(|end| row[end] == Value::Null);
+        if names_rows(load) {
+            let found = load.keys.iter().filter_map(|key| written.get(key.as_slice()).copied());
+            stored.extend(found.filter(is_open).cloned());
+        } else {
+            let keys: HashSet<&Row, RandomState> = load.keys.iter().collect();
+            let answers = |row: &&Row| {
+                let named: Row = load.columns.iter().map(|column| row[*column].clone()).collect();
+                keys.contains(&named)
+            };
+            stored.extend(written.values().copied().filter(is_open).filter(answers).cloned());
+        }
+        stored
+    }
+}
+
+/// Whether a question names rows by their whole key.
+fn names_rows(load: &Load) -> bool {
+    load.columns.iter().copied().eq(0..load.table.key_len)
+}
+
+#[cfg(test)]
+#[path = "pending_tests.rs"]
+mod tests;

@@ -1,0 +1,146 @@
+//! Ranges that are folded while the one below is being written to PostgreSQL: whatever that commit and the second connection
+//! meet, the tables are those of a worker that does one thing after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use asset_indexer::store::postgres::PostgresStore;
+use asset_indexer::sync::{Config, Outcome, Proving, Sync};
+use sqlx::PgPool;
+
+use crate::support::world::{assert_equal, config, database, fresh, pool, postgres_store, worker};
+use simulation::chain::SimChain;
+use simulation::play::Play;
+
+const FINALITY: u64 = 6;
+const BLOCKS: usize = 160;
+
+fn settings() -> Config {
+    Config { range_blocks_max: 6, proving: Proving::Off, ..config(&Play::contracts()) }
+}
+
+fn chain(seed: u64) -> Arc<SimChain> {
+    let chain = Arc::new(Play::chain(FINALITY));
+    Play::new(seed).blocks(BLOCKS).into_iter().for_each(|block| {
+        chain.mine(block);
+    });
+    chain
+}
+
+/// What the tables are where each range waits for the one below.
+async fn assert_fresh(worker: &Sync<SimChain, PostgresStore>, context: &str) {
+    let one_by_one = Config { reads_ahead: false, ..settings() };
+    assert_equal(&**worker.store(), &fresh(worker.source(), &one_by_one).await, context).await;
+}
+
+/// Runs something of SQL at the end of every transaction that moves the checkpoint; `public.moves` counts them, those that
+/// come to nothing with the others.
+async fn at_each_commit(pool: &PgPool, sql: &str) {
+    let trigger = format!(
+        "create sequence public.moves;
+         grant usage on sequence public.moves to public;
+         create function public.at_each_commit() returns trigger language plpgsql security definer
+             as $$ declare move bigint := nextval('public.moves'); begin {sql} return null; end $$;
+         create constraint trigger at_each_commit after update on chain.checkpoints deferrable initially deferred
+             for each row execute function public.at_each_commit()"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(pool).await.expect("created");
+}
+
+/// Steps until nothing is left to do, whatever fails; gives how many ranges there were and how many steps failed.
+async fn persevere(worker: &mut Sync<SimChain, PostgresStore>) -> (usize, usize) {
+    let (mut ranges, mut failed) = (0, 0);
+    for _ in 0..1_000 {
+        match worker.step(None).await {
+            Ok(Outcome::Backfilled { .. }) => ranges += 1,
+            Ok(Outcome::Idle) => return (ranges, failed),
+            Ok(Outcome::Halted { reason }) => panic!("it halted: {reason}"),
+            Ok(_) => {}
+            Err(_) => failed += 1,
+        }
+    }
+    panic!("the worker does not come to rest");
+}
+
+#[tokio::test]
+async fn a_range_is_folded_over_rows_that_nobody_sees_yet() {
+    for seed in [3, 4] {
+        let database = database().await;
+        let pool = pool(&database).await;
+        // So long that whatever the next range asks is answered from before the commit.
+        at_each_commit(&pool, "perform pg_sleep(0.15);").await;
+        let mut worker = worker(chain(seed), Arc::new(postgres_store(&database).await), settings());
+        let (ranges, failed) = persevere(&mut worker).await;
+        assert!(ranges > 20 && failed == 0, "{ranges} ranges, {failed} failed");
+        assert_fresh(&worker, &format!("seed {seed}")).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_folded_over_a_commit_that_failed_is_forgotten() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    at_each_commit(&pool, "if move % 3 = 0 then perform pg_sleep(0.1); raise exception 'no'; end if;").await;
+    let mut worker = worker(chain(5), Arc::new(postgres_store(&database).await), settings());
+    let (ranges, failed) = persevere(&mut worker).await;
+    assert!(ranges > 20 && failed > 10, "{ranges} ranges, {failed} failed");
+    assert_fresh(&worker, "commits that failed").await;
+}
+
+#[tokio::test]
+async fn the_second_connection_may_break() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    at_each_commit(
+        &pool,
+        "perform pg_sleep(0.05);
+         if move % 4 = 0 then
+             perform pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and application_name like 'asset-indexer reader %';
+         end if;",
+    )
+    .await;
+    let mut worker = worker(chain(6), Arc::new(postgres_store(&database).await), settings());
+    let (ranges, failed) = persevere(&mut worker).await;
+    assert!(
+        ranges > 20 && failed == 0,
+        "{ranges} ranges, {failed} failed: it is read anew, and nothing else"
+    );
+    assert_fresh(&worker, "the second connection broke").await;
+}
+
+#[tokio::test]
+async fn reading_beside_waits_for_no_commit() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    at_each_commit(&pool, "if move = 5 then perform pg_sleep(60); end if;").await;
+    let store = Arc::new(postgres_store(&database).await);
+    let mut worker = worker(chain(7), store.clone(), settings());
+    let reader = async {
+        let reads = "select count(*) from pg_stat_activity where datname = current_database()
+             and application_name like 'asset-indexer reader %' and query like '%asset_holders%'";
+        let sleeps = "select pid from pg_stat_activity where datname = current_database()
+             and wait_event = 'PgSleep'";
+        let sleeping = loop {
+            let found: Option<i32> =
+                sqlx::query_scalar(sleeps).fetch_optional(&pool).await.expect("readable");
+            if let Some(process) = found {
+                break process;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let mut asked = 0;
+        for _ in 0..500 {
+            asked = sqlx::query_scalar::<_, i64>(reads).fetch_one(&pool).await.expect("readable");
+            if asked > 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        sqlx::query("select pg_terminate_backend($1)").bind(sleeping).execute(&pool).await.expect("it may");
+        assert!(asked > 0, "the next range's holders are asked for while the commit is under way");
+    };
+    let ((_, failed), ()) = tokio::join!(persevere(&mut worker), reader);
+    assert_eq!(failed, 1, "the commit that was ended");
+    assert_fresh(&worker, "a commit that was ended").await;
+}
