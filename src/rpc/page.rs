@@ -11,8 +11,9 @@ use crate::block::BlockRange;
 
 use super::classify::{RpcFault, Suggestion};
 
-/// Most addresses in one filter, whatever the provider allows.
-pub(super) const ADDRESSES_MAX: usize = 500;
+/// Most addresses in one filter, whatever the provider allows: what geth takes where nothing else is set
+/// (`--rpc.logquerylimit`).
+pub(super) const ADDRESSES_MAX: usize = 1_000;
 
 /// Pages in a row that must go well before the range grows, by a quarter.
 const GOOD_PAGES: u32 = 5;

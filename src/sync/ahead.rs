@@ -109,14 +109,14 @@ impl<S: Source, D: Store> Sync<S, D> {
         ranges: u32,
         pending: Option<&Pending<'_>>,
     ) -> Result<Prepared, SyncError> {
-        let (range, end) = (read.range, read.held[1]);
+        let end = read.held[1];
         let of_another = |log: &&RawLog| log.block.number == end.number && log.block != end;
         if let Some(log) = read.logs.iter().find(of_another) {
             return Err(self.moved(end, log.block));
         }
-        let decoding = self.assemble_unchecked(range, read.logs, range.to + 1, &read.held);
-        let assembled = Box::pin(decoding).instrument(stage::decode()).await?;
-        let events = assembled.entries.len();
+        let decoding = self.assemble_step(read);
+        let (read, assembled) = Box::pin(decoding).instrument(stage::decode()).await?;
+        let (range, events) = (read.range, assembled.entries.len());
         let range_blocks = self.blocks_after(range, events);
         let above = self.range_ahead(range.to, look, ranges, range_blocks);
         let seen = self.headers_unless_moved(&read.held, above.map(|above| above.to));
@@ -130,6 +130,42 @@ impl<S: Source, D: Store> Sync<S, D> {
         let found = Assembled { entries: Vec::new(), ..assembled };
         let (end, evidence) = (header(range.to)?, read.evidence);
         Ok(Prepared { range, end, events, found, changes, evidence, range_blocks, above })
+    }
+
+    /// The logs that were read, with those of every contract that they lead to; of the beginning of the range alone where they
+    /// came to be more than a step should hold.
+    async fn assemble_step(&self, mut read: Read) -> Result<(Read, Assembled), SyncError> {
+        loop {
+            let logs = std::mem::take(&mut read.logs);
+            let assembled = self.assemble_unchecked(read.range, logs, read.range.to + 1, &read.held).await?;
+            let end = self.end_of_a_step(&assembled).filter(|end| read.may_end_at(*end));
+            let Some(end) = end else { return Ok((read, assembled)) };
+            read.logs = assembled.listed().cloned().collect();
+            self.cut(&mut read, end).await?;
+        }
+    }
+
+    /// Where more than a step should hold was led to: the block up to which about as much is, if what was listed leads to
+    /// as much everywhere.
+    fn end_of_a_step(&self, assembled: &Assembled) -> Option<u64> {
+        let (logs, target) = (assembled.entries.len(), self.config.range_logs_target);
+        if !is_overfull(logs, target) {
+            return None;
+        }
+        let listed: Vec<u64> = assembled.listed().map(|log| log.block.number).collect();
+        let kept = listed.len().saturating_mul(target) / logs;
+        listed.get(kept.max(1) - 1).copied()
+    }
+
+    /// Leaves of a range what is up to this block.
+    async fn cut(&self, read: &mut Read, end: u64) -> Result<(), SyncError> {
+        let header = self.source.headers(&[end]).instrument(stage::fetch()).await?;
+        let header = header.first().ok_or(SourceError::BlockGone { number: end, hash: None })?;
+        // The end that was asked for before the logs stays: it tells whether the chain moved meanwhile.
+        read.held.insert(1, header.id);
+        read.logs.truncate(read.logs.partition_point(|log| log.block.number <= end));
+        read.range.to = end;
+        Ok(())
     }
 
     /// Writes a commit, and meanwhile prepares the range above it, whose end is known. `ranges` were read under this view, that
@@ -176,17 +212,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         let (logs, evidence) =
             self.logs_to_backfill(range, &held, watched).instrument(stage::fetch()).await?;
         let mut read = Read { range, held, logs, evidence };
-        // What is proved is proved to the end.
-        if read.evidence.is_empty()
-            && let Some(end) = end_of_a_step(&read.logs, self.config.range_logs_target)
-            && end < range.to
+        let target = self.config.range_logs_target;
+        let end = read.logs.get(target.max(1) - 1).map(|log| log.block.number);
+        if is_overfull(read.logs.len(), target)
+            && let Some(end) = end.filter(|end| read.may_end_at(*end))
         {
-            let header = self.source.headers(&[end]).await?;
-            let header = header.first().ok_or(SourceError::BlockGone { number: end, hash: None })?;
-            // The end that was asked for before the logs stays: it tells whether the chain moved meanwhile.
-            read.held.insert(1, header.id);
-            read.logs.truncate(read.logs.partition_point(|log| log.block.number <= end));
-            read.range.to = end;
+            self.cut(&mut read, end).await?;
         }
         Ok(read)
     }
@@ -236,9 +267,15 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 }
 
-/// Where logs are clearly more than a step should hold: the block in which they reach that. A range that follows ranges of few
-/// logs may hold any number of them, and each costs memory until it is committed.
-fn end_of_a_step(logs: &[RawLog], target: usize) -> Option<u64> {
-    let last = logs.get(target.max(1) - 1).filter(|_| logs.len() > target.saturating_add(target / 2))?;
-    Some(last.block.number)
+impl Read {
+    /// Whether it can be cut at this block. What is proved is proved to the end.
+    fn may_end_at(&self, end: u64) -> bool {
+        self.evidence.is_empty() && (self.range.from..self.range.to).contains(&end)
+    }
+}
+
+/// Whether logs are clearly more than a step should hold. A range that follows ranges of few logs may hold any number of
+/// them, and each costs memory until it is committed.
+fn is_overfull(logs: usize, target: usize) -> bool {
+    logs > target.saturating_add(target / 2)
 }

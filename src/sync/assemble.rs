@@ -51,6 +51,11 @@ impl Assembled {
     pub(super) fn roles(&self) -> impl Iterator<Item = (Address, Role)> {
         self.found.iter().map(|(address, found)| (*address, found.role))
     }
+
+    /// The logs of the contracts that were watched before.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &RawLog> {
+        self.entries.iter().map(|entry| &entry.log).filter(|log| !self.found.contains_key(&log.address))
+    }
 }
 
 impl<S: Source, D: Store> Sync<S, D> {

@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, keccak256};
 use asset_indexer::block::BlockRange;
+use asset_indexer::fact::Role;
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::sync::{Config, Outcome};
+use asset_indexer::sync::{Config, Outcome, Proving};
 
 use crate::support::world::{
     assert_equal, assert_same, config, converge, database, dump, fresh, postgres_store, worker,
 };
-use simulation::chain::NewTransaction;
-use simulation::events::{account, transfer};
+use simulation::chain::{NewTransaction, SimChain};
+use simulation::events::{account, claim_added, raw, transfer};
 use simulation::play::{PLAIN, Play};
 
 /// One seed: grows and forks a chain while two stores follow it, and compares them at every rest.
@@ -98,6 +99,26 @@ async fn a_reorg_that_crosses_finality_halts_and_changes_nothing() {
     assert_same(&dump(&*store).await, &before, "halted against before");
 }
 
+/// Ranges, and how many logs each of them had; the rows are those of steps of a block each.
+async fn steps_of(chain: &Arc<SimChain>, settings: &Config) -> Vec<(BlockRange, usize)> {
+    let memory = Arc::new(MemoryStore::new());
+    let outcomes = converge(&mut worker(chain.clone(), memory.clone(), settings.clone())).await;
+    let steps: Vec<(BlockRange, usize)> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Outcome::Backfilled { range, events } => Some((*range, *events)),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        steps.windows(2).all(|pair| pair[0].0.to + 1 == pair[1].0.from),
+        "no block is left out: {steps:?}"
+    );
+    let blockwise = Config { range_logs_target: 1, range_blocks_max: 1, ..settings.clone() };
+    assert_equal(&*memory, &fresh(chain, &blockwise).await, "cut ranges against single blocks").await;
+    steps
+}
+
 /// A step after long silence asks for many blocks, and they may be full.
 #[tokio::test]
 async fn a_range_with_too_many_logs_ends_where_a_step_is_full() {
@@ -109,24 +130,50 @@ async fn a_range_with_too_many_logs_ends_where_a_step_is_full() {
         chain.mine(vec![NewTransaction { logs, ..NewTransaction::default() }]);
     }
     let settings = Config { range_logs_target: 20, range_blocks_max: 60, ..config(&Play::contracts()) };
-    let memory = Arc::new(MemoryStore::new());
-    let outcomes = converge(&mut worker(chain.clone(), memory.clone(), settings.clone())).await;
-    let steps: Vec<(BlockRange, usize)> = outcomes
-        .iter()
-        .filter_map(|outcome| match outcome {
-            Outcome::Backfilled { range, events } => Some((*range, *events)),
-            _ => None,
-        })
-        .collect();
+    let steps = steps_of(&chain, &settings).await;
     assert!(steps.iter().any(|(range, _)| range.len() > 40), "silence is read in one go: {steps:?}");
     assert!(
         steps.iter().all(|(_, events)| *events <= 30),
         "a step holds half as much again at most: {steps:?}"
     );
-    assert!(
-        steps.windows(2).all(|pair| pair[0].0.to + 1 == pair[1].0.from),
-        "no block is left out: {steps:?}"
-    );
-    let blockwise = Config { range_logs_target: 1, range_blocks_max: 1, ..settings };
-    assert_equal(&*memory, &fresh(&chain, &blockwise).await, "cut ranges against single blocks").await;
+}
+
+/// Few logs may lead to many: each of an identity that has a past.
+#[tokio::test]
+async fn a_range_that_leads_to_too_many_logs_ends_where_a_step_is_full() {
+    let chain = Arc::new(Play::chain(2));
+    let factory = account(7, 7);
+    let identity = |number| account(8, number);
+    let linked = |number| {
+        let topics = [
+            keccak256("WalletLinked(address,address)"),
+            account(9, number).into_word(),
+            identity(number).into_word(),
+        ];
+        raw(factory, topics.into(), Vec::new())
+    };
+    for number in 0..160 {
+        let logs = match number {
+            5 => vec![linked(60)],
+            20..80 => {
+                (0..6).map(|topic| claim_added(identity(number - 20), account(6, 6), topic, number)).collect()
+            }
+            100.. => vec![linked(number - 100)],
+            _ => Vec::new(),
+        };
+        chain.mine(vec![NewTransaction { logs, ..NewTransaction::default() }]);
+    }
+    let settings =
+        Config { range_logs_target: 20, range_blocks_max: 60, ..config(&[(Role::IdFactory, factory)]) };
+    for proving in [Proving::Off, Proving::BeforeCommit] {
+        let steps = steps_of(&chain, &Config { proving, ..settings.clone() }).await;
+        assert!(steps.iter().any(|(range, _)| range.len() > 40), "silence is read in one go: {steps:?}");
+        let all: usize = steps.iter().map(|(_, events)| *events).sum();
+        assert!(all > 400, "{steps:?}");
+        let most = steps.iter().map(|(_, events)| *events).max();
+        match proving {
+            Proving::Off => assert!(most <= Some(30), "a step holds half as much again at most: {steps:?}"),
+            _ => assert!(most > Some(30), "what is proved is proved to the end: {steps:?}"),
+        }
+    }
 }

@@ -95,7 +95,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Words that only some modules may contain.
 const WORDS: &[(&str, &[&str])] = &[
     ("sqlx::", &["store", "embedded", "config", "cli", "daemon", "maintain", "verify", "report"]),
-    ("tokio::", &["sync", "rpc", "providers", "store", "embedded", "observe", "daemon", "cli", "maintain", "report"]),
+    (
+        "tokio::",
+        &["sync", "rpc", "providers", "store", "embedded", "observe", "daemon", "cli", "maintain", "report"],
+    ),
     ("SystemTime::now", &["observe", "cli", "rpc", "embedded"]),
     ("std::env", &["config", "embedded", "cli"]),
 ];
