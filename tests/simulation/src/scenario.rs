@@ -224,7 +224,7 @@ impl Scenario {
             sweep_blocks: *dice.pick(&[2, 8, 16, 64]),
             // Without dice, so that all else of a seed stays what it was.
             deferred_indexes_from_blocks: u64::from(seed % 4 == 1),
-            reads_ahead: seed % 4 == 2,
+            reads_ahead: seed % 2 == 0,
             reorg_depth_trusted: *dice.pick(&[2, 1_000, 1_000]),
             events: Vec::new(),
         };
