@@ -256,8 +256,11 @@ impl<S: Source> Daemon<S> {
             sync.check_chain().await?;
             *checked = true;
         }
-        if self.execute_request(store).await? {
+        let executed = self.execute_request(store).await;
+        if !matches!(executed, Ok(false)) {
+            // Also after an error: the tables may be others' by now, and only that it is done could not be told.
             sync.forget();
+            executed?;
         }
         sync.step(until).await
     }

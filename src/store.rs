@@ -246,6 +246,15 @@ impl StoreError {
         matches!(self, Self::Refused { reason, .. } if reason.contains("SQLSTATE 23505"))
     }
 
+    /// What was to be read at one of two checkpoints was found at another.
+    pub(crate) fn elsewhere(at: [BlockId; 2]) -> Self {
+        let reason = format!(
+            "the tables are neither at block {} nor at block {}: another server, or another writer",
+            at[0].number, at[1].number
+        );
+        Self::Unavailable { during: "reading beside a commit", reason }
+    }
+
     /// A row of the table holds another kind of value than its declaration says.
     pub(crate) fn misfit(table: &TableDef) -> Self {
         Self::Corrupt { table: table.name, reason: "a column has another type than declared".to_owned() }
@@ -269,9 +278,14 @@ pub trait Store: Send + Sync + 'static {
     /// The rows that answer a question, in no order.
     fn load(&self, load: &Load) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
-    /// The same while a commit of ours may be under way, without waiting for it: as the tables are before it or after it,
-    /// never in between. Not inside a rebuild.
-    fn load_beside(&self, load: &Load) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+    /// The same while a commit of ours is under way, without waiting for it: as the tables are at one of these checkpoints,
+    /// those before it and after it. Where they are at another, there is no answer ([`StoreError::Unavailable`]). Not inside a
+    /// rebuild.
+    fn load_beside(
+        &self,
+        load: &Load,
+        at: [BlockId; 2],
+    ) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
     /// The headers from the newest final one up to the checkpoint, ascending; all of them above finality.
     fn headers(&self) -> impl Future<Output = Result<Vec<Header>, StoreError>> + Send;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
+use std::io::{BufReader, Seek, SeekFrom};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,7 @@ use crate::database::Database;
 use crate::ledger::{CHAIN_ID, Ledger};
 use crate::measure::program;
 use crate::node::Node;
+use crate::stages::{self, Stages};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
@@ -44,6 +47,8 @@ pub struct Followed {
     committed: Vec<Duration>,
     /// How many blocks the program was behind at most.
     behind: u64,
+    /// Where the program's time went meanwhile.
+    stages: Stages,
 }
 
 /// Lets the program follow a growing chain.
@@ -64,6 +69,7 @@ pub async fn follow(
     let log = database.scratch()?.join("program.log");
     let mut program = program(&["run"], chain.as_ref(), url, database, name, &log)?
         .env("ASSET_INDEXER__RPC__POLL_INTERVAL_MS", POLL_MS)
+        .env(stages::LOG_LEVEL.0, stages::LOG_LEVEL.1)
         .spawn()?;
     let mut listener = PgListener::connect(&database.admin_url(name)).await?;
     listener.listen("asset_indexer").await?;
@@ -77,7 +83,11 @@ pub async fn follow(
         while told(&mut listener).await? < first {}
         // What was read for the first time is settled before anything is measured.
         sleep(Duration::from_secs(2)).await;
-        run(chain, node, pace, first, &mut listener).await
+        let told_before = std::fs::metadata(&log)?.len();
+        let followed = run(chain, node, pace, first, &mut listener).await?;
+        let mut log = File::open(&log)?;
+        log.seek(SeekFrom::Start(told_before))?;
+        Ok(Followed { stages: Stages::read(BufReader::new(log))?, ..followed })
     };
     let done = timeout(patience, watched).await;
     ended(&mut program)?;
@@ -134,6 +144,7 @@ async fn run(
         told: [times(with), times(without)],
         committed: Vec::new(),
         behind,
+        stages: Stages::default(),
     })
 }
 
@@ -235,7 +246,8 @@ impl fmt::Display for Followed {
         let [with, without] = &self.told;
         line(f, "new head to notice, blocks with logs", with)?;
         line(f, "the commit of the same rows alone", &self.committed)?;
-        line(f, "new head to notice, blocks without logs", without)
+        line(f, "new head to notice, blocks without logs", without)?;
+        write!(f, "{}", self.stages)
     }
 }
 

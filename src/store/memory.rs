@@ -12,7 +12,7 @@ use alloy::primitives::{Address, B256};
 use super::{
     Built, Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Status, Store, StoreError,
 };
-use crate::block::{BlockRange, Header, RawLog};
+use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
@@ -149,8 +149,11 @@ impl Store for MemoryStore {
         Ok(self.read(|state| state.load(load)))
     }
 
-    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
-        self.load(load).await
+    async fn load_beside(&self, load: &Load, at: [BlockId; 2]) -> Result<Vec<Row>, StoreError> {
+        self.read(|state| match &state.checkpoint {
+            Some(checkpoint) if at.contains(&checkpoint.block.id) => Ok(state.load(load)),
+            _ => Err(StoreError::elsewhere(at)),
+        })
     }
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {

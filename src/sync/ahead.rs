@@ -27,6 +27,9 @@ use crate::table::fold::Changes;
 /// after them.
 const RANGES_OF_A_VIEW: u32 = 16;
 
+/// So many ranges are not prepared ahead once the database could not be read beside a commit: each would be read twice.
+const RANGES_ALONE: u32 = 16;
+
 /// A range of final blocks as a node lists it.
 #[derive(Debug)]
 pub(super) struct Read {
@@ -93,7 +96,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let step = plan_above(at, &look.view, look.until, range_blocks);
         let catches_up = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
         let builds = !self.indexes_are_built && !step.leaves_final_blocks(&look.view, look.until);
-        let goes_on = self.config.reads_ahead && ranges < RANGES_OF_A_VIEW && !catches_up && !builds;
+        let may = self.config.reads_ahead && self.ranges_alone == 0;
+        let goes_on = may && ranges < RANGES_OF_A_VIEW && !catches_up && !builds;
         match step {
             Step::Backfill(range) if goes_on => Some(range),
             _ => None,
@@ -109,13 +113,13 @@ impl<S: Source, D: Store> Sync<S, D> {
         ranges: u32,
         pending: Option<&Pending<'_>>,
     ) -> Result<Prepared, SyncError> {
-        let end = read.held[1];
-        let of_another = |log: &&RawLog| log.block.number == end.number && log.block != end;
-        if let Some(log) = read.logs.iter().find(of_another) {
-            return Err(self.moved(end, log.block));
-        }
         let decoding = self.assemble_step(read);
         let (read, assembled) = Box::pin(decoding).instrument(stage::decode()).await?;
+        let end = read.held[1];
+        let mut blocks = assembled.entries.iter().map(|entry| entry.log.block);
+        if let Some(other) = blocks.find(|block| block.number == end.number && *block != end) {
+            return Err(self.moved(end, other));
+        }
         let (range, events) = (read.range, assembled.entries.len());
         let range_blocks = self.blocks_after(range, events);
         let above = self.range_ahead(range.to, look, ranges, range_blocks);
@@ -187,7 +191,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         held.extend((look.told.number > range.to).then_some(look.told));
         let preparing = async {
             let read = self.read_range(range, held, watched.clone()).await?;
-            self.prepare(read, &look, ranges, Some(&Pending::of(&commit.sections))).await
+            self.prepare(read, &look, ranges, Some(&Pending::of(&commit))).await
         };
         // A commit that failed is not waited with. On the heap: both at once are more than a thread's stack should hold.
         let preparing = async { Ok::<_, SyncError>(Box::pin(preparing).await) };
@@ -196,6 +200,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         match prepared {
             Ok(prepared) => {
                 self.ahead = Some(Ahead { look, ranges, below, range, watched, prepared });
+            }
+            Err(error @ SyncError::Store(_)) => {
+                self.ranges_alone = RANGES_ALONE;
+                tracing::warn!(%error, "nothing could be read beside a commit: some ranges wait for the one below them");
             }
             Err(error) => tracing::debug!(%error, from = range.from, "not prepared ahead"),
         }

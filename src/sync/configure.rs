@@ -88,6 +88,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.settings = Some(self.settings_of(openings.into_iter()));
         self.configured = is_added;
         self.known = None;
+        // It was folded as the contracts were configured before.
+        self.ahead = None;
         Ok(())
     }
 

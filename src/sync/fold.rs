@@ -85,7 +85,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     async fn load(&self, load: &Load, pending: Option<&Pending<'_>>) -> Result<Vec<Row>, StoreError> {
         let Some(pending) = pending else { return self.store.load(load).await };
         let left = pending.unanswered(load);
-        let stored = if left.keys.is_empty() { Vec::new() } else { self.store.load_beside(&left).await? };
+        let stored =
+            if left.keys.is_empty() { Vec::new() } else { self.store.load_beside(&left, pending.at).await? };
         Ok(if is(Mutant::PendingForgotten) { stored } else { pending.lay_over(load, stored) })
     }
 

@@ -63,6 +63,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         };
         let Prepared { range, end, events, found, mut changes, evidence, range_blocks, above } = prepared;
         self.range_blocks = range_blocks;
+        self.ranges_alone = self.ranges_alone.saturating_sub(1);
         self.note_late_history(&mut changes, &found, checkpoint).await?;
         let commit = Commit {
             expected: below,

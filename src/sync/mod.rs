@@ -2,8 +2,8 @@
 //!
 //! Knows how to fetch, decode, fold and commit; knows no SQL text, no HTTP, no environment, no clock.
 //!
-//! Invariant: a step keeps nothing but what its commit wrote, so it may be killed at any `await`. The one memory, the
-//! set of watched contracts, is valid for exactly one checkpoint.
+//! Invariant: a step keeps nothing but what its commit wrote, so it may be killed at any `await`. What is
+//! remembered, the set of watched contracts and the range prepared ahead, is valid for exactly one checkpoint.
 
 mod ahead;
 mod apart;
@@ -82,7 +82,7 @@ pub struct Config {
     pub range_logs_target: usize,
     /// Final blocks that a first load must have before it, for most indexes to be built at its end; zero for never.
     pub deferred_indexes_from_blocks: u64,
-    /// Whether the next range is read while one is committed.
+    /// Whether the next range is read and folded while one is committed.
     pub reads_ahead: bool,
     /// When logs are proved complete.
     pub proving: Proving,
@@ -137,6 +137,8 @@ pub struct Sync<S, D> {
     caught_up_last: bool,
     /// The next range, read and folded while the one before was committed.
     ahead: Option<ahead::Ahead>,
+    /// Ranges before another is prepared ahead.
+    ranges_alone: u32,
     /// Whether the database said that no index waits for the end of a first load.
     indexes_are_built: bool,
     /// Steps before the next try to build one.
@@ -175,6 +177,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             configured: false,
             caught_up_last: false,
             ahead: None,
+            ranges_alone: 0,
             indexes_are_built: false,
             steps_without_index: 0,
             view: None,

@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 
+use crate::block::BlockId;
 use crate::row::{Row, Value};
-use crate::store::Section;
+use crate::store::Commit;
 use crate::table::fold::Load;
 
 type ByKey<'a> = HashMap<&'a [Value], &'a Row, RandomState>;
@@ -18,6 +19,8 @@ type ByKey<'a> = HashMap<&'a [Value], &'a Row, RandomState>;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pending<'a> {
+    /// The checkpoints before the commit and after it.
+    pub(super) at: [BlockId; 2],
     tables: HashMap<&'static str, Written<'a>, RandomState>,
 }
 
@@ -30,15 +33,15 @@ struct Written<'a> {
 }
 
 impl<'a> Pending<'a> {
-    /// What these sections will have written.
-    pub(super) fn of(sections: &'a [Section]) -> Self {
+    /// What this commit will have written.
+    pub(super) fn of(commit: &'a Commit) -> Self {
         let mut tables: HashMap<_, Written<'a>, RandomState> = HashMap::default();
-        for section in sections {
+        for section in &commit.sections {
             for (table, rows) in section.changes.inserts.iter().chain(&section.changes.upserts) {
                 tables.entry(table.name).or_default().lists.push(rows);
             }
         }
-        Self { tables }
+        Self { at: [commit.expected, commit.next.id], tables }
     }
 
     fn written(&self, load: &Load) -> Option<&ByKey<'a>> {

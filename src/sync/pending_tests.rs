@@ -9,7 +9,8 @@ use super::*;
 use crate::block::{BlockId, Header};
 use crate::row::{Octets, Table, TableDef};
 use crate::store::memory::MemoryStore;
-use crate::store::{Commit, Start, Store};
+use crate::store::{Commit, Section, Start, Store, StoreError};
+use crate::table::event::Observation;
 use crate::table::fold::Changes;
 use crate::table::holder::AssetHolder;
 use crate::table::registry::{Registration, registrations_by_identity};
@@ -100,6 +101,11 @@ fn questions() -> Vec<Load> {
             keys: [0, 2].map(|identity| vec![Value::Int(1), bytes(8), bytes(identity)]).into(),
         },
         Load { table: def, columns: vec![0], keys: vec![vec![Value::Int(1)]] },
+        Load {
+            table: Observation::DEF,
+            columns: vec![0, 1, 2, 3],
+            keys: (0..9).map(|block| vec![Value::Int(1), Value::Int(block), bytes(4), bytes(5)]).collect(),
+        },
     ]
 }
 
@@ -112,18 +118,36 @@ fn header(number: u64) -> Header {
     }
 }
 
-fn commit(at: u64, changes: Changes) -> Commit {
+fn commit(sections: impl IntoIterator<Item = Changes>) -> Commit {
+    let section = |changes| Section { undo_block: None, changes };
     Commit {
-        expected: header(at).id,
-        next: header(at + 1),
+        expected: header(0).id,
+        next: header(1),
         finalized: header(9).id,
-        sections: vec![Section { undo_block: None, changes }],
+        sections: sections.into_iter().map(section).collect(),
         evidence: Vec::new(),
     }
 }
 
+/// Rows that are only ever added: an answer of each of these blocks.
+fn answers(blocks: impl IntoIterator<Item = u8>) -> Vec<(&'static TableDef, Vec<Row>)> {
+    let answer = |block: u8| {
+        row(
+            Observation::DEF,
+            &[
+                ("chain_id", Value::Int(1)),
+                ("block_number", Value::Int(block.into())),
+                ("target", bytes(4)),
+                ("input", bytes(5)),
+                ("output", bytes(block)),
+            ],
+        )
+    };
+    vec![(Observation::DEF, blocks.into_iter().map(answer).collect())]
+}
+
 /// The store in memory never waits.
-fn now<T>(future: impl Future<Output = Result<T, crate::store::StoreError>>) -> T {
+fn now<T>(future: impl Future<Output = Result<T, StoreError>>) -> T {
     future.now_or_never().expect("it does not wait").expect("it does not fail")
 }
 
@@ -136,17 +160,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_commit_under_way_reads_as_one_that_was_made(before in written(), under_way in written()) {
+    fn a_commit_under_way_reads_as_one_that_was_made(before in written(), first in written(), then in written()) {
         let store = MemoryStore::new();
         let block = header(0);
-        let start = Start { genesis: block.id.hash, block, finalized: block.id, changes: changes(&before), defers_indexes: false };
-        now(store.start(&start));
-        let commit = commit(0, changes(&under_way));
-        let pending = Pending::of(&commit.sections);
+        let stored = Changes { inserts: answers([0, 1]), ..changes(&before) };
+        now(store.start(&Start {
+            genesis: block.id.hash,
+            block,
+            finalized: block.id,
+            changes: stored,
+            defers_indexes: false,
+        }));
+        let first = Changes { inserts: answers([3, 4]), ..changes(&first) };
+        let then = Changes { inserts: answers([6]), ..changes(&then) };
+        let commit = commit([first, then]);
+        let pending = Pending::of(&commit);
         let meanwhile: Vec<_> = questions()
             .into_iter()
             .map(|load| {
-                let stored = now(store.load_beside(&pending.unanswered(&load)));
+                let stored = now(store.load_beside(&pending.unanswered(&load), pending.at));
                 (sorted(pending.lay_over(&load, stored)), load)
             })
             .collect();
@@ -154,7 +186,7 @@ proptest! {
         for (laid_over, load) in meanwhile {
             let after = sorted(now(store.load(&load)));
             prop_assert_eq!(&laid_over, &after, "asked before the commit: {:?}", load);
-            let late = now(store.load_beside(&pending.unanswered(&load)));
+            let late = now(store.load_beside(&pending.unanswered(&load), pending.at));
             prop_assert_eq!(sorted(pending.lay_over(&load, late)), after, "asked after it: {:?}", load);
         }
     }
@@ -163,10 +195,30 @@ proptest! {
 #[test]
 fn what_is_written_is_not_asked_for() {
     let one = |wallet| Written { is_holder: true, wallet, from: 0, identity: 0, is_open: true };
-    let commit = commit(0, changes(&[one(1), one(3)]));
-    let pending = Pending::of(&commit.sections);
-    let [holders, things, ..] = <[Load; 4]>::try_from(questions()).expect("four");
+    let commit = commit([changes(&[one(1), one(3)])]);
+    let pending = Pending::of(&commit);
+    let [holders, things, ..] = <[Load; 5]>::try_from(questions()).expect("five");
     let left: Vec<Row> = pending.unanswered(&holders).keys;
     assert_eq!(left, vec![holders.keys[0].clone(), holders.keys[3].clone()]);
     assert_eq!(pending.unanswered(&things), things, "a version may be open in the tables alone");
+}
+
+#[test]
+fn what_the_tables_say_at_another_checkpoint_is_no_answer() {
+    let store = MemoryStore::new();
+    let block = header(5);
+    let changes = Changes::default();
+    now(store.start(&Start {
+        genesis: block.id.hash,
+        block,
+        finalized: block.id,
+        changes,
+        defers_indexes: false,
+    }));
+    let commit = commit([]);
+    let pending = Pending::of(&commit);
+    for load in questions() {
+        let answer = store.load_beside(&load, pending.at).now_or_never().expect("it does not wait");
+        assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+    }
 }

@@ -4,12 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use asset_indexer::block::BlockId;
+use asset_indexer::row::{Table, Value};
+use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::postgres::PostgresStore;
+use asset_indexer::store::{Store, StoreError};
 use asset_indexer::sync::{Config, Outcome, Proving, Sync};
+use asset_indexer::table::fold::Load;
+use asset_indexer::table::holder::AssetHolder;
 use sqlx::PgPool;
 
-use crate::support::world::{assert_equal, config, database, fresh, pool, postgres_store, worker};
-use simulation::chain::SimChain;
+use crate::support::liar::Liar;
+use crate::support::world::{
+    CHAIN_ID, assert_equal, config, converge, database, fresh, pool, postgres_store, worker,
+};
 use simulation::play::Play;
 
 const FINALITY: u64 = 6;
@@ -19,16 +27,25 @@ fn settings() -> Config {
     Config { range_blocks_max: 6, proving: Proving::Off, ..config(&Play::contracts()) }
 }
 
-fn chain(seed: u64) -> Arc<SimChain> {
+/// A node that tells how often it was asked, and no lies.
+fn node(seed: u64) -> Arc<Liar> {
     let chain = Arc::new(Play::chain(FINALITY));
     Play::new(seed).blocks(BLOCKS).into_iter().for_each(|block| {
         chain.mine(block);
     });
-    chain
+    Arc::new(Liar::new(chain))
+}
+
+/// How many lists of a range's logs it takes where each range waits for the one below.
+async fn lists_one_by_one(seed: u64) -> usize {
+    let node = node(seed);
+    let settings = Config { reads_ahead: false, ..settings() };
+    converge(&mut worker(node.clone(), Arc::new(MemoryStore::new()), settings)).await;
+    node.lists_asked()
 }
 
 /// What the tables are where each range waits for the one below.
-async fn assert_fresh(worker: &Sync<SimChain, PostgresStore>, context: &str) {
+async fn assert_fresh(worker: &Sync<Liar, PostgresStore>, context: &str) {
     let one_by_one = Config { reads_ahead: false, ..settings() };
     assert_equal(&**worker.store(), &fresh(worker.source(), &one_by_one).await, context).await;
 }
@@ -48,7 +65,7 @@ async fn at_each_commit(pool: &PgPool, sql: &str) {
 }
 
 /// Steps until nothing is left to do, whatever fails; gives how many ranges there were and how many steps failed.
-async fn persevere(worker: &mut Sync<SimChain, PostgresStore>) -> (usize, usize) {
+async fn persevere(worker: &mut Sync<Liar, PostgresStore>) -> (usize, usize) {
     let (mut ranges, mut failed) = (0, 0);
     for _ in 0..1_000 {
         match worker.step(None).await {
@@ -62,32 +79,34 @@ async fn persevere(worker: &mut Sync<SimChain, PostgresStore>) -> (usize, usize)
     panic!("the worker does not come to rest");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_range_is_folded_over_rows_that_nobody_sees_yet() {
     for seed in [3, 4] {
         let database = database().await;
         let pool = pool(&database).await;
         // So long that whatever the next range asks is answered from before the commit.
         at_each_commit(&pool, "perform pg_sleep(0.15);").await;
-        let mut worker = worker(chain(seed), Arc::new(postgres_store(&database).await), settings());
+        let mut worker = worker(node(seed), Arc::new(postgres_store(&database).await), settings());
         let (ranges, failed) = persevere(&mut worker).await;
         assert!(ranges > 20 && failed == 0, "{ranges} ranges, {failed} failed");
+        let lists = worker.source().lists_asked();
+        assert_eq!(lists, lists_one_by_one(seed).await, "what was prepared is used: nothing is listed twice");
         assert_fresh(&worker, &format!("seed {seed}")).await;
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_folded_over_a_commit_that_failed_is_forgotten() {
     let database = database().await;
     let pool = pool(&database).await;
     at_each_commit(&pool, "if move % 3 = 0 then perform pg_sleep(0.1); raise exception 'no'; end if;").await;
-    let mut worker = worker(chain(5), Arc::new(postgres_store(&database).await), settings());
+    let mut worker = worker(node(5), Arc::new(postgres_store(&database).await), settings());
     let (ranges, failed) = persevere(&mut worker).await;
     assert!(ranges > 20 && failed > 10, "{ranges} ranges, {failed} failed");
     assert_fresh(&worker, "commits that failed").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_connection_may_break() {
     let database = database().await;
     let pool = pool(&database).await;
@@ -95,52 +114,78 @@ async fn the_second_connection_may_break() {
         &pool,
         "perform pg_sleep(0.05);
          if move % 4 = 0 then
-             perform pg_terminate_backend(pid) from pg_stat_activity
+             perform pg_terminate_backend(pid), nextval('public.broken') from pg_stat_activity
              where datname = current_database() and application_name like 'asset-indexer reader %';
          end if;",
     )
     .await;
-    let mut worker = worker(chain(6), Arc::new(postgres_store(&database).await), settings());
+    sqlx::raw_sql("create sequence public.broken").execute(&pool).await.expect("created");
+    let mut worker = worker(node(6), Arc::new(postgres_store(&database).await), settings());
     let (ranges, failed) = persevere(&mut worker).await;
     assert!(
         ranges > 20 && failed == 0,
         "{ranges} ranges, {failed} failed: it is read anew, and nothing else"
     );
+    let broken: Option<i64> = sqlx::query_scalar("select pg_sequence_last_value('public.broken')")
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+    assert!(broken > Some(1), "{broken:?}");
     assert_fresh(&worker, "the second connection broke").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_beside_waits_for_no_commit() {
     let database = database().await;
     let pool = pool(&database).await;
     at_each_commit(&pool, "if move = 5 then perform pg_sleep(60); end if;").await;
     let store = Arc::new(postgres_store(&database).await);
-    let mut worker = worker(chain(7), store.clone(), settings());
+    let mut worker = worker(node(7), store.clone(), settings());
     let reader = async {
-        let reads = "select count(*) from pg_stat_activity where datname = current_database()
-             and application_name like 'asset-indexer reader %' and query like '%asset_holders%'";
-        let sleeps = "select pid from pg_stat_activity where datname = current_database()
+        let sleeps = "select pid, xact_start::text from pg_stat_activity where datname = current_database()
              and wait_event = 'PgSleep'";
-        let sleeping = loop {
-            let found: Option<i32> =
-                sqlx::query_scalar(sleeps).fetch_optional(&pool).await.expect("readable");
-            if let Some(process) = found {
-                break process;
+        let (sleeping, since) = loop {
+            let found: Option<(i32, String)> =
+                sqlx::query_as(sleeps).fetch_optional(&pool).await.expect("readable");
+            if let Some(found) = found {
+                break found;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        let mut asked = 0;
+        // Done with a statement that began later than the transaction that still waits.
+        let reads = "select exists (select from pg_stat_activity where datname = current_database()
+             and application_name like 'asset-indexer reader %' and state = 'idle'
+             and query_start > $1::timestamptz)";
+        let mut has_read = false;
         for _ in 0..500 {
-            asked = sqlx::query_scalar::<_, i64>(reads).fetch_one(&pool).await.expect("readable");
-            if asked > 0 {
+            has_read = sqlx::query_scalar(reads).bind(&since).fetch_one(&pool).await.expect("readable");
+            if has_read {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         sqlx::query("select pg_terminate_backend($1)").bind(sleeping).execute(&pool).await.expect("it may");
-        assert!(asked > 0, "the next range's holders are asked for while the commit is under way");
+        assert!(has_read, "what the next range needs is read while the commit is under way");
     };
     let ((_, failed), ()) = tokio::join!(persevere(&mut worker), reader);
     assert_eq!(failed, 1, "the commit that was ended");
     assert_fresh(&worker, "a commit that was ended").await;
+}
+
+#[tokio::test]
+async fn what_another_server_says_is_no_answer() {
+    let database = database().await;
+    let store = Arc::new(postgres_store(&database).await);
+    let mut worker = worker(node(8), store.clone(), settings());
+    persevere(&mut worker).await;
+    let here = store.checkpoint().await.expect("readable").expect("there").block.id;
+    let load =
+        Load { table: AssetHolder::DEF, columns: vec![0], keys: vec![vec![Value::Int(CHAIN_ID as i64)]] };
+    let ahead = BlockId { number: here.number + 1, ..here };
+    let rows = store.load_beside(&load, [here, ahead]).await.expect("it is there");
+    assert!(!rows.is_empty());
+    // An old state: a standby that lags, a primary that was left behind.
+    let refused = store.load_beside(&load, [ahead, BlockId { number: here.number + 2, ..here }]).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    assert_eq!(store.load_beside(&load, [here, ahead]).await.expect("a new connection"), rows);
 }

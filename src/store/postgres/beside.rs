@@ -1,12 +1,16 @@
 //! Reading while a commit is under way, on a connection of its own.
 //!
-//! Every statement is a transaction by itself and sees one state of the tables: that before the commit or that after it.
-//! Nothing is ever written here.
+//! What is read is of one snapshot, whose checkpoint is looked at with it: whatever server is behind the connection, an old
+//! state is not taken for ours. Nothing is ever written here.
 
+use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
-use super::{PostgresStore, failed, silence};
+use super::{PostgresStore, checkpoint, failed, rows, silence};
+use crate::block::BlockId;
+use crate::row::Row;
 use crate::store::StoreError;
+use crate::table::fold::Load;
 
 /// A connection, with the number of the server's process behind it.
 pub(super) type Reader = (PgConnection, i32);
@@ -18,13 +22,9 @@ fn reader_name(chain_id: u64) -> String {
 }
 
 impl PostgresStore {
-    /// Runs one statement beside whatever is being written. The connection is dropped after any error or cancellation, as
-    /// the writer's is.
-    pub(super) async fn beside<T>(
-        &self,
-        during: &'static str,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, StoreError> {
+    /// See [`Store::load_beside`](crate::store::Store::load_beside). The connection is dropped after any error or
+    /// cancellation, as the writer's is.
+    pub(super) async fn read_beside(&self, load: &Load, at: [BlockId; 2]) -> Result<Vec<Row>, StoreError> {
         let mut kept = self.beside.lock().await;
         let (mut connection, process) = match kept.take() {
             Some(reader) => reader,
@@ -33,9 +33,28 @@ impl PostgresStore {
                 silence::connect(&options).await.map_err(|e| failed("connecting", &e))?
             }
         };
-        let done = silence::watched(&self.options, process, work(&mut connection)).await;
-        let value = done.map_err(|error| failed(during, &error))?;
+        let reading = read(&mut connection, self.chain_id, load, at);
+        let read = silence::watched(&self.options, process, reading).await;
+        let rows = read.map_err(|error| failed("reading beside a commit", &error))?;
+        let rows = rows.ok_or_else(|| StoreError::elsewhere(at))?;
         *kept = Some((connection, process));
-        Ok(value)
+        Ok(rows)
     }
+}
+
+/// Nothing where the tables are at another checkpoint.
+async fn read(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    load: &Load,
+    at: [BlockId; 2],
+) -> Result<Option<Vec<Row>>, sqlx::Error> {
+    connection.execute("begin isolation level repeatable read, read only").await?;
+    let here = checkpoint::read_checkpoint(&mut *connection, chain_id).await?;
+    if !here.is_some_and(|here| at.contains(&here.block.id)) {
+        return Ok(None);
+    }
+    let rows = rows::load(connection, load).await?;
+    connection.execute("commit").await?;
+    Ok(Some(rows))
 }

@@ -39,7 +39,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Store, StoreError};
-use crate::block::{BlockRange, Header, RawLog};
+use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::reconcile::{Found, Sample, Stated};
 use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
@@ -235,8 +235,8 @@ impl Store for PostgresStore {
         self.with("loading rows", async |connection, _| rows::load(connection, load).await).await
     }
 
-    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
-        self.beside("loading rows", async |connection| rows::load(connection, load).await).await
+    async fn load_beside(&self, load: &Load, at: [BlockId; 2]) -> Result<Vec<Row>, StoreError> {
+        self.read_beside(load, at).await
     }
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {

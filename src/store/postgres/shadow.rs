@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
 use tokio::sync::Mutex;
 
 use super::{archived, bulk, checkpoint, failed, int, read_checkpoint, rows};
-use crate::block::{BlockRange, Header, RawLog};
+use crate::block::{BlockId, BlockRange, Header, RawLog};
 use crate::row::{Class, Column, Row, Table, TableDef};
 use crate::store::{
     Built, Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError, is_refolded,
@@ -205,7 +205,7 @@ impl Store for ShadowStore {
         Self::not_done()
     }
 
-    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+    async fn load_beside(&self, load: &Load, _: [BlockId; 2]) -> Result<Vec<Row>, StoreError> {
         self.load(load).await
     }
 

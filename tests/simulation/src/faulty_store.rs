@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use alloy::primitives::{Address, B256};
-use asset_indexer::block::{BlockRange, Header, RawLog};
+use asset_indexer::block::{BlockId, BlockRange, Header, RawLog};
 use asset_indexer::row::{Row, Table, TableDef, Value};
 use asset_indexer::store::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
 use asset_indexer::table::contract::Coverage;
@@ -200,8 +200,8 @@ impl Store for FaultyStore {
         Ok(rows)
     }
 
-    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
-        self.read("loading rows", self.store.load_beside(load)).await
+    async fn load_beside(&self, load: &Load, at: [BlockId; 2]) -> Result<Vec<Row>, StoreError> {
+        self.read("loading rows", self.store.load_beside(load, at)).await
     }
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {

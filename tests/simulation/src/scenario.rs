@@ -187,7 +187,7 @@ pub struct Scenario {
     /// Final blocks that a first load must have before it to do without indexes; zero for never.
     #[serde(default)]
     pub deferred_indexes_from_blocks: u64,
-    /// Whether the next range is read while one is committed.
+    /// Whether the next range is read and folded while one is committed.
     #[serde(default)]
     pub reads_ahead: bool,
     /// From which depth on a reorg needs a second word.
@@ -224,7 +224,7 @@ impl Scenario {
             sweep_blocks: *dice.pick(&[2, 8, 16, 64]),
             // Without dice, so that all else of a seed stays what it was.
             deferred_indexes_from_blocks: u64::from(seed % 4 == 1),
-            reads_ahead: seed % 2 == 0,
+            reads_ahead: seed.is_multiple_of(2),
             reorg_depth_trusted: *dice.pick(&[2, 1_000, 1_000]),
             events: Vec::new(),
         };

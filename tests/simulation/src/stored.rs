@@ -1,7 +1,7 @@
 //! Either kind of store as one type: the product's generic code is then compiled once.
 
 use alloy::primitives::{Address, B256};
-use asset_indexer::block::{BlockRange, Header, RawLog};
+use asset_indexer::block::{BlockId, BlockRange, Header, RawLog};
 use asset_indexer::row::{Row, TableDef};
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Start, Store, StoreError};
@@ -64,10 +64,10 @@ impl Store for Stored {
         }
     }
 
-    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
+    async fn load_beside(&self, load: &Load, at: [BlockId; 2]) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Memory(store) => store.load_beside(load).await,
-            Self::Twin(store) => store.load_beside(load).await,
+            Self::Memory(store) => store.load_beside(load, at).await,
+            Self::Twin(store) => store.load_beside(load, at).await,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use alloy::primitives::{Address, B256};
-use asset_indexer::block::{BlockRange, Header, RawLog};
+use asset_indexer::block::{BlockId, BlockRange, Header, RawLog};
 use asset_indexer::row::{Row, TableDef};
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::postgres::PostgresStore;
@@ -169,8 +169,8 @@ impl Store for Twin {
     }
 
     /// What each answers may be from before the commit or from after it: only the real one's is used.
-    async fn load_beside(&self, load: &Load) -> Result<Vec<Row>, StoreError> {
-        self.real.load_beside(load).await
+    async fn load_beside(&self, load: &Load, at: [BlockId; 2]) -> Result<Vec<Row>, StoreError> {
+        self.real.load_beside(load, at).await
     }
 
     async fn headers(&self) -> Result<Vec<Header>, StoreError> {
