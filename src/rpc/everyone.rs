@@ -1,4 +1,4 @@
-//! Whether to list everyone's logs and pick ours, instead of naming our contracts a few hundred at a time: of an honest node the
+//! Whether to list everyone's logs and pick ours, instead of naming our contracts a thousand at a time: of an honest node the
 //! same list comes out, and of a hundred thousand identities on a chain of their own it takes a hundredth of the requests.
 //!
 //! What others log may change from block to block, so it is asked anew for each window of a range, and a window is at most

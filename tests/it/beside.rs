@@ -189,3 +189,28 @@ async fn what_another_server_says_is_no_answer() {
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     assert_eq!(store.load_beside(&load, [here, ahead]).await.expect("a new connection"), rows);
 }
+
+#[tokio::test]
+async fn at_the_head_the_second_connection_is_given_up() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    let readers = async || {
+        let sql = "select count(*) from pg_stat_activity where datname = current_database()
+             and application_name like 'asset-indexer reader %'";
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&pool).await.expect("readable")
+    };
+    let mut worker = worker(node(9), Arc::new(postgres_store(&database).await), settings());
+    let mut most = 0;
+    loop {
+        let outcome = worker.step(None).await.expect("an honest node");
+        most = most.max(readers().await);
+        match outcome {
+            Outcome::Followed { .. } => break,
+            Outcome::Idle => panic!("nothing was above finality"),
+            _ => {}
+        }
+    }
+    assert_eq!(most, 1, "while ranges are read");
+    // The server sees that it is closed a moment later.
+    crate::support::process::until("it is gone", async || (readers().await == 0).then_some(())).await;
+}

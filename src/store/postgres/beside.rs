@@ -40,6 +40,13 @@ impl PostgresStore {
         *kept = Some((connection, process));
         Ok(rows)
     }
+
+    /// Gives the connection up: at the head there is nothing to prepare, and what is idle for long may break unseen.
+    pub(super) fn close_beside(&self) {
+        if let Ok(mut kept) = self.beside.try_lock() {
+            *kept = None;
+        }
+    }
 }
 
 /// Nothing where the tables are at another checkpoint.

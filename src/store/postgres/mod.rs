@@ -267,6 +267,9 @@ impl Store for PostgresStore {
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
         self.with("committing", async |connection, inner| self.try_commit(connection, inner, commit).await)
             .await?;
+        if commit.sections.iter().any(|section| section.undo_block.is_some()) {
+            self.close_beside();
+        }
         self.refresh_statistics(commit).await;
         Ok(())
     }
