@@ -1,7 +1,8 @@
 //! The store of the product: PostgreSQL 15 to 18.
 //!
 //! One dedicated connection writes, and reads what a fold needs; it is dropped after any error or cancellation, so that
-//! no half transaction can survive in it. A second one reads what the next fold needs while it writes. SQL is built from table declarations and from constants of ours alone.
+//! no half transaction can survive in it. A second one reads what the next fold needs while it writes. SQL is built from
+//! table declarations and from constants of ours alone.
 //!
 //! # The order inside a commit
 //! The lease first: its row stays locked until the end, so that a takeover waits for us and then sees our new expiry.
