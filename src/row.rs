@@ -108,6 +108,11 @@ impl TableDef {
         self.columns.iter().position(|column| column.name == name)
     }
 
+    /// Of a versioned table: the column that is null while a version is in force.
+    pub fn version_end(&self) -> Option<usize> {
+        self.thing_len.and_then(|_| self.column("to_block"))
+    }
+
     /// The SQL schema it lives in.
     pub fn schema(&self) -> &'static str {
         if self.class == Class::Operation { "ops" } else { "chain" }

@@ -6,6 +6,7 @@
 //! when that was decoded, and again when its own logs are. Whatever does not fit is read anew, and whatever went wrong is met
 //! then.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alloy::primitives::Address;
@@ -13,6 +14,7 @@ use futures_util::future::try_join;
 use tracing::Instrument;
 
 use super::apart::apart;
+use super::assemble::Found;
 use super::finality::Look;
 use super::pending::Pending;
 use super::plan::{Step, plan_above};
@@ -50,8 +52,8 @@ pub(super) struct Prepared {
     pub(super) end: Header,
     /// How many logs it has.
     pub(super) events: usize,
-    /// The contracts that it brought in; its entries are in `changes`.
-    pub(super) found: Assembled,
+    /// The contracts that it brought in.
+    pub(super) found: BTreeMap<Address, Found>,
     pub(super) changes: Changes,
     pub(super) evidence: Vec<Evidence>,
     /// How many blocks the next range should have.
@@ -131,8 +133,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         };
         let above = above.map(|above| header(above.to).map(|end| (above, end.id))).transpose()?;
         let changes = self.fold_over(&assembled, pending).await?;
-        let found = Assembled { entries: Vec::new(), ..assembled };
-        let (end, evidence) = (header(range.to)?, read.evidence);
+        let (end, found, evidence) = (header(range.to)?, assembled.found, read.evidence);
         Ok(Prepared { range, end, events, found, changes, evidence, range_blocks, above })
     }
 

@@ -59,7 +59,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
-        self.note_late_history(&mut changes, &assembled, checkpoint).await?;
+        self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;
         push_rows(&mut changes, false, self.covered(&behind, through).await?);
         if reaches {
             let joined = self.joined_history(&behind, checkpoint).await?;
@@ -116,7 +116,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             assembled.found.retain(|address, _| !known.contains(address));
             let mut changes = fold.take();
             self.cover(&mut changes, &assembled, None);
-            self.note_late_history(&mut changes, &assembled, checkpoint).await?;
+            self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;
             let undo_block = (!is(Mutant::CatchUpWithoutUndo)).then_some(block.id.number);
             sections.push(Section { undo_block, changes });
         }

@@ -94,7 +94,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let (assembled, evidence) = self.assemble_proved(block, view.finalized, watched).await?;
         let events = assembled.entries.len();
         let mut changes = self.fold(&assembled).await?;
-        self.note_late_history(&mut changes, &assembled, checkpoint).await?;
+        self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;
         let spared = u64::from(is(Mutant::UndoOffByOne));
         let undo_block =
             (number > view.finalized.number + spared && !is(Mutant::UndoSkipped)).then_some(number);
@@ -106,7 +106,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             evidence,
         })
         .await?;
-        self.adopt(block.id, &assembled);
+        self.adopt(block.id, &assembled.found);
         Ok(Outcome::Followed { block: block.id, events })
     }
 

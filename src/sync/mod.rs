@@ -31,7 +31,7 @@ mod start;
 mod sweep;
 mod tally;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -48,6 +48,7 @@ use crate::store::{Commit, Status, Store};
 use crate::table::fold::{Changes, Settings};
 
 pub use assemble::Assembled;
+use assemble::Found;
 pub use audit::Audited;
 pub use error::{Remedy, SyncError};
 use finality::Look;
@@ -343,10 +344,10 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// The contracts that a commit finds are watched from there on. Known before it is made, too: what is known is valid for
     /// its block alone, and learnt anew where that does not come to be the checkpoint.
-    fn adopt(&mut self, at: BlockId, assembled: &Assembled) {
+    fn adopt(&mut self, at: BlockId, found: &BTreeMap<Address, Found>) {
         if let Some(known) = &mut self.known {
             known.at = at;
-            known.roles.extend(assembled.found.iter().map(|(address, found)| (*address, found.role)));
+            known.roles.extend(found.iter().map(|(address, found)| (*address, found.role)));
         }
     }
 

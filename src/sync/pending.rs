@@ -4,6 +4,7 @@
 //! Pure. Invariant: whether the store answered from before the commit or from after it, what comes out is from after it.
 //! Whether the commit comes through is not known here; what was folded over one that fails is thrown away.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -52,14 +53,15 @@ impl<'a> Pending<'a> {
     }
 
     /// What is left to ask the store: a row that is written is known already, where the question names it by its whole key.
-    pub(super) fn unanswered(&self, load: &Load) -> Load {
-        let mut left = load.clone();
-        if names_rows(load)
-            && let Some(written) = self.written(load)
-        {
-            left.keys.retain(|key| !written.contains_key(key.as_slice()));
+    pub(super) fn unanswered<'l>(&self, load: &'l Load) -> Cow<'l, Load> {
+        match self.written(load) {
+            Some(written) if names_rows(load) => {
+                let left = load.keys.iter().filter(|key| !written.contains_key(key.as_slice()));
+                let (columns, keys) = (load.columns.clone(), left.cloned().collect());
+                Cow::Owned(Load { table: load.table, columns, keys })
+            }
+            _ => Cow::Borrowed(load),
         }
-        left
     }
 
     /// The store's rows as they will be after the commit.
@@ -67,7 +69,7 @@ impl<'a> Pending<'a> {
         let Some(written) = self.written(load) else { return stored };
         stored.retain(|row| !written.contains_key(&row[..load.table.key_len]));
         // As the store does: of versioned tables only open versions.
-        let end = load.table.thing_len.and_then(|_| load.table.column("to_block"));
+        let end = load.table.version_end();
         let is_open = |row: &&Row| end.is_none_or(|end| row[end] == Value::Null);
         if names_rows(load) {
             let found = load.keys.iter().filter_map(|key| written.get(key.as_slice()).copied());

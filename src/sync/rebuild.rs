@@ -317,7 +317,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             let mut changes = self.fold(&assembled).await?;
             stay_behind(&mut changes, read);
             self.write_rebuilt(checkpoint, None, changes).await?;
-            self.adopt(checkpoint.block.id, &assembled);
+            self.adopt(checkpoint.block.id, &assembled.found);
             progress(to);
             first = to + 1;
         }
@@ -334,7 +334,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             let mut changes = self.fold(&assembled).await?;
             stay_behind(&mut changes, read);
             self.write_rebuilt(checkpoint, Some(header.id.number), changes).await?;
-            self.adopt(checkpoint.block.id, &assembled);
+            self.adopt(checkpoint.block.id, &assembled.found);
             progress(header.id.number);
         }
         Ok(events)

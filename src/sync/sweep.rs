@@ -3,12 +3,13 @@
 //!
 //! Runs when there is nothing above the checkpoint, one stretch a step, and only below finality.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use alloy::primitives::Address;
 
+use super::assemble::Found;
 use super::prove::ProvedLogs;
-use super::{Assembled, Outcome, Proving, Sync, SyncError, push_rows};
+use super::{Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
@@ -309,7 +310,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.assemble_additions(checkpoint, range.from, comparison.missing, &comparison.remove).await?;
         // Also where everything is proved before its commit: of what is above finality, or in a place that is taken, some
         // was left out.
-        push_rows(&mut changes, false, self.late_history(starts_of(&found), checkpoint).await?);
+        push_rows(&mut changes, false, self.late_history(starts_of(&found.found), checkpoint).await?);
         // Before the repair: of a contract that nobody watches yet such a row means nothing.
         self.write_evidence(checkpoint, changes, Vec::new()).await?;
         let add: Vec<AssetEvent> =
@@ -362,17 +363,17 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub(super) async fn note_late_history(
         &self,
         changes: &mut Changes,
-        assembled: &Assembled,
+        found: &BTreeMap<Address, Found>,
         checkpoint: &Checkpoint,
     ) -> Result<(), SyncError> {
         if self.config.proving != Proving::BeforeCommit {
-            push_rows(changes, false, self.late_history(starts_of(assembled), checkpoint).await?);
+            push_rows(changes, false, self.late_history(starts_of(found), checkpoint).await?);
         }
         Ok(())
     }
 }
 
 /// The contracts that a batch found, with the first block that is read of each.
-fn starts_of(assembled: &Assembled) -> impl Iterator<Item = (Address, u64)> {
-    assembled.found.iter().map(|(address, found)| (*address, found.from_block))
+fn starts_of(found: &BTreeMap<Address, Found>) -> impl Iterator<Item = (Address, u64)> {
+    found.iter().map(|(address, found)| (*address, found.from_block))
 }

@@ -299,8 +299,8 @@ fn contracts(tables: &Tables) -> BTreeSet<Value> {
 /// The rows of some tables that answer a question.
 fn select(tables: &Tables, load: &Load) -> Vec<Row> {
     let Some(rows) = tables.get(load.table.name) else { return Vec::new() };
-    let open = load.table.column("to_block");
-    let is_open = |row: &Row| load.table.thing_len.is_none() || open.is_none_or(|to| row[to] == Value::Null);
+    let end = load.table.version_end();
+    let is_open = |row: &Row| end.is_none_or(|end| row[end] == Value::Null);
     let is_prefix = load.columns.iter().enumerate().all(|(place, column)| place == *column);
     let mut found = Vec::new();
     for key in &load.keys {
