@@ -35,7 +35,12 @@ pub(super) async fn insert(
     copy(connection, &rows::name(table), table, rows).await
 }
 
-/// The staging table of a table, for this connection.
+/// What the staging table of a table is called.
+pub(super) fn stage(table: &TableDef) -> String {
+    format!("pg_temp.stage_{}", table.name)
+}
+
+/// Makes it, for this connection; the end of a transaction empties it.
 pub(super) async fn create_stage(
     connection: &mut PgConnection,
     table: &'static TableDef,
@@ -48,7 +53,16 @@ pub(super) async fn create_stage(
     sqlx::query(AssertSqlSafe(sql)).execute(connection).await.map(drop)
 }
 
-/// Replaces rows by key. Above finality their images before the block go to the undo journal first.
+/// Empties the staging table within a transaction. Statements that read it are planned anew after that.
+pub(super) async fn empty_stage(
+    connection: &mut PgConnection,
+    table: &'static TableDef,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(AssertSqlSafe(format!("truncate {}", stage(table)))).execute(connection).await.map(drop)
+}
+
+/// Replaces rows by key, through the staging table, which is empty. Above finality their images before the block go to the
+/// undo journal first.
 pub(super) async fn upsert(
     connection: &mut PgConnection,
     table: &'static TableDef,
@@ -56,15 +70,14 @@ pub(super) async fn upsert(
     chain_id: u64,
     undo_block: Option<u64>,
 ) -> Result<(), sqlx::Error> {
-    let stage = format!("pg_temp.stage_{}", table.name);
+    let stage = stage(table);
     copy(connection, &stage, table, rows).await?;
     if let Some(block) = undo_block {
         // offset 0: each key is looked up by itself; a join as a whole reads the whole table, for every block.
         let sql = format!(
             "insert into ops.undo (chain_id, block_number, table_name, key, before)
              select $1, $2, $3, {}, to_jsonb(t)
-             from {stage} s left join lateral (select r.* from {} r where {} offset 0) t on true
-             on conflict (chain_id, table_name, key, block_number) do nothing",
+             from {stage} s left join lateral (select r.* from {} r where {} offset 0) t on true",
             key_json(table, "s"),
             rows::name(table),
             same_key(table, "r", "s"),
@@ -77,8 +90,7 @@ pub(super) async fn upsert(
             .await?;
     }
     let sql = format!("{} from {stage} s {}", into(table, "s."), on_conflict(table));
-    sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
-    sqlx::query(AssertSqlSafe(format!("truncate {stage}"))).execute(connection).await.map(drop)
+    sqlx::query(AssertSqlSafe(sql)).execute(connection).await.map(drop)
 }
 
 /// Replaces rows of one stretch of blocks that differ from what is stored, where rows may be added and taken but not updated.
@@ -93,7 +105,7 @@ pub(super) async fn replace(
         || rows.iter().filter_map(|row| if let Value::Int(at) = row[place] { Some(at) } else { None });
     let (Some(from), Some(to)) = (blocks().min(), blocks().max()) else { return Ok(()) };
     create_stage(connection, table).await?;
-    let stage = format!("pg_temp.stage_{}", table.name);
+    let stage = stage(table);
     copy(connection, &stage, table, rows).await?;
     let name = rows::name(table);
     let delete = format!(
@@ -113,7 +125,7 @@ pub(super) async fn replace(
         let query = sqlx::query(AssertSqlSafe(sql)).bind(int(chain_id)).bind(from).bind(to);
         query.execute(&mut *connection).await?;
     }
-    sqlx::query(AssertSqlSafe(format!("truncate {stage}"))).execute(connection).await.map(drop)
+    empty_stage(connection, table).await
 }
 
 /// `insert into table (columns) select columns`, to be followed by `from …`.
@@ -158,8 +170,7 @@ pub(super) async fn journal_late(
     }
     sqlx::query(
         "insert into ops.undo (chain_id, block_number, table_name, key, before)
-         select $1, $2, $3, key::jsonb, null from unnest($4::text[]) as late(key)
-         on conflict (chain_id, table_name, key, block_number) do nothing",
+         select $1, $2, $3, key::jsonb, null from unnest($4::text[]) as late(key)",
     )
     .bind(int(chain_id))
     .bind(int(block))

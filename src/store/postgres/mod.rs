@@ -95,6 +95,8 @@ struct Inner {
     /// Blocks whose facts are in files, as they were when the connection was made.
     archived: Option<Vec<ArchivedBlocks>>,
     staged: HashSet<&'static str>,
+    /// Staging tables that this transaction has used; what an earlier one left here costs no more than emptying one in vain.
+    filled: HashSet<&'static str>,
     /// Inside a rebuild: one transaction around all, ground and checkpoint stay as they are.
     rebuilding: bool,
 }
@@ -105,7 +107,12 @@ impl PostgresStore {
         let options = options
             .application_name(&lease::writer_name(chain_id))
             // A writer that is paused between two statements must not hold its locks for long; see also [`lease`].
-            .options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "30s")])
+            // Planners that know little of a table that was just filled compile what takes a millisecond to run.
+            .options([
+                ("idle_in_transaction_session_timeout", "10s"),
+                ("lock_timeout", "30s"),
+                ("jit", "off"),
+            ])
             .log_statements(tracing::log::LevelFilter::Off);
         Self {
             chain_id,

@@ -42,16 +42,17 @@ impl PostgresStore {
                 let sql = format!("create index on {} ({})", kept_name(table), key.join(", "));
                 connection.execute(AssertSqlSafe(sql)).await?;
             }
-            for table in table::ALL.into_iter().filter(|table| is_refolded(table)) {
+            let refolded: Vec<_> = table::ALL.into_iter().filter(|table| is_refolded(table)).collect();
+            for table in &refolded {
                 let sql = format!("delete from {} where chain_id = $1", rows::name(table));
                 sqlx::query(AssertSqlSafe(sql)).bind(int(self.chain_id)).execute(&mut *connection).await?;
-                // Events keep their journal: late logs of a contract found above finality go with its discovery.
-                sqlx::query("delete from ops.undo where chain_id = $1 and table_name = $2")
-                    .bind(int(self.chain_id))
-                    .bind(table.name)
-                    .execute(&mut *connection)
-                    .await?;
             }
+            // Events keep their journal: late logs of a contract found above finality go with its discovery.
+            sqlx::query("delete from ops.undo where chain_id = $1 and table_name = any($2)")
+                .bind(int(self.chain_id))
+                .bind(refolded.iter().map(|table| table.name).collect::<Vec<_>>())
+                .execute(&mut *connection)
+                .await?;
             // Again, now that our locks keep partitions from going.
             archived::refuse_without_ground(connection, self.chain_id).await?;
             inner.rebuilding = true;
@@ -94,19 +95,20 @@ impl PostgresStore {
         // A contract's first block, where that is above finality, is in its own journal.
         let came =
             "from ops.undo u where u.chain_id = $1 and u.table_name = 'contracts' and u.before is null";
-        let of_key = "and u.key = jsonb_build_object('chain_id', $1::bigint, 'address', ";
-        let of = |table: &str, address: &str| {
-            format!("(select u.block_number {came} {of_key} {table}.{address}))")
-        };
-        let of_transaction = format!(
-            "(select nullif(min(coalesce({}, 0)), 0) from chain.asset_events e where e.chain_id = $1
-                and e.block_number = t.block_number and e.transaction_index = t.transaction_index)",
-            of("e", "address")
-        );
-        let ground = [AssetEvent::DEF, Observation::DEF, TransactionInput::DEF];
+        // A transaction's inputs go with the first of its contracts, where none was known before.
+        let of_transaction = "lateral (
+                 select nullif(min(coalesce(c.first_block, 0)), 0) as first_block
+                 from chain.asset_events e left join came c on c.address = e.address
+                 where e.chain_id = $1 and e.block_number = t.block_number and e.transaction_index = t.transaction_index
+             ) late on true";
+        let ground = [
+            (AssetEvent::DEF, "came late on late.address = t.address"),
+            (Observation::DEF, "came late on late.address = t.target"),
+            (TransactionInput::DEF, of_transaction),
+        ];
         sqlx::query("delete from ops.undo where chain_id = $1 and table_name = any($2) and before is null")
             .bind(int(self.chain_id))
-            .bind(ground.map(|table| table.name))
+            .bind(ground.map(|(table, _)| table.name))
             .execute(&mut *connection)
             .await?;
         let any_came: bool = sqlx::query_scalar(AssertSqlSafe(format!("select exists (select {came})")))
@@ -116,14 +118,14 @@ impl PostgresStore {
         if !any_came {
             return Ok(());
         }
-        let first_blocks = [of("t", "address"), of("t", "target"), of_transaction];
-        for (table, first_block) in ground.into_iter().zip(first_blocks) {
+        for (table, late) in ground {
             let sql = format!(
-                "insert into ops.undo (chain_id, block_number, table_name, key, before)
-                 select $1, late.first_block, '{}', late.key, null
-                 from (select t.block_number, {first_block} as first_block, {} as key from {} t
-                       where t.chain_id = $1) late
-                 where late.block_number < late.first_block",
+                "with came as materialized (
+                     select (u.key ->> 'address')::bytea as address, min(u.block_number) as first_block {came} group by 1
+                 )
+                 insert into ops.undo (chain_id, block_number, table_name, key, before)
+                 select $1, late.first_block, '{}', {}, null from {} t join {late}
+                 where t.chain_id = $1 and t.block_number < late.first_block",
                 table.name,
                 bulk::key_json(table, "t"),
                 rows::name(table),

@@ -27,11 +27,14 @@ pub(super) async fn take_back(
         rollback.replaced_by,
         rollback.reason,
     );
+    let journaled = journaled(connection, chain_id, rollback).await?;
     for table in table::ALL {
         if table.is_append_only() {
             keep_withdrawn(connection, chain_id, rollback, table).await?;
         }
-        restore(connection, chain_id, rollback, table).await?;
+        if journaled.iter().any(|name| name == table.name) {
+            restore(connection, chain_id, rollback, table).await?;
+        }
         if table.is_append_only() {
             delete_above(connection, chain_id, rollback, &rows::name(table)).await?;
         }
@@ -86,7 +89,20 @@ pub(super) async fn keep_withdrawn(
         .map(drop)
 }
 
-/// Restores the rows of one table from the journal: of each key the oldest image above the ancestor.
+/// The tables that have images above the ancestor: the journal is read once for these, and not once for every table.
+async fn journaled(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    rollback: &Rollback,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("select distinct table_name from ops.undo where chain_id = $1 and block_number > $2")
+        .bind(int(chain_id))
+        .bind(int(rollback.ancestor.id.number))
+        .fetch_all(connection)
+        .await
+}
+
+/// Restores the rows of one table from the journal: of each key the first image of the lowest block above the ancestor.
 async fn restore(
     connection: &mut PgConnection,
     chain_id: u64,
@@ -99,7 +115,7 @@ async fn restore(
         "with image as (
              select distinct on (key) key, before, block_number from ops.undo
              where chain_id = $1 and block_number > $2 and table_name = '{}'
-             order by key, block_number{newest}
+             order by key, block_number{newest}, image
          )",
         table.name
     );

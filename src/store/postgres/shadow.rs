@@ -159,12 +159,12 @@ impl ShadowStore {
             // What happened is never replaced.
             return bulk::copy(connection, &shadow(table), table, rows).await;
         }
-        let stage = format!("pg_temp.stage_{}", table.name);
+        let stage = bulk::stage(table);
         bulk::copy(connection, &stage, table, rows).await?;
         let into = bulk::into_place(&shadow(table), table, "s.");
         let sql = format!("{into} from {stage} s {}", bulk::on_conflict(table));
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
-        sqlx::query(AssertSqlSafe(format!("truncate {stage}"))).execute(connection).await.map(drop)
+        bulk::empty_stage(connection, table).await
     }
 
     fn not_done<T>() -> Result<T, StoreError> {

@@ -251,12 +251,14 @@ async fn every_edge_is_read_back_as_it_was_stored_and_restored_as_it_was_read() 
     let mut edges = Edges { rng: StdRng::seed_from_u64(9), place: 0 };
     let mut before = Vec::new();
     for number in [1, 2] {
-        let section = Section { undo_block: Some(number), changes: changes(&mut edges, number) };
+        let first = Section { undo_block: Some(number), changes: changes(&mut edges, number) };
+        // The same rows once more in the same block: what was there before the block is what the first found.
+        let again = Changes { inserts: Vec::new(), ..changes(&mut edges, number) };
         let commit = Commit {
             expected: header(number - 1).id,
             next: header(number),
             finalized: header(0).id,
-            sections: vec![section],
+            sections: vec![first, Section { undo_block: Some(number), changes: again }],
             evidence: Vec::new(),
         };
         before = dump(&memory).await;
