@@ -93,6 +93,9 @@ impl Fold {
 
     /// What a token says of itself.
     pub(super) fn token_changed(&mut self, entry: &Entry) -> Result<(), Missing> {
+        if entry.fact().is_some_and(moves_positions) {
+            return Ok(()); // puts the asset itself, with its new figures
+        }
         let mut asset = self.asset_of(entry)?;
         match entry.fact() {
             None => asset.unreadable_logs += 1,
@@ -110,6 +113,17 @@ impl Fold {
         self.assets.put(asset);
         Ok(())
     }
+}
+
+/// Whether a fact changes who holds what, or how much of it is frozen: most of them all.
+fn moves_positions(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Transferred { .. }
+            | Fact::WalletFrozen { .. }
+            | Fact::AmountFrozen { .. }
+            | Fact::AmountUnfrozen { .. }
+    )
 }
 
 impl Answer {

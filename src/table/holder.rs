@@ -63,11 +63,19 @@ impl AssetHolder {
     }
 }
 
+/// A wallet's position as a log finds it.
+struct Position {
+    holder: AssetHolder,
+    /// Balance and frozen part that the asset's figures have of it: those of its row. One without a row is in none of them,
+    /// whatever its opening balance is.
+    counted: (Amount, Amount),
+}
+
 impl Fold {
-    fn holder(&mut self, entry: &Entry, asset: &Asset, wallet: Address) -> Result<AssetHolder, Missing> {
+    fn position(&mut self, entry: &Entry, asset: &Asset, wallet: Address) -> Result<Position, Missing> {
         let key = AssetHolderKey { chain_id: self.chain_id(), asset_id: asset.id, holder: wallet };
         if let Some(holder) = self.holders.get(&key)? {
-            return Ok(holder);
+            return Ok(Position { counted: (holder.balance, holder.frozen), holder });
         }
         let mut holder = AssetHolder {
             chain_id: key.chain_id,
@@ -94,15 +102,7 @@ impl Fold {
             }
             holder.balance = balance?.word().map_or(Amount::ZERO, Amount::from);
         }
-        Ok(holder)
-    }
-
-    /// Balance and frozen part that the asset's figures have of a wallet: those of its row. One without a row is in none of
-    /// them, whatever its opening balance is.
-    fn counted(&mut self, asset: &Asset, holder: &AssetHolder) -> Result<(Amount, Amount), Missing> {
-        let key = AssetHolderKey { chain_id: self.chain_id(), asset_id: asset.id, holder: holder.holder };
-        let row = self.holders.get(&key)?;
-        Ok(row.map_or((Amount::ZERO, Amount::ZERO), |row| (row.balance, row.frozen)))
+        Ok(Position { holder, counted: (Amount::ZERO, Amount::ZERO) })
     }
 
     /// Units moved.
@@ -122,8 +122,8 @@ impl Fold {
             }
         }
         let mut asset = asset?;
-        let giver = if from.is_zero() { None } else { Some(self.holder(entry, &asset, from)) };
-        let taker = if to.is_zero() { None } else { Some(self.holder(entry, &asset, to)) };
+        let giver = if from.is_zero() { None } else { Some(self.position(entry, &asset, from)) };
+        let taker = if to.is_zero() { None } else { Some(self.position(entry, &asset, to)) };
         let (giver, taker, mut day) = (giver.transpose()?, taker.transpose()?, day?);
         day.count(from, to, amount);
         if from.is_zero() {
@@ -134,26 +134,26 @@ impl Fold {
         }
         // A transfer to oneself moves nothing; taking and giving the same row twice would double or lose it.
         if from != to {
-            if let Some(mut giver) = giver {
-                giver.balance = giver.balance.minus(amount);
-                if is(Mutant::NegativeClamped) && giver.balance.is_negative() {
-                    giver.balance = Amount::ZERO;
+            if let Some(Position { mut holder, counted }) = giver {
+                holder.balance = holder.balance.minus(amount);
+                if is(Mutant::NegativeClamped) && holder.balance.is_negative() {
+                    holder.balance = Amount::ZERO;
                 }
-                if is(Mutant::FreezeEndsWithBalance) && giver.balance.is_zero() {
-                    giver.frozen = Amount::ZERO;
+                if is(Mutant::FreezeEndsWithBalance) && holder.balance.is_zero() {
+                    holder.frozen = Amount::ZERO;
                 }
-                self.position_changed(entry, &mut asset, giver, !amount.is_zero())?;
+                self.position_changed(entry, &mut asset, Position { holder, counted }, !amount.is_zero());
             }
-            if let Some(mut taker) = taker {
-                taker.balance = taker.balance.plus(amount);
-                self.position_changed(entry, &mut asset, taker, !amount.is_zero())?;
+            if let Some(Position { mut holder, counted }) = taker {
+                holder.balance = holder.balance.plus(amount);
+                self.position_changed(entry, &mut asset, Position { holder, counted }, !amount.is_zero());
             }
-        } else if let Some(mut holder) = giver {
+        } else if let Some(Position { mut holder, counted }) = giver {
             if is(Mutant::SelfTransferCredited) {
                 holder.balance = holder.balance.plus(amount);
             }
             asset.negative_balance |= holder.balance.minus(amount).is_negative();
-            self.position_changed(entry, &mut asset, holder, false)?;
+            self.position_changed(entry, &mut asset, Position { holder, counted }, false);
         }
         asset.exceeds_uint256 |= asset.total_supply.exceeds_uint256();
         asset.negative_balance |= asset.total_supply.is_negative();
@@ -174,7 +174,7 @@ impl Fold {
         };
         let (asset, day) = (self.asset_of(entry), self.day_of(entry));
         let mut asset = asset?;
-        let mut holder = self.holder(entry, &asset, wallet)?;
+        let Position { mut holder, counted } = self.position(entry, &asset, wallet)?;
         let day = day?;
         let changed = match change {
             Ok(delta) => {
@@ -183,7 +183,7 @@ impl Fold {
             }
             Err(frozen) => std::mem::replace(&mut holder.wallet_frozen, frozen) != frozen,
         };
-        self.position_changed(entry, &mut asset, holder, changed)?;
+        self.position_changed(entry, &mut asset, Position { holder, counted }, changed);
         self.day_ends(entry, day, &asset);
         self.assets.put(asset);
         Ok(())
@@ -194,14 +194,13 @@ impl Fold {
         &mut self,
         entry: &Entry,
         asset: &mut Asset,
-        mut holder: AssetHolder,
+        Position { mut holder, counted: (balance, frozen) }: Position,
         changed: bool,
-    ) -> Result<(), Missing> {
+    ) {
         // Anybody can name any wallet in a transfer of nothing: that makes nobody a holder.
         if !changed && holder.is_empty() {
-            return Ok(());
+            return;
         }
-        let (balance, frozen) = self.counted(asset, &holder)?;
         match (balance.is_zero(), holder.balance.is_zero()) {
             (true, false) => asset.holder_count += 1,
             (false, true) => asset.holder_count = asset.holder_count.saturating_sub(1),
@@ -216,7 +215,7 @@ impl Fold {
             holder.updated_at = entry.time;
             if self.missed {
                 self.holders.put(holder);
-                return Ok(());
+                return;
             }
             let block = entry.log.block;
             let mut subject = asset.id.as_bytes().to_vec();
@@ -244,6 +243,5 @@ impl Fold {
             });
         }
         self.holders.put(holder);
-        Ok(())
     }
 }

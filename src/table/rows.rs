@@ -102,18 +102,24 @@ impl<T: Table> Rows<T> {
         self.ended.clear();
     }
 
-    /// The rows to write, in no order; afterwards they count as stored.
+    /// The rows to write, by what they are about; afterwards they count as stored.
     pub fn take(&mut self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.ended.drain(..).map(T::into_row).collect();
+        let mut changed = std::mem::take(&mut self.ended);
         for (key, row) in self.now.drain() {
             if self.stored.get(&key).and_then(Option::as_ref) != Some(&row) {
-                rows.push(row.to_row());
+                changed.push(row.clone());
             }
             let stored = row.is_open().then_some(row);
             self.stored.insert(key, stored);
         }
-        rows
+        in_key_order(changed)
     }
+}
+
+/// Rows by their keys, which are cheaper to compare as what they are than as the values of a row.
+pub(super) fn in_key_order<T: Table>(mut rows: Vec<T>) -> Vec<Row> {
+    rows.sort_by_cached_key(T::key);
+    rows.into_iter().map(T::into_row).collect()
 }
 
 fn same_primary_key<T: Table>(one: &T, other: &T) -> bool {

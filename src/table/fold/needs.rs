@@ -9,7 +9,7 @@ use crate::row::{Class, Field, Row, Table, TableDef};
 use crate::source::{CallAnswer, CallRequest};
 use crate::table::event::{Observation, ObservationKey};
 use crate::table::registry::{Registration, registrations_by_identity};
-use crate::table::rows::{Missing, Rows};
+use crate::table::rows::{Missing, Rows, in_key_order};
 
 impl Fold {
     /// The answer of the emitting contract at the end of the entry's block.
@@ -260,7 +260,7 @@ impl Fold {
         let mut changes = Changes { inserts, upserts };
         fn rows<T: Table>(changes: &mut Changes, rows: &mut Vec<T>) {
             if !rows.is_empty() {
-                changes.inserts.push((T::DEF, rows.drain(..).map(T::into_row).collect()));
+                changes.inserts.push((T::DEF, in_key_order(std::mem::take(rows))));
             }
         }
         rows(&mut changes, &mut fold.events);
@@ -269,7 +269,8 @@ impl Fold {
         rows(&mut changes, &mut fold.operations);
         fold.wallet_sets.clear();
         for (_, written) in changes.inserts.iter_mut().chain(&mut changes.upserts) {
-            // Key order: two runs take locks in the same order, and pages are filled in theirs.
+            // Key order: two runs take locks in the same order, and pages are filled in theirs. Versions of one thing are
+            // left to be put in order.
             written.sort_unstable();
         }
         changes
