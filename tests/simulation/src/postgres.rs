@@ -143,7 +143,9 @@ impl Backend for OnPostgres {
             sql += &format!("delete from {table};");
         }
         for (at, table) in tables.iter().enumerate() {
-            sql += &format!("insert into {table} overriding system value select * from snapshot_{number}.t{at};");
+            sql += &format!(
+                "insert into {table} overriding system value select * from snapshot_{number}.t{at};"
+            );
         }
         self.run(sql + "commit").await;
         self.copy.restore(snapshot.clone());
