@@ -1,4 +1,6 @@
 set local lock_timeout = '500ms';
+-- What a daemon that was not stopped is about to commit is waited for, and copied.
+lock table ops.undo in access exclusive mode;
 
 create temporary table kept_undo on commit drop as
 select distinct on (chain_id, table_name, key, block_number) chain_id, table_name, key, block_number, before from ops.undo

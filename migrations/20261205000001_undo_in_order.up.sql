@@ -1,6 +1,8 @@
 -- The undo journal keeps its images in the order they were written, instead of one for each key and block: what is put in
 -- goes to the end of its index, and nothing has to be looked for. Of several images of a key the oldest counts, as before.
 set local lock_timeout = '500ms';
+-- What a daemon that was not stopped is about to commit is waited for, and copied.
+lock table ops.undo in access exclusive mode;
 
 create temporary table kept_undo on commit drop as table ops.undo;
 drop table ops.undo;

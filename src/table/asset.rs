@@ -65,7 +65,7 @@ impl Fold {
             self.awaited_assets.insert(id);
         }
         let decimals = decimals?.word().and_then(|word| u8::try_from(word).ok());
-        Ok(Asset {
+        let asset = Asset {
             chain_id: key.chain_id,
             id,
             contract_address: entry.log.address,
@@ -88,7 +88,10 @@ impl Fold {
             created_at: entry.time,
             frozen: Amount::ZERO,
             squares: Squares::ZERO,
-        })
+        };
+        // At once: a log whose wallets are still asked for must not let the next one ask for the asset again, at its block.
+        self.assets.put(asset.clone());
+        Ok(asset)
     }
 
     /// What a token says of itself.
@@ -152,3 +155,6 @@ impl Answer {
         Some(crate::decode::text::storable(&raw, crate::decode::text::SHORT_MAX))
     }
 }
+
+#[cfg(test)]
+mod tests;

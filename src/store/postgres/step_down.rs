@@ -183,22 +183,28 @@ async fn rewritten(trial: &mut PgConnection) -> Result<BTreeMap<String, Rows>, S
 
 async fn rows_of(connection: &mut PgConnection, table: &str) -> Result<Rows, StoreError> {
     let wrong = |e: sqlx::Error| failed("reading rows that would be changed", &e);
-    let key: Option<String> = sqlx::query_scalar(
-        "select string_agg(format('t.%I', a.attname), ', ' order by k.n)
-         from pg_index i cross join lateral unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
-         join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-         where i.indrelid = $1::regclass and i.indisprimary",
+    // What only counts rows is another number after going up again, and says nothing by itself.
+    let (key, counts): (Option<String>, Vec<String>) = sqlx::query_as(
+        "select coalesce(named, key), case when named is null then '{}' else counts end
+         from (
+             select string_agg(format('t.%I', a.attname), ', ' order by k.n) as key,
+                 string_agg(format('t.%I', a.attname), ', ' order by k.n) filter (where a.attidentity = '') as named,
+                 coalesce(array_agg(a.attname::text) filter (where a.attidentity <> ''), '{}') as counts
+             from pg_index i cross join lateral unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
+             join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+             where i.indrelid = $1::regclass and i.indisprimary
+         ) primary_key",
     )
     .bind(table)
     .fetch_one(&mut *connection)
     .await
     .map_err(wrong)?;
     let sql = match key {
-        Some(key) => format!("select concat_ws('/', {key}), to_jsonb(t)::text from {table} t"),
-        None => format!("select to_jsonb(t)::text, '' from {table} t"),
+        Some(key) => format!("select concat_ws('/', {key}), (to_jsonb(t) - $1)::text from {table} t"),
+        None => format!("select (to_jsonb(t) - $1)::text, '' from {table} t"),
     };
     let rows: Vec<(String, String)> =
-        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(wrong)?;
+        sqlx::query_as(AssertSqlSafe(sql)).bind(counts).fetch_all(connection).await.map_err(wrong)?;
     Ok(rows.into_iter().collect())
 }
 
@@ -232,14 +238,14 @@ async fn gone(
 /// A table, or a column of it.
 type Thing = (String, Option<String>);
 
-/// Our tables, and their columns; quoted where they must be.
+/// Our tables, and their columns but those that only count rows; quoted where they must be.
 async fn things(connection: &mut PgConnection) -> Result<BTreeSet<Thing>, StoreError> {
     let found: Vec<Thing> = sqlx::query_as(
         "select format('%I.%I', n.nspname, c.relname), part.name
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
          cross join lateral (
              select quote_ident(a.attname) from pg_attribute a
-             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attidentity = ''
              union all select null
          ) part (name)
          where n.nspname in ('chain', 'ops', 'app') and c.relkind in ('r', 'p') and not c.relispartition",
