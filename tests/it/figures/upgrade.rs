@@ -177,3 +177,34 @@ async fn an_empty_database_asks_for_nothing() {
         .expect("readable");
     assert_eq!(asked, 0);
 }
+
+/// The last version that kept the undo journal by key.
+const JOURNAL_BY_KEY: i64 = 20261204000001;
+
+/// Images that were kept in one form take blocks back in the other; nothing of them is called a loss on the way.
+#[tokio::test]
+async fn a_reorg_takes_back_what_was_journaled_before_an_upgrade() {
+    let mut followed = Followed::new(85, 90).await;
+    let mut owner = connect(&followed.database).await;
+    run(&mut owner, "update ops.leases set expires_at = '-infinity'").await;
+    let journaled = async |owner: &mut PgConnection| -> i64 {
+        sqlx::query_scalar("select count(*) from ops.undo").fetch_one(owner).await.expect("readable")
+    };
+    let done = step_down(&mut owner, Part::Chain, JOURNAL_BY_KEY, &[]).await.expect("it steps down");
+    assert!(matches!(done, SteppedDown::Done(_)), "{done:?}");
+    let images = journaled(&mut owner).await;
+    assert!(images > 0, "blocks above finality");
+    migrate(&mut owner).await.expect("it migrates");
+    assert_eq!(journaled(&mut owner).await, images);
+    let store = Arc::new(postgres_store(&followed.database).await);
+    let mut worker = worker(followed.chain.clone(), store, followed.config.clone());
+    let blocks = followed.play.blocks(7);
+    followed.chain.reorg(5, blocks);
+    converge(&mut worker).await;
+    let whole = fresh(&followed.chain, &followed.config).await;
+    assert_same(
+        &dump(&**worker.store()).await,
+        &dump(&whole).await,
+        "restored from images of the older form",
+    );
+}
