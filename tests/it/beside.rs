@@ -138,27 +138,31 @@ async fn the_second_connection_may_break() {
 async fn reading_beside_waits_for_no_commit() {
     let database = database().await;
     let pool = pool(&database).await;
-    at_each_commit(&pool, "if move = 5 then perform pg_sleep(60); end if;").await;
+    sqlx::raw_sql("create table public.woke (at timestamptz)").execute(&pool).await.expect("created");
+    // By the end of the fourth what is read beside it has been read: what is read later is read for the range after the fifth.
+    let waits = "if move = 4 then perform pg_sleep(1); insert into public.woke values (clock_timestamp());
+                 elsif move = 5 then perform pg_sleep(60); end if;";
+    at_each_commit(&pool, waits).await;
     let store = Arc::new(postgres_store(&database).await);
     let mut worker = worker(node(7), store.clone(), settings());
     let reader = async {
-        let sleeps = "select pid, xact_start::text from pg_stat_activity where datname = current_database()
-             and wait_event = 'PgSleep'";
-        let (sleeping, since) = loop {
-            let found: Option<(i32, String)> =
-                sqlx::query_as(sleeps).fetch_optional(&pool).await.expect("readable");
+        let sleeps = "select pid from pg_stat_activity where datname = current_database()
+             and wait_event = 'PgSleep' and exists (select from public.woke)";
+        let sleeping = loop {
+            let found: Option<i32> =
+                sqlx::query_scalar(sleeps).fetch_optional(&pool).await.expect("readable");
             if let Some(found) = found {
                 break found;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        // Done with a statement that began later than the transaction that still waits.
+        // Done with a statement that began after the commit before. (The transaction that waits may have begun later.)
         let reads = "select exists (select from pg_stat_activity where datname = current_database()
              and application_name like 'asset-indexer reader %' and state = 'idle'
-             and query_start > $1::timestamptz)";
+             and query_start > (select max(at) from public.woke))";
         let mut has_read = false;
         for _ in 0..500 {
-            has_read = sqlx::query_scalar(reads).bind(&since).fetch_one(&pool).await.expect("readable");
+            has_read = sqlx::query_scalar(reads).fetch_one(&pool).await.expect("readable");
             if has_read {
                 break;
             }
