@@ -96,8 +96,15 @@ impl Fold {
 
     /// What a token says of itself.
     pub(super) fn token_changed(&mut self, entry: &Entry) -> Result<(), Missing> {
-        if entry.fact().is_some_and(moves_positions) {
-            return Ok(()); // puts the asset itself, with its new figures
+        // What most logs say: who takes them puts the asset, with its new figures.
+        if let Some(
+            Fact::Transferred { .. }
+            | Fact::WalletFrozen { .. }
+            | Fact::AmountFrozen { .. }
+            | Fact::AmountUnfrozen { .. },
+        ) = entry.fact()
+        {
+            return Ok(());
         }
         let mut asset = self.asset_of(entry)?;
         match entry.fact() {
@@ -111,22 +118,11 @@ impl Fold {
                 asset.decimals = Some(u32::from(*decimals));
                 asset.version = Some(version.clone());
             }
-            Some(_) => {}
+            Some(_) => return Ok(()),
         }
         self.assets.put(asset);
         Ok(())
     }
-}
-
-/// Whether a fact changes who holds what, or how much of it is frozen: most of them all.
-fn moves_positions(fact: &Fact) -> bool {
-    matches!(
-        fact,
-        Fact::Transferred { .. }
-            | Fact::WalletFrozen { .. }
-            | Fact::AmountFrozen { .. }
-            | Fact::AmountUnfrozen { .. }
-    )
 }
 
 impl Answer {

@@ -4,6 +4,8 @@
 //! nothing is missing; see [`crate::table::rows`].
 
 mod needs;
+#[cfg(test)]
+pub(in crate::table) mod trial;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -134,7 +134,8 @@ impl Fold {
         }
         // A transfer to oneself moves nothing; taking and giving the same row twice would double or lose it.
         if from != to {
-            if let Some(Position { mut holder, counted }) = giver {
+            if let Some(mut giver) = giver {
+                let holder = &mut giver.holder;
                 holder.balance = holder.balance.minus(amount);
                 if is(Mutant::NegativeClamped) && holder.balance.is_negative() {
                     holder.balance = Amount::ZERO;
@@ -142,18 +143,19 @@ impl Fold {
                 if is(Mutant::FreezeEndsWithBalance) && holder.balance.is_zero() {
                     holder.frozen = Amount::ZERO;
                 }
-                self.position_changed(entry, &mut asset, Position { holder, counted }, !amount.is_zero());
+                self.position_changed(entry, &mut asset, giver, !amount.is_zero());
             }
-            if let Some(Position { mut holder, counted }) = taker {
-                holder.balance = holder.balance.plus(amount);
-                self.position_changed(entry, &mut asset, Position { holder, counted }, !amount.is_zero());
+            if let Some(mut taker) = taker {
+                taker.holder.balance = taker.holder.balance.plus(amount);
+                self.position_changed(entry, &mut asset, taker, !amount.is_zero());
             }
-        } else if let Some(Position { mut holder, counted }) = giver {
+        } else if let Some(mut giver) = giver {
+            let holder = &mut giver.holder;
             if is(Mutant::SelfTransferCredited) {
                 holder.balance = holder.balance.plus(amount);
             }
             asset.negative_balance |= holder.balance.minus(amount).is_negative();
-            self.position_changed(entry, &mut asset, Position { holder, counted }, false);
+            self.position_changed(entry, &mut asset, giver, false);
         }
         asset.exceeds_uint256 |= asset.total_supply.exceeds_uint256();
         asset.negative_balance |= asset.total_supply.is_negative();
@@ -174,8 +176,9 @@ impl Fold {
         };
         let (asset, day) = (self.asset_of(entry), self.day_of(entry));
         let mut asset = asset?;
-        let Position { mut holder, counted } = self.position(entry, &asset, wallet)?;
+        let mut position = self.position(entry, &asset, wallet)?;
         let day = day?;
+        let holder = &mut position.holder;
         let changed = match change {
             Ok(delta) => {
                 holder.frozen = holder.frozen.plus(delta);
@@ -183,7 +186,7 @@ impl Fold {
             }
             Err(frozen) => std::mem::replace(&mut holder.wallet_frozen, frozen) != frozen,
         };
-        self.position_changed(entry, &mut asset, Position { holder, counted }, changed);
+        self.position_changed(entry, &mut asset, position, changed);
         self.day_ends(entry, day, &asset);
         self.assets.put(asset);
         Ok(())

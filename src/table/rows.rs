@@ -102,7 +102,7 @@ impl<T: Table> Rows<T> {
         self.ended.clear();
     }
 
-    /// The rows to write, by what they are about; afterwards they count as stored.
+    /// The rows to write, in key order; afterwards they count as stored.
     pub fn take(&mut self) -> Vec<Row> {
         let mut changed = std::mem::take(&mut self.ended);
         for (key, row) in self.now.drain() {
@@ -116,11 +116,15 @@ impl<T: Table> Rows<T> {
     }
 }
 
-/// Rows by their keys, which are cheaper to compare as what they are than as the values of a row.
-pub(super) fn in_key_order<T: Table>(mut rows: Vec<T>) -> Vec<Row> {
-    rows.sort_by_cached_key(T::key);
+/// Rows in the order of their primary keys: two runs take locks in the same order, and pages are filled in theirs.
+pub(super) fn in_key_order<T: Table>(mut typed: Vec<T>) -> Vec<Row> {
+    // Keys are cheaper to compare as what they are than as the values of a row; versions of one thing share theirs, and are
+    // all that the second sorting finds to do.
+    typed.sort_by_cached_key(T::key);
     // Not by `into_iter`: collected in their place, the rows would keep the room of what is ten times as large.
-    rows.drain(..).map(T::into_row).collect()
+    let mut rows: Vec<Row> = typed.drain(..).map(T::into_row).collect();
+    rows.sort_unstable();
+    rows
 }
 
 fn same_primary_key<T: Table>(one: &T, other: &T) -> bool {

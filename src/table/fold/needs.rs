@@ -268,11 +268,6 @@ impl Fold {
         rows(&mut changes, &mut fold.transactions);
         rows(&mut changes, &mut fold.operations);
         fold.wallet_sets.clear();
-        for (_, written) in changes.inserts.iter_mut().chain(&mut changes.upserts) {
-            // Key order: two runs take locks in the same order, and pages are filled in theirs. Versions of one thing are
-            // left to be put in order.
-            written.sort_unstable();
-        }
         changes
     }
 }

@@ -1,41 +1,18 @@
 use std::collections::BTreeMap;
 
-use alloy::primitives::{B256, Bytes};
 use alloy::sol_types::SolValue;
 
 use super::*;
-use crate::block::{BlockId, RawLog};
 use crate::fact::{Reading, Role, Unreadable};
-use crate::row::Table;
 use crate::source::{CallAnswer, CallRequest};
+use crate::table::fold::trial::{self, event, rows};
 use crate::table::fold::{Changes, Settings};
 
 const MODULE: Address = Address::repeat_byte(0x11);
 const COMPLIANCE: Address = Address::repeat_byte(0xc0);
 
 fn entry(block: u64, log_index: u32, reading: Reading) -> Entry {
-    let id = BlockId { number: block, hash: B256::from(U256::from(block)) };
-    Entry {
-        log: RawLog {
-            address: MODULE,
-            topics: Vec::new(),
-            data: Bytes::new(),
-            block: id,
-            log_index,
-            transaction_hash: B256::ZERO,
-            transaction_index: 0,
-            timestamp: None,
-            withheld: None,
-        },
-        time: Time(1_000 + i64::try_from(block).expect("small")),
-        role: Role::ComplianceModule,
-        asset_id: None,
-        reading,
-    }
-}
-
-fn event(fact: Fact) -> Reading {
-    Reading::Event { name: "Event".to_owned(), data: crate::json::Json::null(), fact }
+    trial::entry((MODULE, Role::ComplianceModule), block, log_index, reading)
 }
 
 fn parameter(name: &'static str, argument: &str) -> Parameter {
@@ -53,30 +30,12 @@ fn set(value: Option<u64>) -> Reading {
 
 /// Folds to the end; `name()` answers by block, and reverts where nothing is given.
 fn folded(entries: &[Entry], names: &BTreeMap<u64, &str>) -> (Changes, Vec<CallRequest>) {
-    let mut fold = Fold::new(Settings { chain_id: 1, ..Settings::default() });
-    let mut asked = Vec::new();
-    for _ in 0..10 {
-        if fold.fold(entries).is_ok() {
-            return (fold.take(), asked);
+    trial::folded(Settings { chain_id: 1, ..Settings::default() }, entries, |call| {
+        match names.get(&call.block.number) {
+            Some(name) => CallAnswer::Returned(name.abi_encode().into()),
+            None => CallAnswer::Reverted,
         }
-        for load in fold.loads() {
-            assert!(fold.loaded(&load, Vec::new()));
-        }
-        for call in fold.wanted_calls() {
-            let answer = match names.get(&call.block.number) {
-                Some(name) => CallAnswer::Returned(name.abi_encode().into()),
-                None => CallAnswer::Reverted,
-            };
-            asked.push(call.clone());
-            fold.answered(call, answer);
-        }
-    }
-    panic!("the fold asks without an end");
-}
-
-fn rows<T: Table>(changes: &Changes) -> Vec<T> {
-    let tables = changes.upserts.iter().filter(|(def, _)| def.name == T::DEF.name);
-    tables.flat_map(|(_, rows)| rows.clone()).map(|row| T::from_row(row).expect("as declared")).collect()
+    })
 }
 
 /// Where versions began and ended, with their values.
