@@ -70,10 +70,15 @@ async fn a_provider_that_is_killed_is_replaced_within_seconds() {
     assert!(took < FAILOVER, "{took:?}");
     scene.play_through(Step::Mint).await;
     scene.assert_fresh("after the first provider was killed").await;
-    let status = daemon.status().await;
-    let pinned: Vec<&Json> =
-        status["providers"].as_array().expect("a list").iter().filter(|one| one["pinned"] == true).collect();
-    assert_eq!((pinned.len(), &pinned[0]["alias"]), (1, &json!("second")), "{status}");
+    // How the providers stand is told once a second.
+    until("the second one is pinned", async || {
+        let status = daemon.status().await;
+        let providers = status["providers"].as_array().expect("a list");
+        let pinned: Vec<&Json> = providers.iter().filter(|one| one["pinned"] == true).collect();
+        assert_eq!(pinned.len(), 1, "{status}");
+        (pinned[0]["alias"] == "second").then_some(())
+    })
+    .await;
     assert!(daemon.metric("asset_indexer_provider_switches_total").await >= 1.0);
     until("the dead one is in quarantine", async || {
         (sample(&daemon, "asset_indexer_provider_quarantined", "first").await == 1.0).then_some(())
@@ -242,7 +247,10 @@ async fn one_of_another_chain_is_left_and_the_other_followed() {
     let daemon = scene.program.writer().await;
     scene.play_through(Step::Bond).await;
     scene.assert_fresh("one of another chain").await;
-    let status = daemon.status().await;
-    assert_eq!(status["providers"][0]["quarantine"]["trouble"], "wrong_chain", "{status}");
+    until("it is left", async || {
+        let quarantine = daemon.status().await["providers"][0]["quarantine"].clone();
+        (quarantine["trouble"] == "wrong_chain").then_some(())
+    })
+    .await;
     stop(daemon).await;
 }
