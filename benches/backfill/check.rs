@@ -1,6 +1,7 @@
 //! Whether the node serves the workload as a node would: the program's own client reads all of it back.
 
 use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use alloy::sol_types::SolValue;
 use asset_indexer::block::{BlockId, BlockRange, RawLog};
 use asset_indexer::rpc::{Config, Finality, Rpc};
 use asset_indexer::source::{CallAnswer, CallRequest, Source};
+use tokio::time::timeout;
 
 use crate::chain::{Chain, Shape};
 use crate::ledger::{CHAIN_ID, Ledger};
@@ -22,23 +24,48 @@ pub async fn check() -> Result<(), Box<dyn Error + Send + Sync>> {
     let chain = Arc::new(Chain::new(Shape { logs: 3_000, tokens: 5, holders: 40, blocks: 60 }));
     for block_timestamps in [true, false] {
         let manner = Manner { latency: Duration::ZERO, logs_max: 700, block_timestamps };
-        let (node, address) = Node::serve(chain.clone(), manner).await?;
-        read(&chain, &format!("http://{address}"), block_timestamps).await?;
-        same("questions for the chain's id", &node.asked().methods.get("eth_chainId").copied(), &Some(1))?;
+        for scheme in ["http", "ws"] {
+            let (node, address) = Node::serve(chain.clone(), manner).await?;
+            let url = format!("{scheme}://{address}");
+            read(&chain, &url, block_timestamps).await?;
+            same(
+                "questions for the chain's id",
+                &node.asked().methods.get("eth_chainId").copied(),
+                &Some(1),
+            )?;
+            if scheme == "ws" {
+                hear(&node, &chain, &url).await?;
+            }
+        }
     }
     Ok(())
 }
 
-/// The program's own client.
+/// A new head is told of over a WebSocket, long before it would be asked for.
+async fn hear(node: &Node, chain: &Chain, url: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let asked_every = Duration::from_secs(600);
+    let rpc = client(url, asked_every)?;
+    let mut heard = pin!(rpc.wait_for_head());
+    for head in 1..chain.head() {
+        node.publish(head);
+        // The subscription may not be there yet.
+        if timeout(Duration::from_millis(200), heard.as_mut()).await.is_ok() {
+            return Ok(());
+        }
+    }
+    Err("no new head was told of over a WebSocket".into())
+}
+
+/// The program's own client, which asks for the head so often where it is not told.
 ///
 /// # Errors
 /// When there can be none.
-pub fn client(url: &str) -> Result<Rpc, Box<dyn Error + Send + Sync>> {
+pub fn client(url: &str, poll_interval: Duration) -> Result<Rpc, Box<dyn Error + Send + Sync>> {
     let rpc = Rpc::new(Config {
         url: url.parse()?,
         alias: "benchmark".to_owned(),
         timeout: Duration::from_secs(10),
-        poll_interval: Duration::from_secs(1),
+        poll_interval,
         finality: Finality::Tag { fallback_depth: None },
         range_blocks_max: 50,
         requests_in_flight: 4,
@@ -49,7 +76,7 @@ pub fn client(url: &str) -> Result<Rpc, Box<dyn Error + Send + Sync>> {
 }
 
 async fn read(chain: &Chain, url: &str, timed: bool) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let rpc = client(url)?;
+    let rpc = client(url, Duration::from_secs(1))?;
     let head = chain.head();
     let view = rpc.view().await?;
     same("chain id", &rpc.chain_id().await?, &CHAIN_ID)?;

@@ -23,8 +23,6 @@ use crate::stages::{self, Stages};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
-/// How often the program asks for a new head, in milliseconds: the least that it takes.
-const POLL_MS: &str = "10";
 /// What happened in a block.
 const FACTS: [&str; 4] = ["asset_events", "asset_transactions", "asset_operations", "ownership_history"];
 
@@ -51,7 +49,7 @@ pub struct Followed {
     stages: Stages,
 }
 
-/// Lets the program follow a growing chain.
+/// Lets the program follow a growing chain, whose node tells it of each new head.
 ///
 /// # Errors
 /// When the program ends or does not come to the last block in time.
@@ -68,7 +66,6 @@ pub async fn follow(
     node.publish(first);
     let log = database.scratch()?.join("program.log");
     let mut program = program(&["run"], chain.as_ref(), url, database, name, &log)?
-        .env("ASSET_INDEXER__RPC__POLL_INTERVAL_MS", POLL_MS)
         .env(stages::LOG_LEVEL.0, stages::LOG_LEVEL.1)
         .spawn()?;
     let mut listener = PgListener::connect(&database.admin_url(name)).await?;

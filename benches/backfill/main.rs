@@ -23,6 +23,7 @@ mod peer;
 mod process;
 mod register;
 mod report;
+mod socket;
 #[path = "../drawing/splitmix.rs"]
 mod splitmix;
 mod stages;
@@ -160,7 +161,7 @@ async fn follow(
     let chain = Arc::new(Chain::new(arguments.shape()));
     let (node, address) = Node::serve(chain.clone(), arguments.manner()).await?;
     let pace = Pace { blocks: arguments.follow, every: Duration::from_millis(arguments.block_ms) };
-    let (url, patience) = (format!("http://{address}"), arguments.patience());
+    let (url, patience) = (format!("ws://{address}"), arguments.patience());
     let mut run = database.create("run").await?;
     let mut followed = follow::follow(&chain, &node, &url, pace, patience, database, "run").await?;
     Register::of(&chain).compare(&mut run).await?;

@@ -17,10 +17,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::json::{bytes, quantity, separate, text};
 use crate::ledger::{CHAIN_ID, Ledger, Log};
-use crate::wire;
+use crate::{socket, wire};
 
 /// How far below the newest block a block is final.
 const FINALITY_BLOCKS: u64 = 64;
@@ -49,7 +50,7 @@ pub struct Manner {
 pub struct Asked {
     /// Requests by method, those in batches one by one.
     pub methods: BTreeMap<String, u64>,
-    /// HTTP requests.
+    /// HTTP requests, or messages over a WebSocket.
     pub exchanges: u64,
     /// Bytes of all answers.
     pub bytes: u64,
@@ -80,7 +81,7 @@ struct Counts {
 /// See the module.
 pub struct Node {
     ledger: Arc<dyn Ledger>,
-    head: AtomicU64,
+    head: watch::Sender<u64>,
     finalized: AtomicU64,
     manner: Manner,
     methods: Mutex<BTreeMap<String, u64>>,
@@ -99,7 +100,7 @@ impl Node {
     /// The system's, when it gives no port.
     pub async fn serve(ledger: Arc<dyn Ledger>, manner: Manner) -> std::io::Result<(Arc<Self>, SocketAddr)> {
         let node = Arc::new(Self {
-            head: ledger.head().into(),
+            head: watch::Sender::new(ledger.head()),
             finalized: ledger.head().into(),
             ledger,
             manner,
@@ -109,7 +110,7 @@ impl Node {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let router = Router::new()
-            .route("/", post(exchange))
+            .route("/", post(answered).get(socket::upgrade))
             .layer(DefaultBodyLimit::disable())
             .with_state(node.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -118,14 +119,31 @@ impl Node {
 
     /// Makes a block the newest. The first one so made is final, and so is what is two epochs below the newest.
     pub fn publish(&self, head: u64) {
-        if self.head.swap(head, Ordering::Relaxed) > head {
+        if self.head() > head {
             self.finalized.store(head, Ordering::Relaxed);
         }
         self.finalized.fetch_max(head.saturating_sub(FINALITY_BLOCKS), Ordering::Relaxed);
+        self.head.send_replace(head);
     }
 
     fn head(&self) -> u64 {
-        self.head.load(Ordering::Relaxed)
+        *self.head.borrow()
+    }
+
+    /// Tells of each new head from now on.
+    pub fn heads(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// Answers a request, or a batch of them.
+    pub async fn exchange(&self, asked: &[u8]) -> String {
+        if !self.manner.latency.is_zero() {
+            tokio::time::sleep(self.manner.latency).await;
+        }
+        let answer = self.body(asked);
+        self.counts.exchanges.fetch_add(1, Ordering::Relaxed);
+        self.counts.bytes.fetch_add(answer.len() as u64, Ordering::Relaxed);
+        String::from_utf8(answer).unwrap_or_default()
     }
 
     /// What was asked so far.
@@ -304,14 +322,8 @@ impl Node {
     }
 }
 
-async fn exchange(State(node): State<Arc<Node>>, body: body::Bytes) -> impl IntoResponse {
-    if !node.manner.latency.is_zero() {
-        tokio::time::sleep(node.manner.latency).await;
-    }
-    let answer = node.body(&body);
-    node.counts.exchanges.fetch_add(1, Ordering::Relaxed);
-    node.counts.bytes.fetch_add(answer.len() as u64, Ordering::Relaxed);
-    ([(CONTENT_TYPE, "application/json")], answer)
+async fn answered(State(node): State<Arc<Node>>, body: body::Bytes) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], node.exchange(&body).await)
 }
 
 /// Whether a filter by topics takes every log that there is: it names all their first topics, or none, and no further ones.

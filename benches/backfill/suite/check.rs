@@ -85,7 +85,7 @@ pub async fn read() -> Result<(), Failed> {
     let suite = Arc::new(Suite::new(Shape::of(50, 60)?));
     let manner = Manner { latency: Duration::ZERO, logs_max: 300, block_timestamps: true };
     let (node, address) = Node::serve(suite.clone(), manner).await?;
-    let rpc = client(&format!("http://{address}"))?;
+    let rpc = client(&format!("http://{address}"), Duration::from_secs(1))?;
     let all = raw_logs(&suite);
     let head = suite.head();
     let range = BlockRange { from: 1, to: head };
