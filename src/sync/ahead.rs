@@ -97,7 +97,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     fn range_ahead(&self, at: u64, look: &Look, ranges: u32, range_blocks: u64) -> Option<BlockRange> {
         let step = plan_above(at, &look.view, look.until, range_blocks);
         let catches_up = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
-        let builds = !self.indexes_are_built && !step.leaves_final_blocks(&look.view, look.until);
+        let builds = !self.indexes.are_built && !step.leaves_final_blocks(&look.view, look.until);
         let may = self.config.reads_ahead && self.ranges_alone == 0;
         let goes_on = may && ranges < RANGES_OF_A_VIEW && !catches_up && !builds;
         match step {

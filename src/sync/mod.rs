@@ -140,10 +140,7 @@ pub struct Sync<S, D> {
     ahead: Option<ahead::Ahead>,
     /// Ranges before another is prepared ahead.
     ranges_alone: u32,
-    /// Whether the database said that no index waits for the end of a first load.
-    indexes_are_built: bool,
-    /// Steps before the next try to build one.
-    steps_without_index: u32,
+    indexes: indexes::Indexes,
     view: Option<View>,
     position: Option<Header>,
     verified: Option<u64>,
@@ -179,8 +176,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             caught_up_last: false,
             ahead: None,
             ranges_alone: 0,
-            indexes_are_built: false,
-            steps_without_index: 0,
+            indexes: indexes::Indexes::default(),
             view: None,
             position: None,
             verified: None,
@@ -229,7 +225,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     pub fn forget(&mut self) {
         self.known = None;
         self.configured = false;
-        self.indexes_are_built = false;
+        self.indexes.forget();
         self.ahead = None;
         self.unproved = None;
     }
@@ -267,6 +263,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         if !self.configured {
             self.configure(&checkpoint).await?;
         }
+        if let Some(built) = self.build_next_index().await? {
+            return Ok(built);
+        }
         let look = match self.look_ahead(&checkpoint, until) {
             Some(look) => look,
             None => self.look(&checkpoint, until).await?,
@@ -281,7 +280,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         self.caught_up_last = false;
         let step = plan(&checkpoint, &view, until, self.range_blocks);
-        if let Some(built) = self.build_index(step, &view, until).await? {
+        if let Some(built) = self.build_indexes(step, &view, until).await? {
             return Ok(built);
         }
         match step {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use asset_indexer::rpc::Rpc;
+use asset_indexer::source::Source;
 use asset_indexer::store::postgres::{
     Lease, Part, PostgresStore, SteppedDown, migrate, migrate_application, step_down,
 };
@@ -21,6 +22,10 @@ const BEFORE: i64 = 20_261_201_000_002;
 
 /// Another process: it has the lease, and remembers nothing.
 async fn process(scene: &Scene) -> Sync<Rpc, PostgresStore> {
+    process_of(scene, rpc(&scene.node.url())).await
+}
+
+async fn process_of(scene: &Scene, node: Arc<Rpc>) -> Sync<Rpc, PostgresStore> {
     scene.expire_lease().await;
     let lease = Lease::new(scene.pool.clone(), CHAIN_ID, "test".to_owned());
     assert!(lease.acquire().await.expect("the database answers"));
@@ -30,7 +35,7 @@ async fn process(scene: &Scene) -> Sync<Rpc, PostgresStore> {
         range_blocks_max: 12,
         ..scene.config.clone()
     };
-    worker(rpc(&scene.node.url()), store, config)
+    worker(node, store, config)
 }
 
 async fn deferred(scene: &Scene) -> i64 {
@@ -56,18 +61,20 @@ async fn scene() -> Scene {
 async fn indexes_are_built_before_the_newest_final_block_is_read_and_the_schema_is_as_it_was() {
     let scene = scene().await;
     let before = catalogue(&scene.pool).await;
-    let mut first = process(&scene).await;
+    let node = rpc(&scene.node.url());
+    let mut first = process_of(&scene, node.clone()).await;
     assert!(matches!(first.step(None).await, Ok(Outcome::Started(_))));
     let all = deferred(&scene).await;
     assert!(all > 15 && !has_key(&scene).await, "{all}");
 
     let final_block = scene.head().await.0 - 2;
-    let mut built = Vec::new();
+    let (mut built, mut asked) = (Vec::new(), Vec::new());
     loop {
         match first.step(None).await.expect("it goes on") {
             Outcome::IndexBuilt { name } => {
                 assert!(scene.checkpoint().await.expect("there").0 < final_block, "{name} came late");
                 built.push(name);
+                asked.push(node.traffic().requests);
             }
             Outcome::Backfilled { .. } => assert!(built.is_empty(), "{built:?}"),
             other => panic!("{other:?}"),
@@ -76,6 +83,7 @@ async fn indexes_are_built_before_the_newest_final_block_is_read_and_the_schema_
             break;
         }
     }
+    assert_eq!(asked, [asked[0]; 3], "the node has nothing to say of indexes");
     // It dies; what is built stays built, and whoever comes next builds the rest.
     drop(first);
     assert_eq!(deferred(&scene).await, all - 3);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use asset_indexer::block::BlockId;
 use asset_indexer::proof::Method;
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::store::{Status, Store};
+use asset_indexer::store::{Checkpoint, Status, Store};
 use asset_indexer::sync::{Config, Outcome, Proving, Remedy, SyncError};
 
 use crate::backend::Backend;
@@ -363,8 +363,10 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         times
     }
 
-    /// What it says that it did, it did; and no deep reorg is followed on the word of one provider among others.
-    fn check_told(&self, outcome: &Outcome, at: BlockId) -> Result<(), String> {
+    /// What it says that it did, it did; and no deep reorg is followed on the word of one provider among others. What is
+    /// above finality may be read again where logs were lied about.
+    fn check_told(&self, outcome: &Outcome, checkpoint: &Checkpoint) -> Result<(), String> {
+        let at = checkpoint.block.id;
         let is_there = match outcome {
             Outcome::Followed { block, .. } => *block == at,
             Outcome::Backfilled { range, .. } => range.to == at.number,
@@ -378,7 +380,9 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         let is_deep = from.number - ancestor.number > self.config.reorg_depth_trusted;
         let chain = self.chain();
         let is_canonical = chain.picture().at(from.number).is_some_and(|block| block.header.id == *from);
-        if self.scenario.kind == Kind::Minority && is_deep && is_canonical && !chain.has_reorganized() {
+        let is_read_again = self.tainted.logs && ancestor.number <= checkpoint.finalized.number;
+        let is_a_reorg = is_deep && !is_read_again;
+        if self.scenario.kind == Kind::Minority && is_a_reorg && is_canonical && !chain.has_reorganized() {
             return Err(format!("{from:?} was taken back down to {ancestor:?}, as one provider alone told"));
         }
         Ok(())
@@ -393,7 +397,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             || evidence.iter().any(|known| known.method == Method::Quorum);
         self.tainted.times |= told_times && by_quorum;
         if let Stepped::Outcome(outcome) = stepped {
-            self.check_told(outcome, checkpoint.block.id)?;
+            self.check_told(outcome, &checkpoint)?;
         }
         match stepped {
             Stepped::Outcome(Outcome::RolledBack { .. } | Outcome::Unproved { .. }) => {
