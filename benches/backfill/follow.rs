@@ -243,6 +243,9 @@ impl fmt::Display for Followed {
         let [with, without] = &self.told;
         line(f, "new head to notice, blocks with logs", with)?;
         line(f, "the commit of the same rows alone", &self.committed)?;
+        // Blocks differ in size: each is compared with itself.
+        let beyond = with.iter().zip(&self.committed).map(|(told, alone)| told.saturating_sub(*alone));
+        line(f, "what each block took beyond that", &beyond.collect::<Vec<_>>())?;
         line(f, "new head to notice, blocks without logs", without)?;
         write!(f, "{}", self.stages)
     }

@@ -83,18 +83,28 @@ impl<S: Source, D: Store> Ground<S, D> {
         Ok(answered.collect())
     }
 
-    async fn kept_inputs(&self, block: BlockId) -> Result<Vec<Transaction>, SourceError> {
-        let key = vec![self.chain_id.to_value(), block.number.to_value()];
-        let kept: Vec<TransactionInput> = self.kept(vec![0, 1], vec![key]).await?;
-        let read = |row: TransactionInput| Transaction {
-            block,
-            hash: row.transaction_hash,
-            index: row.transaction_index,
-            from: row.from_address,
-            to: row.to_address,
-            input: row.input,
-        };
-        Ok(kept.into_iter().map(read).collect())
+    /// The transactions of these blocks that were once asked for, by height.
+    async fn kept_inputs(
+        &self,
+        wanted: &[(BlockId, Vec<u32>)],
+    ) -> Result<HashMap<u64, Vec<Transaction>>, SourceError> {
+        let key = |block: &BlockId| vec![self.chain_id.to_value(), block.number.to_value()];
+        let keys = wanted.iter().map(|(block, _)| key(block)).collect();
+        let kept: Vec<TransactionInput> = self.kept(vec![0, 1], keys).await?;
+        let blocks: HashMap<u64, BlockId> = wanted.iter().map(|(block, _)| (block.number, *block)).collect();
+        let mut found: HashMap<u64, Vec<Transaction>> = HashMap::new();
+        for row in kept {
+            let Some(block) = blocks.get(&row.block_number) else { continue };
+            found.entry(row.block_number).or_default().push(Transaction {
+                block: *block,
+                hash: row.transaction_hash,
+                index: row.transaction_index,
+                from: row.from_address,
+                to: row.to_address,
+                input: row.input,
+            });
+        }
+        Ok(found)
     }
 }
 
@@ -151,17 +161,25 @@ impl<S: Source, D: Store> Source for Ground<S, D> {
         &self,
         wanted: &[(BlockId, Vec<u32>)],
     ) -> Result<Vec<Vec<Transaction>>, SourceError> {
+        let mut kept = self.kept_inputs(wanted).await?;
         let mut found = Vec::with_capacity(wanted.len());
+        let mut asked = Vec::new();
         for (block, places) in wanted {
-            let kept = self.kept_inputs(*block).await?;
+            let kept = kept.remove(&block.number).unwrap_or_default();
             let has = |place: &u32| kept.iter().any(|transaction| transaction.index == *place);
-            found.push(match &self.node {
-                _ if places.iter().all(has) => kept,
-                Some(node) => node.transactions(*block).await?,
-                None => return Err(Self::not_kept("transactions")),
-            });
+            let has_all = places.iter().all(has);
+            if !has_all {
+                asked.push((*block, places.clone()));
+            }
+            found.push(has_all.then_some(kept));
         }
-        Ok(found)
+        let answers = match &self.node {
+            _ if asked.is_empty() => Vec::new(),
+            Some(node) => node.transactions_at(&asked).await?,
+            None => return Err(Self::not_kept("transactions")),
+        };
+        let mut answers = answers.into_iter();
+        Ok(found.into_iter().map(|kept| kept.or_else(|| answers.next()).unwrap_or_default()).collect())
     }
 
     async fn has_code(&self, _: Address, _: u64) -> Result<Option<bool>, SourceError> {
