@@ -30,6 +30,8 @@ pub struct Shape {
     pub holders: u32,
     /// Blocks with logs; block 0 comes on top.
     pub blocks: u64,
+    /// Whether blocks hold nearly the same number of logs, instead of none to twice as many as at the mean.
+    pub even: bool,
 }
 
 /// One `Transfer` log.
@@ -215,8 +217,9 @@ impl Draw {
     /// look like lists that a provider cut.
     fn end(&mut self, number: u64) -> usize {
         const PARTS: u64 = 1 << 16;
-        let Shape { logs, blocks, .. } = self.shape;
-        let part = if number < blocks { self.random.below(PARTS) } else { 0 };
+        let Shape { logs, blocks, even, .. } = self.shape;
+        let spread = if even { PARTS / 16 } else { PARTS };
+        let part = if number < blocks { self.random.below(spread) } else { 0 };
         let place = u128::from(number) * u128::from(PARTS) + u128::from(part);
         let end = u128::from(logs) * place / (u128::from(blocks) * u128::from(PARTS));
         usize::try_from(end).expect("the logs fit into memory")
@@ -278,7 +281,7 @@ impl Draw {
 /// What is not as it should be.
 pub fn check() -> Result<(), String> {
     const PINNED: &str = "0x1037d7cf6e62a8cc8e1e39fa58a17528b35c48e4b8fa8e699df45f565cfe778b";
-    let shape = Shape { logs: 5_003, tokens: 7, holders: 50, blocks: 101 };
+    let shape = Shape { logs: 5_003, tokens: 7, holders: 50, blocks: 101, even: false };
     let chain = Chain::new(shape);
     let mut text = Vec::new();
     let (mut count, mut below) = (0, (0, 0));

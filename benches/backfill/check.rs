@@ -21,7 +21,7 @@ use crate::node::{Manner, Node};
 /// # Errors
 /// What is not as it should be.
 pub async fn check() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let chain = Arc::new(Chain::new(Shape { logs: 3_000, tokens: 5, holders: 40, blocks: 60 }));
+    let chain = Arc::new(Chain::new(Shape { logs: 3_000, tokens: 5, holders: 40, blocks: 60, even: false }));
     for block_timestamps in [true, false] {
         let manner = Manner { latency: Duration::ZERO, logs_max: 700, block_timestamps };
         for scheme in ["http", "ws"] {

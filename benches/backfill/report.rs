@@ -38,7 +38,7 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shape { logs, tokens, holders, blocks } = self.shape;
+        let Shape { logs, tokens, holders, blocks, .. } = self.shape;
         let [logs, tokens, holders, blocks] = [logs, tokens.into(), holders.into(), blocks].map(grouped);
         writeln!(
             f,
