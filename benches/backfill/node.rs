@@ -16,6 +16,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
+use axum::serve::ListenerExt;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -109,6 +110,8 @@ impl Node {
         });
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        // As nodes do: the rest of an answer does not wait until the first part was acknowledged.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let router = Router::new()
             .route("/", post(answered).get(socket::upgrade))
             .layer(DefaultBodyLimit::disable())

@@ -10,17 +10,22 @@ use std::time::Duration;
 use alloy::primitives::B256;
 use alloy::pubsub::{ConnectionHandle, PubSubConnect, RawSubscription};
 use alloy::rpc::client::{ClientBuilder, RpcClient};
-use alloy::transports::ws::{WebSocketConfig, WsConnect};
+use alloy::transports::ws::{WebSocketConfig, WsBackend, WsConnect};
 use alloy::transports::{RpcError, TransportError, TransportErrorKind, TransportResult};
 use futures_util::future::join_all;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tokio_tungstenite::connect_async_with_config;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::classify::{Reply, RpcFault};
 use super::exchange::{Answer, Call, Fault};
 use super::secret_url::SecretUrl;
+
+/// How often a silent connection is tried; gone when no answer came by the next time.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// A node behind a WebSocket URL. Clones share the connection.
 #[derive(Clone)]
@@ -42,7 +47,8 @@ struct Connection {
     generation: u64,
 }
 
-/// Connects once and never again by itself.
+/// Connects once and never again by itself; and as alloy would, but that a request does not wait until the one before was
+/// acknowledged (Nagle's algorithm), which costs a round trip wherever two are sent at once.
 #[derive(Clone)]
 struct ConnectOnce(WsConnect);
 
@@ -52,7 +58,14 @@ impl PubSubConnect for ConnectOnce {
     }
 
     async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        self.0.connect().await
+        // Whoever was first decides; any provider will do.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let request = self.0.clone().into_client_request().map_err(TransportErrorKind::custom)?;
+        let connected = connect_async_with_config(request, self.0.config().copied(), true).await;
+        let (socket, _) = connected.map_err(TransportErrorKind::custom)?;
+        let (handle, interface) = ConnectionHandle::new();
+        WsBackend::from_socket(socket, interface, KEEPALIVE).spawn();
+        Ok(handle)
     }
 
     async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
@@ -173,6 +186,24 @@ fn handshake_status(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A server that speaks no TLS, so that the handshake fails; without a provider it would not begin.
+    #[tokio::test]
+    async fn an_encrypted_connection_has_its_provider() {
+        use tokio::io::AsyncWriteExt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("wss://{}/", listener.local_addr().expect("an address"));
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("somebody connects");
+            stream.write_all(b"this is no TLS\n").await.expect("it is sent");
+            stream
+        });
+        let link = WsLink::new(url.parse().expect("a URL"), Duration::from_secs(10), 1 << 20);
+        let answer = link.single(&Call { method: "eth_chainId", params: json!([]) }).await;
+        let fault = answer.expect_err("no TLS, no answer");
+        assert!(fault.text.contains("corrupt message"), "{}", fault.text);
+        drop(served.await);
+    }
 
     #[test]
     fn a_refused_handshake_tells_its_status() {

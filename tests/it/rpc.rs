@@ -956,7 +956,8 @@ async fn a_node_that_hangs_is_given_up() {
     // Accepts connections and says nothing.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
-    for url in [url.clone(), url.replace("http://", "ws://")] {
+    for scheme in ["http://", "ws://", "wss://"] {
+        let url = url.replace("http://", scheme);
         let mut config = config(&url);
         config.timeout = Duration::from_millis(100);
         let rpc = Rpc::new(config).expect("a client").with_retry(QUICK);
