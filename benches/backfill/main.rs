@@ -65,11 +65,11 @@ struct Arguments {
     /// Blocks with logs: 5,000, or of a suite 10,000, where nothing else is said.
     #[arg(long, env = "BENCH_BLOCKS", value_parser = clap::value_parser!(u64).range(1..))]
     blocks: Option<u64>,
-    /// Fills all blocks nearly alike, instead of with none to twice as many logs as at the mean.
+    /// Fills all blocks alike but for a sixteenth, instead of with none to twice as many logs as at the mean.
     #[arg(long)]
     even: bool,
     /// Measures a T-REX suite instead: so many identities, three claims each, two transfers for each; 0 for none.
-    #[arg(long, env = "BENCH_IDENTITIES", default_value_t = 0, conflicts_with_all = ["follow", "peer"])]
+    #[arg(long, env = "BENCH_IDENTITIES", default_value_t = 0, conflicts_with_all = ["follow", "peer", "even"])]
     identities: u32,
     /// How long the node thinks about each HTTP request.
     #[arg(long, env = "BENCH_LATENCY_MS", default_value_t = 0)]

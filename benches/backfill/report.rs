@@ -38,11 +38,12 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shape { logs, tokens, holders, blocks, .. } = self.shape;
+        let Shape { logs, tokens, holders, blocks, even } = self.shape;
         let [logs, tokens, holders, blocks] = [logs, tokens.into(), holders.into(), blocks].map(grouped);
+        let alike = if even { ", filled alike" } else { "" };
         writeln!(
             f,
-            "workload    {logs} ERC-20 transfers of {tokens} tokens among {holders} wallets in {blocks} blocks"
+            "workload    {logs} ERC-20 transfers of {tokens} tokens among {holders} wallets in {blocks} blocks{alike}"
         )?;
         let (changes, positions) = (grouped(self.changes), grouped(self.positions as u64));
         writeln!(

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::node::Node;
 
@@ -18,8 +19,9 @@ pub async fn upgrade(State(node): State<Arc<Node>>, request: WebSocketUpgrade) -
     request.on_upgrade(async move |socket| talk(&node, socket).await)
 }
 
-/// Answers until the other side is gone.
+/// Answers until the other side is gone; what takes long does not keep the others.
 async fn talk(node: &Arc<Node>, mut socket: WebSocket) {
+    let (out, mut answers) = mpsc::unbounded_channel();
     let mut heads = node.heads();
     let mut subscribed = false;
     loop {
@@ -28,18 +30,22 @@ async fn talk(node: &Arc<Node>, mut socket: WebSocket) {
                 let head = *heads.borrow_and_update();
                 socket.send(Message::text(notice(head))).await
             }
-            Some(Ok(message)) = socket.recv() => match message {
-                Message::Text(asked) => match subscription(&asked) {
+            Some(answer) = answers.recv() => socket.send(Message::text(answer)).await,
+            message = socket.recv() => match message {
+                Some(Ok(Message::Text(asked))) => match subscription(&asked) {
                     Some(answer) => {
                         subscribed = true;
                         socket.send(Message::text(answer)).await
                     }
-                    None => socket.send(Message::text(node.exchange(asked.as_bytes()).await)).await,
+                    None => {
+                        let (node, out) = (node.clone(), out.clone());
+                        tokio::spawn(async move { out.send(node.exchange(asked.as_bytes()).await) });
+                        Ok(())
+                    }
                 },
-                Message::Close(_) => return,
-                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => Ok(()),
+                Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => Ok(()),
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
             },
-            else => return,
         };
         if sent.is_err() {
             return;

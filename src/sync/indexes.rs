@@ -3,6 +3,8 @@
 //!
 //! Invariant: whoever follows the head does so with every index, unless somebody's long query keeps one from being built.
 
+use std::time::{Duration, Instant};
+
 use tracing::Instrument;
 
 use super::plan::Step;
@@ -10,6 +12,8 @@ use super::{Outcome, Sync, SyncError, stage};
 use crate::source::{Source, View};
 use crate::store::{Built, Store};
 
+/// After one that took so long the node is looked at before the next, so that how far the chain is stays known.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// Steps until one is tried again that could not be built.
 const STEPS_BETWEEN_TRIES: u32 = 8;
 
@@ -18,7 +22,7 @@ const STEPS_BETWEEN_TRIES: u32 = 8;
 pub(super) struct Indexes {
     /// The database said that none waits for the end of a first load.
     pub(super) are_built: bool,
-    /// The step before built one: the next one follows, whatever the node has to tell.
+    /// The step before built one, and not for long: the next one follows, whatever the node has to tell.
     is_building: bool,
     /// Steps before the next try to build one.
     steps_without: u32,
@@ -62,8 +66,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         if !self.indexes.is_building {
             return Ok(None);
         }
+        let began = Instant::now();
         match self.store.build_index().instrument(stage::index()).await? {
-            Built::Index(name) => return Ok(Some(Outcome::IndexBuilt { name })),
+            Built::Index(name) => {
+                self.indexes.is_building = began.elapsed() < LOOK_AFTER;
+                return Ok(Some(Outcome::IndexBuilt { name }));
+            }
             // Whoever is in the way may be for long: the chain comes first.
             Built::Hindered(index) => {
                 self.indexes.steps_without = STEPS_BETWEEN_TRIES;

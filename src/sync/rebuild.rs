@@ -17,6 +17,10 @@ use crate::table::contract::{Contract as ContractRow, Coverage};
 use crate::table::event::{ConfiguredContract, Observation, TransactionInput};
 use crate::table::fold::{Changes, Load};
 
+/// Blocks whose inputs are asked of the node at once. Few: the transaction of a rebuild ends when it is silent for 20 s, and of
+/// so few blocks a provider that does not answer is left before that.
+const BLOCKS_AT_ONCE: usize = 5;
+
 /// Ground as a source: logs come from the tables; a call or an input that ground does not hold comes from a node, where
 /// there is one.
 #[derive(Debug)]
@@ -106,6 +110,32 @@ impl<S: Source, D: Store> Ground<S, D> {
         }
         Ok(found)
     }
+
+    /// The transactions of a few blocks: those that are kept, and of the node what is not.
+    async fn some_transactions(
+        &self,
+        wanted: &[(BlockId, Vec<u32>)],
+    ) -> Result<Vec<Vec<Transaction>>, SourceError> {
+        let mut kept = self.kept_inputs(wanted).await?;
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut asked = Vec::new();
+        for (block, places) in wanted {
+            let kept = kept.remove(&block.number).unwrap_or_default();
+            let has = |place: &u32| kept.iter().any(|transaction| transaction.index == *place);
+            let has_all = places.iter().all(has);
+            if !has_all {
+                asked.push((*block, places.clone()));
+            }
+            found.push(has_all.then_some(kept));
+        }
+        let answers = match &self.node {
+            _ if asked.is_empty() => Vec::new(),
+            Some(node) => node.transactions_at(&asked).await?,
+            None => return Err(Self::not_kept("transactions")),
+        };
+        let mut answers = answers.into_iter();
+        Ok(found.into_iter().map(|kept| kept.or_else(|| answers.next()).unwrap_or_default()).collect())
+    }
 }
 
 impl<S: Source, D: Store> Source for Ground<S, D> {
@@ -161,25 +191,11 @@ impl<S: Source, D: Store> Source for Ground<S, D> {
         &self,
         wanted: &[(BlockId, Vec<u32>)],
     ) -> Result<Vec<Vec<Transaction>>, SourceError> {
-        let mut kept = self.kept_inputs(wanted).await?;
         let mut found = Vec::with_capacity(wanted.len());
-        let mut asked = Vec::new();
-        for (block, places) in wanted {
-            let kept = kept.remove(&block.number).unwrap_or_default();
-            let has = |place: &u32| kept.iter().any(|transaction| transaction.index == *place);
-            let has_all = places.iter().all(has);
-            if !has_all {
-                asked.push((*block, places.clone()));
-            }
-            found.push(has_all.then_some(kept));
+        for some in wanted.chunks(BLOCKS_AT_ONCE) {
+            found.extend(self.some_transactions(some).await?);
         }
-        let answers = match &self.node {
-            _ if asked.is_empty() => Vec::new(),
-            Some(node) => node.transactions_at(&asked).await?,
-            None => return Err(Self::not_kept("transactions")),
-        };
-        let mut answers = answers.into_iter();
-        Ok(found.into_iter().map(|kept| kept.or_else(|| answers.next()).unwrap_or_default()).collect())
+        Ok(found)
     }
 
     async fn has_code(&self, _: Address, _: u64) -> Result<Option<bool>, SourceError> {

@@ -380,7 +380,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         let is_deep = from.number - ancestor.number > self.config.reorg_depth_trusted;
         let chain = self.chain();
         let is_canonical = chain.picture().at(from.number).is_some_and(|block| block.header.id == *from);
-        let is_read_again = self.tainted.logs && ancestor.number <= checkpoint.finalized.number;
+        let is_read_again = self.tainted.logs && ancestor.number == checkpoint.finalized.number;
         let is_a_reorg = is_deep && !is_read_again;
         if self.scenario.kind == Kind::Minority && is_a_reorg && is_canonical && !chain.has_reorganized() {
             return Err(format!("{from:?} was taken back down to {ancestor:?}, as one provider alone told"));
