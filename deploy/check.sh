@@ -144,7 +144,7 @@ check "schemas: a misspelt field is refused" refuses_a_misspelt_field
 check "policy: probes, ports, restricted pods, secrets, images, resources, network, exit codes" \
     "$python" "$deploy/check/manifests.py" "${workloads[@]}"
 check "policy: every broken copy of the manifests is found out" \
-    "$python" "$deploy/check/manifests_test.py" "$work"/rendered/kubernetes-overlays-production{,-migrate,-backfill,-maintain}.yaml
+    "$python" "$deploy/check/manifests_test.py" "$work"/rendered/kubernetes-overlays-{production,openshift}{,-migrate,-backfill,-maintain}.yaml
 
 # --- backups -------------------------------------------------------------------------------------------------------------
 

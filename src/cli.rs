@@ -224,6 +224,8 @@ impl Failure {
     pub(crate) const FINDINGS: u8 = 1;
     /// The node or the database was not there.
     pub(crate) const UNAVAILABLE: u8 = 69;
+    /// A file could not be written.
+    pub(crate) const CANNOT_WRITE: u8 = 73;
     /// Try again.
     pub(crate) const TEMPORARY: u8 = 75;
     /// An operator must act.
@@ -255,7 +257,12 @@ impl From<crate::store::StoreError> for Failure {
         };
         match &error {
             E::Refused { during, reason } if *during != "migrating" && reason.contains("SQLSTATE 42501") => {
-                let remedy = "grant asset_indexer_writer to the role of the database's URL";
+                // For staging tables; no group of ours has it, PUBLIC does unless somebody revoked it.
+                let remedy = if reason.contains("create temporary tables") {
+                    "grant temporary on database … to the role of the database's URL"
+                } else {
+                    "grant asset_indexer_writer to the role of the database's URL"
+                };
                 Self::new(code, format!("{error}; {remedy}"))
             }
             // Statements are prepared once a connection, which a pooler gives to another at the next transaction.
@@ -357,6 +364,29 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::CheckConfig => {
             print!("{}", config.effective());
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_right_that_is_missing_is_told_with_the_one_to_grant() {
+        let cases = [
+            ("permission denied for schema chain", "; grant asset_indexer_writer to the role"),
+            (
+                "permission denied to create temporary tables in database \"register\"",
+                "; grant temporary on database … to the role",
+            ),
+        ];
+        for (said, remedy) in cases {
+            let reason = format!("{said} (SQLSTATE 42501)");
+            let failure = Failure::from(StoreError::Refused { during: "committing", reason });
+            assert_eq!(failure.code, Failure::PERMISSION, "{said}");
+            assert!(failure.message.contains(said) && failure.message.contains(remedy), "{failure:?}");
         }
     }
 }

@@ -111,6 +111,8 @@ pub struct Database {
     pub url: Option<DatabaseUrl>,
     /// The same database as its owner, for `migrate` and upkeep.
     pub admin_url: Option<DatabaseUrl>,
+    /// Whether a server on another machine may be reached without being verified, where the URL says so.
+    pub allow_unverified: bool,
     /// Whether the worker may write as a superuser, or as a role that row-level security does not bind.
     pub allow_superuser: bool,
     /// Where a private cluster lives; `None` for the account's state directory.
@@ -294,6 +296,7 @@ fn database(reader: &mut Reader) -> Database {
     Database {
         url: reader.secret_url(key::DATABASE_URL, parse),
         admin_url: reader.secret_url(key::DATABASE_ADMIN_URL, parse),
+        allow_unverified,
         allow_superuser: reader.boolean(key::ALLOW_SUPERUSER),
         state_dir: reader.path(key::STATE_DIR),
         pg_bin: reader.path(key::PG_BIN),

@@ -24,11 +24,11 @@ use crate::retry::{Delays, Policy};
 use crate::source::Source;
 use crate::store::StoreError;
 use crate::store::postgres::{Lease, PostgresStore};
-use crate::sync::{Config, Looking, Outcome, Remedy, Sync, SyncError};
+use crate::sync::{Config, Looking, Outcome, Proving, Remedy, Sync, SyncError};
 
 /// How often a standby tries to take the lease, and an idle worker looks for requests.
 const GLANCE: Duration = Duration::from_millis(500);
-/// How often a step that builds an index is said to be alive.
+/// How often a piece of work that takes long is said to be alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// How long a step under way may take to end in order once the process is asked to stop; then it is given up, which
 /// the next start cannot tell from a crash.
@@ -175,10 +175,10 @@ impl<S: Source> Daemon<S> {
         let mut errors = Errors::new(&self.pool, self.config.chain_id);
         while !stop.is_cancelled() {
             self.board.tick();
-            self.go_round(&mut rounds, stop).await;
+            self.alive(self.go_round(&mut rounds, stop)).await;
             let began = Instant::now();
             let once = self.once(&mut sync, &store, &mut checked, until);
-            let Some(once) = unless_given_up(stop, self.alive(&store, once)).await else { break };
+            let Some(once) = unless_given_up(stop, self.alive(once)).await else { break };
             let stepped = match once {
                 Ok(outcome) => outcome,
                 Err(error) => {
@@ -229,17 +229,14 @@ impl<S: Source> Daemon<S> {
         Ok(End::Stopped)
     }
 
-    /// A step; while it builds an index, which may take long, the loop is said to turn.
-    async fn alive<T>(&self, store: &PostgresStore, step: impl Future<Output = T>) -> T {
-        let mut step = Box::pin(step);
+    /// A piece of the loop. While it waits, for a node, for the database or for a rebuild that takes an hour, the loop is said
+    /// to turn: nothing of that is mended by a restart. It is not said while a thread is stuck.
+    async fn alive<T>(&self, piece: impl Future<Output = T>) -> T {
+        let mut piece = Box::pin(piece);
         loop {
             tokio::select! {
-                done = &mut step => return done,
-                () = tokio::time::sleep(SIGN_OF_LIFE) => {
-                    if store.is_building() {
-                        self.board.tick();
-                    }
-                }
+                done = &mut piece => return done,
+                () = tokio::time::sleep(SIGN_OF_LIFE) => self.board.tick(),
             }
         }
     }
@@ -274,7 +271,10 @@ impl<S: Source> Daemon<S> {
         if let Some(position) = sync.position() {
             board.checkpoint(position.id.number, position.timestamp);
         }
-        if let Some(verified) = sync.verified() {
+        // Without proofs the watermark stays where it began: a gauge of it would say that a sweep stands still.
+        if self.config.proving != Proving::Off
+            && let Some(verified) = sync.verified()
+        {
             board.verified(verified);
         }
         board.disputed(matches!(outcome, Outcome::Disputed { .. }));

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use alloy::primitives::B256;
 use serde_json::{Value as Json, json};
 
-use crate::block::{BlockRange, Header};
+use crate::block::{BlockId, BlockRange, Header};
 use crate::decode::Decoder;
 use crate::source::{Source, SourceError};
 use crate::store::postgres::{PostgresStore, Request};
@@ -32,6 +33,21 @@ pub enum ExecuteError {
         to: u64,
         /// The checkpoint.
         checkpoint: u64,
+    },
+    /// The chain changed further down than the block that should stay.
+    #[error(
+        "block {number}, not above {to}, is {ours} in the tables and {theirs} on the node: the chain changed further down, and \
+         what is in the tables from there on is not its; rewind to a block below {number}, or ask a node that has this chain"
+    )]
+    ChangedBelow {
+        /// The block that should stay.
+        to: u64,
+        /// A block at or below it that the two have differently.
+        number: u64,
+        /// Its hash in the tables.
+        ours: B256,
+        /// Its hash on the node.
+        theirs: B256,
     },
     /// The range is not indexed.
     #[error("blocks {from} to {to} are not all indexed: the checkpoint is {checkpoint}")]
@@ -181,10 +197,7 @@ impl<S: Source> Executor<S> {
         let ours = headers.iter().find(|header| header.id.number == to).copied();
         let (ancestor, journalled) = match ours {
             Some(ours) => (ours, to >= checkpoint.finalized.number),
-            None => {
-                let theirs = self.node().await?.header(to).await?;
-                (theirs.ok_or(SourceError::BlockGone { number: to, hash: None })?, false)
-            }
+            None => (self.shared(to).await?, false),
         };
         let rollback =
             Rollback { expected: at, ancestor, replaced_by: ancestor.id.hash, reason: reason.to_owned() };
@@ -202,6 +215,25 @@ impl<S: Source> Executor<S> {
             self.refold(&Cause::Rewind(rollback), &cut, &headers, progress).await?;
         }
         Ok(json!({ "from": at.number, "to": to, "from_journal": journalled }))
+    }
+
+    /// The node's block of a height whose header is not kept, seen to be of the chain that the tables hold up to there: a hash
+    /// stands for all that is below it.
+    async fn shared(&self, to: u64) -> Result<Header, ExecuteError> {
+        let node = self.node().await?;
+        let header = async |number| {
+            let header = node.header(number).await?;
+            Ok::<_, ExecuteError>(header.ok_or(SourceError::BlockGone { number, hash: None })?)
+        };
+        let theirs = header(to).await?;
+        if let Some(ours) = self.store.newest_known(to).await? {
+            let there = if ours.number == to { theirs } else { header(ours.number).await? };
+            if there.id != ours {
+                let BlockId { number, hash } = ours;
+                return Err(ExecuteError::ChangedBelow { to, number, ours: hash, theirs: there.id.hash });
+            }
+        }
+        Ok(theirs)
     }
 
     async fn rebuild(

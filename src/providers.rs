@@ -44,8 +44,9 @@ struct State {
     genesis: Option<B256>,
     /// The newest final block that a provider and another had.
     agreed: Option<BlockId>,
-    /// The final blocks of the providers contradict each other, and nobody can say who is right.
-    disputed: bool,
+    /// Where the final blocks of the providers contradict each other, and nobody can say who is right; until two of them
+    /// have the same final block there or above. Kept in memory only: with other providers it begins anew.
+    disputed: Option<u64>,
     capabilities: Vec<Option<Capabilities>>,
     switches: u64,
     /// Whose turn it is to give a second opinion.
@@ -85,7 +86,7 @@ impl<S: Source, C: Clock> Providers<S, C> {
             chain_id,
             genesis: None,
             agreed: None,
-            disputed: false,
+            disputed: None,
             capabilities: vec![None; sources.len()],
             switches: 0,
             turn: 0,
@@ -110,7 +111,7 @@ impl<S: Source, C: Clock> Providers<S, C> {
 
     /// Whether their final blocks contradict each other and nobody can say who is right: nothing more is final then.
     pub fn disagree(&self) -> bool {
-        self.state().disputed
+        self.state().disputed.is_some()
     }
 
     /// How all of them stand.

@@ -16,6 +16,7 @@ COMMANDS = {"run", "backfill", "migrate", "maintain", "status", "check-config"}
 FINAL_EXIT_CODES = {2, 70, 76, 77, 78}
 SECRET_KEYS = {"asset-indexer": {"database_url", "rpc_url"}, "asset-indexer-owner": {"admin_database_url"}}
 SECRET_DIRECTORY = "/run/secrets/asset-indexer"
+FIXED_IDS = {"runAsUser", "runAsGroup", "fsGroup"}
 CONFIG_SECTIONS = {"database", "rpc", "http", "chain", "contract"}
 SECRET_LITERAL = re.compile(
     r"\w+://[^/\s:@]+:[^/\s@]+@"
@@ -49,7 +50,7 @@ def findings(documents):
         found += rule(documents)
     for workload in workloads(documents):
         place = f"{workload['kind']} {workload['metadata']['name']}"
-        for rule in (restricted, sources, resources, environment):
+        for rule in (restricted, ranges, sources, resources, environment):
             found += [f"{place}: {text}" for text in rule(workload, documents)]
     return found
 
@@ -271,6 +272,25 @@ def restricted(workload, documents):
     for volume in pod.get("volumes", []):
         if not volume.keys() - {"name"} <= {"configMap", "secret", "emptyDir", "projected", "csi"}:
             yield f"mounts a volume that is not allowed: {volume['name']}"
+
+
+def is_openshift(documents):
+    """Whether a rendering is for OpenShift: only there DNS is in this namespace."""
+    peers = [peer for policy in named(documents, "NetworkPolicy") for rule in policy["spec"].get("egress") or []
+             for peer in rule.get("to", [])]
+    spaces = [peer.get("namespaceSelector", {}).get("matchLabels", {}) for peer in peers]
+    return any(space.get("kubernetes.io/metadata.name") == "openshift-dns" for space in spaces)
+
+
+def ranges(workload, documents):
+    """OpenShift gives a pod its ids out of the namespace's range, and does not admit one that asks for others."""
+    if not is_openshift(documents):
+        return
+    pod = workload["spec"]["template"]["spec"]
+    places = [("the pod", pod)] + [(f"container {container['name']}", container) for container in pod["containers"]]
+    for place, owner in places:
+        for key in sorted(FIXED_IDS & owner.get("securityContext", {}).keys()):
+            yield f"{place} asks for a {key} of its own, which OpenShift refuses"
 
 
 def sources(workload, documents):

@@ -6,7 +6,7 @@ Usage: manifests_test.py FILE...
 import copy
 import sys
 
-from manifests import findings, load, named
+from manifests import FIXED_IDS, findings, is_openshift, load, named
 
 # Path to the broken thing, the broken value (None: taken away), a word of the finding that it must cause.
 DEPLOYMENT_FAULTS = [
@@ -74,6 +74,17 @@ OTHER_FAULTS = [
     ("CronJob", "spec.jobTemplate.spec.template.spec.containers.0.securityContext.readOnlyRootFilesystem", False, "writable"),
     ("CronJob", "spec.jobTemplate.spec.podFailurePolicy.rules.1.onExitCodes.values", [2, 75], "gives up"),
 ]
+# Where a rendering for OpenShift has no ids of its own: each of them, put back.
+OPENSHIFT_FAULTS = [
+    (kind, f"{place}.securityContext.{key}", 65532, f"a {key} of its own")
+    for kind, pod in (
+        ("Deployment", "spec.template.spec"),
+        ("Job", "spec.template.spec"),
+        ("CronJob", "spec.jobTemplate.spec.template.spec"),
+    )
+    for place, keys in ((pod, FIXED_IDS), (f"{pod}.containers.0", FIXED_IDS - {"fsGroup"}))
+    for key in sorted(keys)
+]
 
 
 def broken(documents, kind, path, value):
@@ -96,11 +107,14 @@ def self_test(documents):
     """The policy finds nothing in the documents and the right thing in every broken copy."""
     assert not findings(documents), findings(documents)
     faults = [("Deployment", f"spec.{path}", value, word) for path, value, word in DEPLOYMENT_FAULTS] + OTHER_FAULTS
+    if is_openshift(documents):
+        faults += OPENSHIFT_FAULTS
     tried = [fault for fault in faults if named(documents, fault[0])]
     for kind, path, value, word in tried:
         found = findings(broken(documents, kind, path, value))
         assert any(word in text for text in found), f"{kind} {path} = {value!r} passes, found only {found}"
-    return {fault[0] for fault in tried}, len(tried)
+    kinds = {fault[0] for fault in tried}
+    return kinds | {f"OpenShift's {kind}" for kind in kinds if is_openshift(documents)}, len(tried)
 
 
 def main(*files):
@@ -108,7 +122,9 @@ def main(*files):
     for path in files:
         seen, tried = self_test(load(path))
         kinds, count = kinds | seen, count + tried
-    assert kinds >= {"Deployment"} | {fault[0] for fault in OTHER_FAULTS}, f"only {sorted(kinds)} were there to break"
+    wanted = {"Deployment"} | {fault[0] for fault in OTHER_FAULTS}
+    wanted |= {f"OpenShift's {fault[0]}" for fault in OPENSHIFT_FAULTS}
+    assert kinds >= wanted, f"only {sorted(kinds)} were there to break"
     print(f"{count} broken manifests found out")
 
 

@@ -25,7 +25,7 @@ impl From<MaintainError> for Failure {
         use MaintainError as E;
         let code = match error {
             E::Store(error) => return error.into(),
-            E::File { .. } => 73,
+            E::File { .. } => Self::CANNOT_WRITE,
             E::Altered { .. }
             | E::Unreadable { .. }
             | E::Taken { .. }

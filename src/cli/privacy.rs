@@ -40,12 +40,11 @@ pub(super) async fn export(
             return Err(failure);
         }
     };
-    let Some((path, mut file)) = file else {
+    let Some((path, file)) = file else {
         print!("{bundle}");
         return Ok(());
     };
-    let written = file.write_all(bundle.as_bytes()).and_then(|()| file.sync_all());
-    written.map_err(|error| Failure::new(Failure::FINDINGS, format!("{}: {error}", path.display())))?;
+    put(file, path, &bundle)?;
     println!("what is stored of user {subject} is in {}", path.display());
     Ok(())
 }
@@ -58,8 +57,14 @@ fn create(path: &Path) -> Result<File, Failure> {
             std::io::ErrorKind::AlreadyExists => "; a file is never overwritten: name a new one",
             _ => "",
         };
-        Failure::new(Failure::CONFIG, format!("--out {}: {error}{remedy}", path.display()))
+        Failure::new(Failure::CANNOT_WRITE, format!("--out {}: {error}{remedy}", path.display()))
     })
+}
+
+/// Writes the whole of it, down to the disk.
+fn put(mut file: File, path: &Path, text: &str) -> Result<(), Failure> {
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.map_err(|error| Failure::new(Failure::CANNOT_WRITE, format!("--out {}: {error}", path.display())))
 }
 
 fn wrapping_keys(path: &Path) -> Result<WrappingKeys, Failure> {
@@ -307,6 +312,19 @@ mod tests {
         for wrong in ["", " ", "for Alice", "alice@example.org", "-1", "ä", &"x".repeat(101)] {
             assert!(check_ticket(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_or_written_has_an_exit_code_of_its_own() {
+        let nowhere = Path::new("/nonexistent/bundle.json");
+        let failure = create(nowhere).expect_err("there is no such directory");
+        assert_eq!(failure.code, Failure::CANNOT_WRITE);
+        assert!(failure.message.contains("/nonexistent/bundle.json"), "{failure:?}");
+        let full = Path::new("/dev/full");
+        let file = std::fs::OpenOptions::new().write(true).open(full).expect("Linux has it");
+        let failure = put(file, full, "{}").expect_err("it is always full");
+        assert_eq!(failure.code, Failure::CANNOT_WRITE);
+        assert!(failure.message.contains("/dev/full"), "{failure:?}");
     }
 
     #[test]

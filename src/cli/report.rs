@@ -15,8 +15,6 @@ use crate::verify::Snapshot;
 
 /// Rows that a table for people shows.
 const SHOWN: usize = 50;
-/// The exit code of a file that cannot be written.
-const CANNOT_WRITE: u8 = 73;
 
 /// How an auditor recomputes the digest.
 pub(super) const DIGEST: &str = "\
@@ -287,5 +285,5 @@ fn write(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
 
 fn put(file: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(file, text)
-        .map_err(|error| Failure::new(CANNOT_WRITE, format!("{}: {error}", file.display())))
+        .map_err(|error| Failure::new(Failure::CANNOT_WRITE, format!("{}: {error}", file.display())))
 }

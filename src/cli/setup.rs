@@ -93,7 +93,13 @@ impl Database {
                         .is_ok_and(|p| p.is_ok()))
                 })
             })
-            .connect_lazy_with(options.clone().application_name("asset-indexer"));
+            // Of what is in `public`, nothing is ours.
+            .connect_lazy_with(
+                options
+                    .clone()
+                    .application_name("asset-indexer")
+                    .options([("search_path", "pg_catalog, pg_temp")]),
+            );
         Ok(Self { options, pool, cluster })
     }
 

@@ -201,7 +201,8 @@ fn against(config: &Config, arguments: &Arguments) -> Result<Option<Against>, Fa
         };
     };
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        let url = text.parse::<DatabaseUrl>().map_err(|error| usage(format!("--against: {error}")))?;
+        let url = DatabaseUrl::parse(text, config.database.allow_unverified)
+            .map_err(|error| usage(format!("--against: {error}")))?;
         return Ok(Some(Against::Database(Box::new(url.connect_options()))));
     }
     if text.contains("://") {
@@ -396,5 +397,6 @@ impl Run<'_> {
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(file, text).map_err(|error| Failure::new(73, format!("{}: {error}", file.display())))
+    std::fs::write(file, text)
+        .map_err(|error| Failure::new(Failure::CANNOT_WRITE, format!("{}: {error}", file.display())))
 }

@@ -115,10 +115,13 @@ struct Known {
     types: Option<DynSolEvent>,
     /// What its parameters are called in [`Reading::Event`], in their order.
     names: Vec<String>,
+    /// Whether its signature is one of our ABIs' for the role. An operator's event is recorded, whatever it is called: the
+    /// ERC-223 transfer has the name of the ERC-20 one and is another event.
+    has_meaning: bool,
 }
 
 impl Known {
-    fn new(event: Event) -> Self {
+    fn new(event: Event, has_meaning: bool) -> Self {
         let mut names: Vec<String> = Vec::with_capacity(event.inputs.len());
         for (place, input) in event.inputs.iter().enumerate() {
             let mut name = match input.name.trim_start_matches('_') {
@@ -131,7 +134,7 @@ impl Known {
             }
             names.push(name);
         }
-        Self { types: event.resolve().ok(), names, event }
+        Self { types: event.resolve().ok(), names, event, has_meaning }
     }
 
     /// The parameters by name; `None` where topics or data do not fit.
@@ -153,16 +156,21 @@ impl Known {
 impl Decoder {
     /// The decoder of our own ABIs, and of extra events that operators add to a role (recorded, without meaning).
     ///
-    /// Where an extra event has the shape of one of ours, ours stands.
+    /// Where an extra event has the shape of one of ours, ours stands. One that has the signature of one of ours that changes
+    /// tables, and indexes other parameters, stays unreadable: it speaks of the same thing in a way that is not understood.
     pub fn new(extra: &[(Role, JsonAbi)]) -> Self {
-        let mut events = HashMap::new();
+        let mut events: HashMap<Shape, Known> = HashMap::new();
         let own = own_abis().into_iter().map(|(role, file, text)| {
-            (role, parse_abi(file, text).expect("our own ABI files are parsed by a test"))
+            (role, parse_abi(file, text).expect("our own ABI files are parsed by a test"), true)
         });
-        for (role, abi) in own.chain(extra.iter().cloned()) {
+        let extra = extra.iter().map(|(role, abi)| (*role, abi.clone(), false));
+        for (role, abi, is_ours) in own.chain(extra) {
             for event in abi.events.into_values().flatten().filter(|event| !event.anonymous) {
+                let selector = event.selector();
                 let topics = 1 + event.inputs.iter().filter(|input| input.indexed).count();
-                events.entry((role, event.selector(), topics)).or_insert_with(|| Known::new(event));
+                let mut of_signature = (1..=4).filter_map(|topics| events.get(&(role, selector, topics)));
+                let has_meaning = is_ours || of_signature.any(|known| known.has_meaning);
+                events.entry((role, selector, topics)).or_insert_with(|| Known::new(event, has_meaning));
             }
         }
         Self { events }
@@ -187,7 +195,8 @@ impl Decoder {
             });
         };
         let name = &known.event.name;
-        let Some((data, fact)) = known.parameters(log).zip(fact(role, name, log)) else {
+        let fact = if known.has_meaning { fact(role, name, log) } else { Some(Fact::Recorded) };
+        let Some((data, fact)) = known.parameters(log).zip(fact) else {
             return Reading::Unreadable(Unreadable::Malformed);
         };
         Reading::Event { name: name.clone(), data, fact }
@@ -233,3 +242,6 @@ fn fact(role: Role, event: &str, log: &RawLog) -> Option<Fact> {
 fn bound<E: alloy::sol_types::SolEvent>(log: &RawLog) -> Option<E> {
     E::decode_raw_log(log.topics.iter().copied(), &log.data).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,11 +82,15 @@ impl<S: Source, C: Clock> Providers<S, C> {
     }
 
     /// The newest final block of a provider that no other contradicts; nothing when it is outvoted.
+    ///
+    /// While they contradict each other, one provider's word alone is not enough: who is silent has not agreed.
     async fn uncontradicted(&self, choice: usize, own: BlockId) -> Result<Option<BlockId>, SourceError> {
         loop {
             let others = self.witnesses_to_finality(choice, own);
             let lowest = others.iter().map(|(_, final_number)| *final_number).min();
-            let Some(number) = lowest.map(|lowest| lowest.min(own.number)) else { return Ok(Some(own)) };
+            let Some(number) = lowest.map(|lowest| lowest.min(own.number)) else {
+                return self.unless_disputed(choice, own, own).await.map(Some);
+            };
             let mine = if number == own.number { Some(own.hash) } else { self.hash_of(choice, number).await };
             let Some(mine) = mine else {
                 return Err(SourceError::BlockGone { number, hash: None });
@@ -98,12 +102,11 @@ impl<S: Source, C: Clock> Providers<S, C> {
             votes.push((choice, mine));
             match choose::count(&votes) {
                 Vote::Agreed => {
-                    let mut state = self.state();
-                    state.disputed = false;
                     let block = BlockId { number, hash: mine };
-                    if votes.len() > 1 && state.agreed.is_none_or(|agreed| agreed.number < number) {
-                        state.agreed = Some(block);
+                    if votes.len() == 1 {
+                        return self.unless_disputed(choice, own, block).await.map(Some);
                     }
+                    self.have_agreed(block);
                     return Ok(Some(block));
                 }
                 Vote::Outvoted(few) => {
@@ -116,7 +119,10 @@ impl<S: Source, C: Clock> Providers<S, C> {
                         return Ok(None);
                     }
                 }
-                Vote::Tied => return self.last_agreed(choice, number).await.map(Some),
+                Vote::Tied => {
+                    self.dispute(number);
+                    return self.last_agreed(choice, number).await.map(Some);
+                }
             }
         }
     }
@@ -137,16 +143,43 @@ impl<S: Source, C: Clock> Providers<S, C> {
             .collect()
     }
 
-    /// Providers contradict each other and nobody can say who is right: nothing above what they once agreed on is final.
+    /// Two providers or more have this block as a final one, and none has another.
+    fn have_agreed(&self, block: BlockId) {
+        let mut state = self.state();
+        // That they have the same below what they contradict each other about was never in doubt.
+        state.disputed = state.disputed.filter(|disputed| *disputed > block.number);
+        if state.agreed.is_none_or(|agreed| agreed.number < block.number) {
+            state.agreed = Some(block);
+        }
+    }
+
+    /// Providers contradict each other at this height and nobody can say who is right.
+    fn dispute(&self, number: u64) {
+        let mut state = self.state();
+        if state.disputed.is_none() {
+            tracing::error!(
+                number,
+                "the providers have different final blocks: nothing is final until they agree"
+            );
+        }
+        state.disputed = state.disputed.max(Some(number));
+    }
+
+    /// `block`, which only the provider itself vouches for; while there is a dispute, the last one that was agreed on.
+    async fn unless_disputed(
+        &self,
+        choice: usize,
+        own: BlockId,
+        block: BlockId,
+    ) -> Result<BlockId, SourceError> {
+        let is_disputed = self.state().disputed.is_some();
+        if is_disputed { self.last_agreed(choice, own.number.saturating_add(1)).await } else { Ok(block) }
+    }
+
+    /// What the providers once agreed on below a height, where it is the provider's block too; else block 0.
     async fn last_agreed(&self, choice: usize, number: u64) -> Result<BlockId, SourceError> {
         let (agreed, genesis) = {
-            let mut state = self.state();
-            if !std::mem::replace(&mut state.disputed, true) {
-                tracing::error!(
-                    number,
-                    "the providers have different final blocks: nothing is final until they agree"
-                );
-            }
+            let state = self.state();
             (state.agreed, state.genesis)
         };
         if let Some(agreed) = agreed.filter(|agreed| agreed.number < number)

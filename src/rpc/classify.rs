@@ -99,6 +99,14 @@ pub fn classify(reply: Reply<'_>) -> RpcFault {
         .unwrap_or(RpcFault::Unknown)
 }
 
+/// Whether nothing but the code -32005 makes a rate limit of this error. Providers use it for ranges and results too, in
+/// words that no table knows all of.
+pub fn is_rate_by_code(reply: Reply<'_>) -> bool {
+    reply.code == Some(-32005)
+        && reply.retry_after.is_none()
+        && classify(Reply { code: None, ..reply }) == RpcFault::Unknown
+}
+
 fn meaning(class: Class, numbers: &[u64], retry_after: Option<Duration>) -> RpcFault {
     let suggested = |says| match (says, numbers) {
         (Says::Blocks, [.., blocks]) => Some(Suggestion::Blocks(*blocks)),
@@ -217,6 +225,25 @@ mod tests {
         assert_eq!(classify(limited), RpcFault::Rate { retry_after: None });
         assert_eq!(classify(Reply { status: Some(302), ..Reply::default() }), RpcFault::Unknown);
         assert_eq!(classify(Reply::default()), RpcFault::Unknown);
+    }
+
+    #[test]
+    fn a_rate_limit_that_only_the_code_tells_is_told_apart() {
+        let limited = |message, status, seconds: Option<u64>| {
+            let retry_after = seconds.map(Duration::from_secs);
+            Reply { code: Some(-32005), message, status, retry_after, ..Reply::default() }
+        };
+        for (reply, by_code) in [
+            (limited("no", None, None), true),
+            (limited("", None, None), true),
+            (limited("rate limit", None, None), false),
+            (limited("block range is too wide", None, None), false),
+            (limited("no", Some(429), None), false),
+            (limited("no", None, Some(1)), false),
+            (Reply { code: Some(-32016), message: "no", ..Reply::default() }, false),
+        ] {
+            assert_eq!(is_rate_by_code(reply), by_code, "{reply:?}");
+        }
     }
 
     #[test]

@@ -360,7 +360,8 @@ fn outcome(fault: &Fault) -> &'static str {
     }
 }
 
-/// Whether the error is about the batch itself, so that single requests may work.
+/// Whether the error of a whole exchange is about the batch itself, so that single requests may work. Never asked of an
+/// answer that bears one request's id: its words may be a contract's.
 fn refuses_batches(fault: &Fault) -> bool {
     if fault.broken {
         return false;

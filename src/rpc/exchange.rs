@@ -42,12 +42,30 @@ pub(super) struct Fault {
     pub broken: bool,
     /// HTTP status that is not 200.
     pub status: Option<u16>,
+    /// A rate limit of which only the code tells: it may be a range that is too large.
+    pub rate_by_code: bool,
+    /// The other side said nothing (more) until our own limit of time was over.
+    pub unanswered: bool,
 }
 
 impl Fault {
     /// A failure that we name ourselves.
     pub fn new(kind: RpcFault, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), code: None, reverted: false, broken: false, status: None }
+        Self {
+            kind,
+            text: text.into(),
+            code: None,
+            reverted: false,
+            broken: false,
+            status: None,
+            rate_by_code: false,
+            unanswered: false,
+        }
+    }
+
+    /// The end of our own limit of time.
+    pub fn unanswered(text: impl Into<String>) -> Self {
+        Self { unanswered: true, ..Self::new(RpcFault::Timeout, text) }
     }
 
     /// The same, for an answer that began and cannot be used.
@@ -66,6 +84,8 @@ impl Fault {
             reverted: classify::is_revert(reply.code, message),
             broken: false,
             status: reply.status,
+            rate_by_code: classify::is_rate_by_code(reply),
+            unanswered: false,
         }
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::classify::{Reply, RpcFault};
+use super::classify::{Reply, RpcFault, is_revert};
 use super::exchange::{Answer, Call, Fault};
 use super::script::{Script, ScriptedAnswer};
 use super::secret_url::SecretUrl;
@@ -69,6 +69,13 @@ struct ResponseError {
 /// A result of `null` is a result.
 fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl ResponseError {
+    /// Whether it is about the batch that the request came in, and not what a contract said.
+    fn names_batch(&self) -> bool {
+        self.message.to_lowercase().contains("batch") && !is_revert(Some(self.code), &self.message)
+    }
 }
 
 impl Response {
@@ -130,6 +137,9 @@ impl HttpLink {
     }
 
     /// Puts answers in the order of the questions.
+    ///
+    /// An error is the answer to the request whose id it bears, whatever its words: they may be a contract's. It stands for
+    /// the whole batch where it bears no id of it, or where nothing else came and it speaks of the batch.
     fn matched(
         &self,
         first: u64,
@@ -137,14 +147,18 @@ impl HttpLink {
         all: Vec<Response>,
         body: &Body,
     ) -> Result<Vec<Answer>, Fault> {
+        let ids = first..first + count as u64;
+        // Geth answers an oversize batch with one error, which bears the first id, and nothing for the other requests;
+        // others say it once for each.
+        let names_batch =
+            |response: &Response| response.error.as_ref().is_some_and(ResponseError::names_batch);
+        let is_refused = count > 1 && !all.is_empty() && all.iter().all(names_batch);
         let mut by_id = HashMap::with_capacity(all.len());
         for response in all {
-            // Geth answers an oversize batch with one error and nothing for the other requests.
-            if response.error.as_ref().is_some_and(|error| error.message.to_lowercase().contains("batch")) {
-                return Err(self.refusal(response, body));
-            }
-            let Some(id) = response.number() else {
-                return Err(self.refusal(response, body));
+            let id = match response.number() {
+                // A result that nobody asked for takes no answer's place: what is lacking is told below.
+                Some(id) if !is_refused && (ids.contains(&id) || response.error.is_none()) => id,
+                _ => return Err(self.refusal(response, body)),
             };
             if by_id.insert(id, response).is_some() {
                 return Err(Fault::broken("two answers of a batch bear one id"));
@@ -216,8 +230,10 @@ impl HttpLink {
     }
 
     fn failed(&self, error: reqwest::Error) -> Fault {
-        let kind = if error.is_timeout() { RpcFault::Timeout } else { RpcFault::Transport };
-        Fault::new(kind, self.url.redact(&causes(error)))
+        // A node that is not reached is none that is slow: fewer blocks would not help.
+        let unanswered = error.is_timeout() && !error.is_connect();
+        let text = self.url.redact(&causes(error));
+        if unanswered { Fault::unanswered(text) } else { Fault::new(RpcFault::Transport, text) }
     }
 
     fn broke_off(&self, error: reqwest::Error) -> Fault {
@@ -244,7 +260,8 @@ impl HttpLink {
     /// An answer that stands for a whole batch.
     fn refusal(&self, response: Response, body: &Body) -> Fault {
         match self.payload(response, body) {
-            Err(fault) => fault,
+            // What stands for all requests is no contract's word.
+            Err(fault) => Fault { reverted: false, ..fault },
             Ok(_) => Fault::broken("a result that belongs to no request of the batch"),
         }
     }
@@ -311,7 +328,53 @@ fn causes(error: reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    /// What a batch of two calls comes to, whose ids are 1 and 2, where the node says `body`.
+    async fn batch_of_two(body: &str) -> Result<Vec<Answer>, Fault> {
+        let said = ScriptedAnswer { status: 200, retry_after: None, body: body.as_bytes().to_vec() };
+        let script: Script = Arc::new(move |_: &[u8]| said.clone());
+        let link = HttpLink::scripted("http://node.example/".parse().expect("a URL"), script, 1 << 20);
+        let call = Call { method: "eth_call", params: Value::Array(Vec::new()) };
+        link.batch(&[call.clone(), call]).await
+    }
+
+    #[tokio::test]
+    async fn an_error_with_a_requests_id_is_its_answer_whatever_its_words() {
+        for error in [
+            r#"{"code":3,"message":"execution reverted: batch is closed"}"#,
+            r#"{"code":-32000,"message":"no such batch"}"#,
+        ] {
+            let body = format!(r#"[{{"id":2,"error":{error}}},{{"id":1,"result":"0x"}}]"#);
+            let answers = batch_of_two(&body).await.expect("an answer for each");
+            assert!(answers[0].is_ok() && answers[1].is_err(), "{error}: {answers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_of_no_request_or_in_the_place_of_all_is_the_batchs() {
+        for body in [
+            r#"[{"id":1,"error":{"code":-32600,"message":"batch too large"}}]"#,
+            r#"[{"id":null,"error":{"code":-32600,"message":"batch too large"}},{"id":1,"result":"0x"}]"#,
+            r#"[{"id":77,"error":{"code":-32600,"message":"batch too large"}},{"id":1,"result":"0x"}]"#,
+            r#"[{"id":1,"error":{"code":31,"message":"batch too large"}},{"id":2,"error":{"code":31,"message":"batch too large"}}]"#,
+        ] {
+            let fault = batch_of_two(body).await.expect_err(body);
+            assert!(fault.text.contains("batch too large") && !fault.broken, "{body}: {fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_contracts_words_are_never_all_calls_answer() {
+        let alone = r#"[{"id":1,"error":{"code":3,"message":"execution reverted: batch is closed"}}]"#;
+        let fault = batch_of_two(alone).await.expect_err("the second answer is lacking");
+        assert!(fault.broken && fault.text.contains("lacks the answer"), "{fault:?}");
+        let nobodys = r#"[{"id":null,"error":{"code":3,"message":"execution reverted"}}]"#;
+        let fault = batch_of_two(nobodys).await.expect_err("nobody's answer");
+        assert!(!fault.reverted, "{fault:?}");
+    }
 
     #[test]
     fn retry_after_in_both_forms() {

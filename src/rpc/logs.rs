@@ -68,7 +68,8 @@ impl Rpc {
     }
 }
 
-/// Whether asking for less may help where asking again does not.
+/// Whether asking for less may help where asking again does not. A limit of time may be the other side's or our own: of
+/// the latter a caller that goes on asking for less bears only a few in a row.
 pub(super) fn is_too_much(fault: &Fault, tries: u32) -> bool {
     match fault.kind {
         RpcFault::Range { .. } | RpcFault::Size { .. } | RpcFault::Addresses | RpcFault::Timeout => true,

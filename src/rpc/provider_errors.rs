@@ -106,7 +106,7 @@ pub(super) const KNOWN: &[Known] = &[
     known("this query contains # filters", Addresses),
     known("addresses or topics per search position", Addresses),
     known("specify less number of address", Addresses),
-    // Ranges without a number (9, 28, 40 to 42, 44, 45, 59, 64).
+    // Ranges without a number (9, 28, 40 to 42, 44, 45, 59, 64, 86).
     known("block range is too wide", Range(Nothing)),
     known("block range limit exceeded", Range(Nothing)),
     known("range threshold exceeded", Range(Nothing)),
@@ -114,6 +114,7 @@ pub(super) const KNOWN: &[Known] = &[
     known("block range too large", Range(Nothing)),
     known("block range is too large", Range(Nothing)),
     known("range limit exceeded", Range(Nothing)),
+    known("exceeds maximum rpc range limit", Range(Nothing)),
     known("query exceeds limit", Range(Nothing)),
     known("eth_getlogs is limited", Range(Nothing)),
     known("block range too high", Range(Nothing)),

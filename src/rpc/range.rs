@@ -23,6 +23,9 @@ use crate::source::SourceError;
 /// Blocks asked for at once, by provider.
 pub const RANGE_BLOCKS: &str = "asset_indexer_rpc_range_blocks";
 
+/// So many times in a row fewer blocks are asked for because no answer came in time; then the node hangs.
+const LESS_UNANSWERED_MAX: u32 = 2;
+
 /// A part of the work of a range.
 #[derive(Debug, Clone, Copy)]
 struct Piece<'a> {
@@ -44,6 +47,13 @@ enum Page {
     },
     /// Ask for less.
     TooMuch(Fault),
+}
+
+impl Page {
+    /// Whether our own limit of time was its end.
+    fn is_unanswered(&self) -> bool {
+        matches!(self, Self::TooMuch(fault) if fault.unanswered)
+    }
 }
 
 impl Rpc {
@@ -119,13 +129,21 @@ impl Rpc {
             let course = piece.course;
             let mut todo = vec![piece];
             let (mut was_too_much, mut had_too_many, mut largest) = (false, false, 0);
+            let mut unanswered = 0;
             while let Some(piece) = todo.pop() {
                 if piece.range.len() > piece.blocks {
                     let (one, rest) = split(piece, piece.blocks);
                     todo.extend([rest, one]);
                     continue;
                 }
-                match self.page(piece).await? {
+                let page = self.page(piece).await?;
+                unanswered = if page.is_unanswered() { unanswered + 1 } else { 0 };
+                match page {
+                    Page::TooMuch(fault) if unanswered > LESS_UNANSWERED_MAX => {
+                        // If it is only slow, the next try begins with what was not tried yet.
+                        self.size.at_most(piece.range.len() / 2);
+                        return Err(self.client.error(GET_LOGS, Some(piece.range.from), fault));
+                    }
                     Page::Logs { listed, ours } if is_suspicious(listed) && piece.range.len() > 1 => {
                         logs.extend(self.in_halves(piece, ours).await?);
                     }
@@ -238,14 +256,18 @@ impl Rpc {
             Call { method: BY_NUMBER, params: json!([format!("0x{to:x}"), false]) },
         ];
         let several = piece.range.len() > 1;
-        let page = self
-            .client
-            .until(&calls, |answers, tries| judge_page(answers, tries, several, to))
-            .await
-            .map_err(|fault| self.client.error(GET_LOGS, Some(from), fault))?;
-        let (logs, last) = match page {
-            Ok(page) => page,
-            Err(fault) => return Ok(Page::TooMuch(fault)),
+        let mut may_be_range = false;
+        let judge = |answers: Vec<Answer>, tries| {
+            may_be_range = several && matches!(answers.first(), Some(Err(fault)) if fault.rate_by_code);
+            judge_page(answers, tries, several, to)
+        };
+        let asked = self.client.until(&calls, judge).await;
+        let (logs, last) = match asked {
+            Ok(Ok(page)) => page,
+            Ok(Err(fault)) => return Ok(Page::TooMuch(fault)),
+            // The same code stands for too large a range: such a one is refused for ever.
+            Err(fault) if may_be_range => return Ok(Page::TooMuch(fault)),
+            Err(fault) => return Err(self.client.error(GET_LOGS, Some(from), fault)),
         };
         let bloom_has_logs = last.bloom_has_logs();
         let last = last.header_of(to, None).map_err(|reason| self.client.inconsistent(BY_NUMBER, reason))?;

@@ -137,7 +137,8 @@ impl WsLink {
         match timeout(inner.limit, ClientBuilder::default().pubsub(connect)).await {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(error)) => Err(Fault { broken: false, ..self.fault(&error) }),
-            Err(_) => Err(Fault::new(RpcFault::Timeout, "no WebSocket connection within the time limit")),
+            // A node that is not reached is none that is slow: fewer blocks would not help.
+            Err(_) => Err(Fault::new(RpcFault::Transport, "no WebSocket connection within the time limit")),
         }
     }
 
@@ -154,7 +155,7 @@ impl WsLink {
             Err(_) => {
                 // A half-open connection looks the same as a slow node; a new one costs little.
                 self.close(generation).await;
-                Err(Fault::new(RpcFault::Timeout, "no answer within the time limit"))
+                Err(Fault::unanswered("no answer within the time limit"))
             }
         }
     }

@@ -7,7 +7,7 @@ use alloy::primitives::B256;
 use super::{Outcome, Proving, Sync, SyncError};
 use crate::block::{BlockId, Header};
 use crate::mutant::{Mutant, is};
-use crate::source::Source;
+use crate::source::{Source, SourceError};
 use crate::store::{Checkpoint, Rollback, Store, StoreError};
 
 /// How often a provider that is alone must tell the same of a deep reorg.
@@ -37,6 +37,11 @@ impl<S: Source, D: Store> Sync<S, D> {
                     return self.take_back(checkpoint, ancestor, replaced_by, "reorg").await;
                 }
                 Some(theirs) => replaced_by = theirs.id.hash,
+                // One of several behind a URL may lag: what it does not have yet did not leave the chain.
+                None if self.view.is_some_and(|view| header.id.number <= view.head.id.number) => {
+                    let BlockId { number, hash } = header.id;
+                    return Err(SourceError::BlockGone { number, hash: Some(hash) }.into());
+                }
                 None => {}
             }
             above = Some(header);
@@ -176,8 +181,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             format!("nothing above block {at} is in the tables: `asset-indexer resume --reason \"…\"`")
         } else {
             format!(
-                "if the chain really changed, run `asset-indexer rewind --to {} --reason \"…\"`; if the node was \
-                 wrong, `asset-indexer resume --reason \"…\"`",
+                "if the chain really changed, run `asset-indexer rewind --to {} --reason \"…\"`, which tells where it \
+                 changed further down; if the node was wrong, `asset-indexer resume --reason \"…\"`",
                 number.saturating_sub(1)
             )
         };

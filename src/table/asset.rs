@@ -41,12 +41,13 @@ table! {
 }
 
 impl Fold {
-    /// The row of the asset that emitted a log; made from observations at its first log.
+    /// The row of the asset that emitted a log; made from observations at its first log, and where it said nothing of itself
+    /// then, from others before anything is held of it.
     pub(super) fn asset_of(&mut self, entry: &Entry) -> Result<Asset, Missing> {
         let id = entry.asset_id.unwrap_or_else(|| id::asset_id(self.chain_id(), entry.log.address));
         let key = AssetKey { chain_id: self.chain_id(), id };
         if let Some(asset) = self.assets.get(&key)? {
-            return Ok(asset);
+            return self.introduced(entry, asset);
         }
         if self.awaited_assets.contains(&id) {
             return Err(Missing);
@@ -90,6 +91,28 @@ impl Fold {
             squares: Squares::ZERO,
         };
         // At once: a log whose wallets are still asked for must not let the next one ask for the asset again, at its block.
+        self.assets.put(asset.clone());
+        Ok(asset)
+    }
+
+    /// A proxy may log before it is initialized, as Circle's tokens do (`AdminChanged`): it has no name, no symbol and no
+    /// decimals then. It is asked again at its first transfers, until it says something or something is held of it.
+    fn introduced(&mut self, entry: &Entry, mut asset: Asset) -> Result<Asset, Missing> {
+        let is_empty = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
+        let said_nothing =
+            is_empty(&asset.name) && is_empty(&asset.symbol) && asset.decimals.unwrap_or_default() == 0;
+        let moves = matches!(entry.fact(), Some(Fact::Transferred { .. }));
+        let is_held = asset.total_supply != Amount::ZERO || asset.holder_count != 0;
+        // After a miss the figures are not those of this log, and a question would be asked at a block where nobody needs it.
+        if !said_nothing || !moves || is_held || asset.created_block == entry.log.block.number || self.missed
+        {
+            return Ok(asset);
+        }
+        let name = self.observe(entry, calls::nameCall {}.abi_encode());
+        let symbol = self.observe(entry, calls::symbolCall {}.abi_encode());
+        let decimals = self.observe(entry, calls::decimalsCall {}.abi_encode());
+        (asset.name, asset.symbol) = (name?.text(), symbol?.text());
+        asset.decimals = decimals?.word().and_then(|word| u8::try_from(word).ok()).map(u32::from);
         self.assets.put(asset.clone());
         Ok(asset)
     }

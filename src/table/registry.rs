@@ -143,9 +143,10 @@ impl Fold {
 
     fn wallets_of(&mut self, entry: &Entry, identity: Address) -> Result<Vec<Address>, Missing> {
         let stored = self.stored_wallets(entry.log.address, identity)?;
+        // What this fold gave to be written before may not be stored yet.
         let written: Vec<Address> = self
             .registrations
-            .written()
+            .at_hand()
             .filter(|row| row.storage == entry.log.address)
             .map(|row| row.wallet)
             .collect();
@@ -299,3 +300,6 @@ pub(crate) fn registrations_by_identity() -> (&'static crate::row::TableDef, [us
     let place = |name| def.column(name).expect("the column is declared above");
     (def, [place("chain_id"), place("storage"), place("identity")])
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,9 +66,10 @@ impl<T: Table> Rows<T> {
         }
     }
 
-    /// The rows that facts have written since the last [`Rows::take`], as far as they still are in force.
-    pub fn written(&self) -> impl Iterator<Item = &T> {
-        self.now.values()
+    /// The rows in force that are at hand: those that facts have written, and those that the store holds, or will hold once
+    /// what was taken is written. One that was replaced may be among them.
+    pub fn at_hand(&self) -> impl Iterator<Item = &T> {
+        self.now.values().chain(self.stored.values().flatten())
     }
 
     /// Tells what the store holds under a key.

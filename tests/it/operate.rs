@@ -87,6 +87,32 @@ async fn a_rebuild_mends_derived_rows_that_somebody_changed() {
 }
 
 #[tokio::test]
+async fn events_that_a_rebuild_drops_with_their_contract_are_evidence() {
+    let followed = Followed::new(22, config(&Play::contracts())).await;
+    let pool = followed.pool().await;
+    let stranger = "insert into chain.asset_events
+         select (jsonb_populate_record(e, jsonb_build_object('address', '\\x' || repeat('99', 20), 'log_index', 9999))).*
+         from chain.asset_events e order by e.block_number limit 1";
+    sqlx::query(stranger).execute(&pool).await.expect("the superuser may");
+    followed.execute(false, Request::Rebuild).await.expect("it rebuilds");
+    followed.assert_fresh("rebuilt").await;
+    let kept: (String, String) = sqlx::query_as(
+        "select t.action, t.old_state ->> 'log_index' from chain.audit_trail t where t.actor = 'rebuild'",
+    )
+    .fetch_one(&pool)
+    .await
+    .expect("what was there is kept");
+    assert_eq!(kept, ("withdrawn".to_owned(), "9999".to_owned()));
+    let told: String = sqlx::query_scalar(
+        "select event_data ->> 'message' from chain.system_events where event_type = 'rebuild'",
+    )
+    .fetch_one(&pool)
+    .await
+    .expect("it is told");
+    assert!(told.contains("1 events went"), "{told}");
+}
+
+#[tokio::test]
 async fn a_rewind_above_and_below_finality_goes_on_to_the_same_tables() {
     for (seed, to, from_journal) in [(31, 38, true), (32, 20, false), (33, 3, false)] {
         let mut followed = Followed::new(seed, config(&Play::contracts())).await;
@@ -125,6 +151,27 @@ async fn a_rewind_is_the_way_out_of_a_halt() {
     followed.worker.forget();
     converge(&mut followed.worker).await;
     followed.assert_fresh("after the halt").await;
+}
+
+#[tokio::test]
+async fn a_rewind_to_a_block_that_the_chain_does_not_share_is_refused() {
+    let mut followed = Followed::new(42, config(&Play::contracts())).await;
+    let blocks = followed.play.blocks(16);
+    followed.chain.reorg(14, blocks);
+    let outcomes = converge(&mut followed.worker).await;
+    assert!(matches!(outcomes.last(), Some(Outcome::Halted { .. })), "{outcomes:?}");
+    let before = dump(followed.store()).await;
+    // The chain changed above block 26; what stands between there and finality is another chain's.
+    let request = Request::Rewind { to: 29, reason: "one below finality".to_owned() };
+    let refused = followed.execute(true, request).await.expect_err("block 29 is of the other chain");
+    let ExecuteError::ChangedBelow { to: 29, number, .. } = refused else { panic!("{refused}") };
+    assert!((27..=29).contains(&number), "{refused}");
+    assert_same(&dump(followed.store()).await, &before, "a rewind that was refused");
+    let request = Request::Rewind { to: 26, reason: "where the chains part".to_owned() };
+    followed.execute(true, request).await.expect("it rewinds");
+    followed.worker.forget();
+    converge(&mut followed.worker).await;
+    followed.assert_fresh("rewound to where the chains part").await;
 }
 
 #[tokio::test]

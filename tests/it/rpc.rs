@@ -1,6 +1,7 @@
 //! The JSON-RPC source against a node that does what each test tells it.
 
 mod fate;
+mod limits;
 
 use std::time::{Duration, Instant};
 

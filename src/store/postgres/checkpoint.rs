@@ -51,6 +51,31 @@ pub(super) async fn headers(
     rows.iter().map(header_of).collect()
 }
 
+/// The newest block at or below one of which the tables tell the hash: by a log, by a proof, or because reading began there.
+pub(super) async fn newest_known(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    below: u64,
+) -> Result<Option<BlockId>, sqlx::Error> {
+    let row = sqlx::query(
+        "select known.block_number, known.block_hash from (
+             (select block_number, block_hash::bytea from chain.asset_events
+              where chain_id = $1 and block_number <= $2 order by block_number desc limit 1)
+             union all
+             (select to_block, block_hash::bytea from ops.evidence
+              where chain_id = $1 and to_block <= $2 order by to_block desc limit 1)
+             union all
+             select origin_number, origin_hash::bytea from chain.checkpoints
+             where chain_id = $1 and origin_number <= $2
+         ) known order by 1 desc limit 1",
+    )
+    .bind(int(chain_id))
+    .bind(int(below))
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok(BlockId { number: unsigned(&row, 0)?, hash: hash(&row, 1)? })).transpose()
+}
+
 fn header_of(row: &PgRow) -> Result<Header, sqlx::Error> {
     Ok(Header {
         id: BlockId { number: unsigned(row, 0)?, hash: hash(row, 1)? },

@@ -1,7 +1,5 @@
 //! Indexes that a first load does without: [`Store::build_index`](crate::store::Store::build_index).
 
-use std::sync::atomic::Ordering;
-
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, Row as _};
 
@@ -31,7 +29,6 @@ pub(super) async fn defer(connection: &mut PgConnection) -> Result<(), sqlx::Err
 impl PostgresStore {
     /// Builds the next one under the lease.
     pub(super) async fn build_next(&self) -> Result<Built, StoreError> {
-        self.building.store(true, Ordering::Relaxed);
         let built = self.build_one().await;
         if let Ok(Built::Index(_)) = &built
             && self.has_built_all().await
@@ -39,7 +36,6 @@ impl PostgresStore {
             // In a transaction of its own: the key that was built last keeps readers out until its own ends.
             self.analyze(true).await;
         }
-        self.building.store(false, Ordering::Relaxed);
         built
     }
 
@@ -48,11 +44,6 @@ impl PostgresStore {
             sqlx::query_scalar::<_, bool>(WAIT).fetch_one(connection).await
         });
         left.await.is_ok_and(|left| !left)
-    }
-
-    /// Whether an index is being built: that may take as long as it takes.
-    pub fn is_building(&self) -> bool {
-        self.building.load(Ordering::Relaxed)
     }
 
     async fn build_one(&self) -> Result<Built, StoreError> {

@@ -76,8 +76,6 @@ pub struct PostgresStore {
     beside: Mutex<Option<beside::Reader>>,
     /// Whether a connection that is gone may have left a commit under way.
     wrote: AtomicBool,
-    /// Whether an index is being built.
-    building: AtomicBool,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -112,6 +110,8 @@ impl PostgresStore {
                 ("idle_in_transaction_session_timeout", "10s"),
                 ("lock_timeout", "30s"),
                 ("jit", "off"),
+                // A function that somebody made in `public` for one of our tables would be taken for the server's.
+                ("search_path", "pg_catalog, pg_temp"),
             ])
             .log_statements(tracing::log::LevelFilter::Off);
         Self {
@@ -121,7 +121,6 @@ impl PostgresStore {
             inner: Mutex::default(),
             beside: Mutex::default(),
             wrote: AtomicBool::new(false),
-            building: AtomicBool::new(false),
         }
     }
 
@@ -139,6 +138,17 @@ impl PostgresStore {
             let archived = archived::archived_blocks(connection, self.chain_id).await?;
             let hit = archived.into_iter().filter(|one| one.from <= range.to && one.to >= range.from);
             archived::refuse(hit.collect())
+        })
+        .await
+    }
+
+    /// The newest block at or below one of which the tables tell the hash, whichever of them does.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn newest_known(&self, below: u64) -> Result<Option<BlockId>, StoreError> {
+        self.with("looking for a block's hash", async |connection, _| {
+            checkpoint::newest_known(connection, self.chain_id, below).await
         })
         .await
     }

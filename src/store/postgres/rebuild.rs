@@ -64,20 +64,21 @@ impl PostgresStore {
     pub(super) async fn finish(&self, cause: &Cause) -> Result<(), StoreError> {
         let finished = self
             .with("finishing a rebuild", async |connection, _| {
-                // What a contract that is no longer in the graph had brought is not ground any more.
-                for sql in [
-                    "delete from chain.asset_events e where chain_id = $1 and not exists (
-                         select from chain.contracts c where c.chain_id = e.chain_id and c.address = e.address)",
-                ] {
-                    sqlx::query(sql).bind(int(self.chain_id)).execute(&mut *connection).await?;
-                }
+                let dropped = self.drop_strangers(connection, cause).await?;
                 self.journal_ground(connection).await?;
                 let (kind, message) = match cause {
                     Cause::Rebuild => ("rebuild", "derived tables were folded from ground again".to_owned()),
                     Cause::Rewind(rollback) => ("rewind", rewound(rollback)),
-                    Cause::Repair { add, remove, reason } => {
-                        ("repair", format!("{} events put in, {} taken out: {reason}", add.len(), remove.len()))
-                    }
+                    Cause::Repair { add, remove, reason } => (
+                        "repair",
+                        format!("{} events put in, {} taken out: {reason}", add.len(), remove.len()),
+                    ),
+                };
+                let message = match dropped {
+                    0 => message,
+                    dropped => format!(
+                        "{message}; {dropped} events went with contracts that nothing leads to any more"
+                    ),
                 };
                 rollback::system_event(connection, self.chain_id, kind, "warning", &message).await?;
                 commit::log(connection, self.chain_id, kind).await?;
@@ -87,6 +88,34 @@ impl PostgresStore {
             .await;
         self.inner.lock().await.rebuilding = false;
         finished
+    }
+
+    /// What a contract that is no longer in the graph had brought is not ground any more; it is kept as evidence. Gives how
+    /// many events that were.
+    async fn drop_strangers(&self, connection: &mut PgConnection, cause: &Cause) -> Result<u64, sqlx::Error> {
+        let (actor, replaced_by) = match cause {
+            Cause::Rebuild => ("rebuild", None),
+            Cause::Rewind(rollback) => (rollback.reason.as_str(), Some(rollback.replaced_by)),
+            Cause::Repair { reason, .. } => (reason.as_str(), None),
+        };
+        let sql = format!(
+            "with gone as (
+                 delete from chain.asset_events e where chain_id = $1 and not exists (
+                     select from chain.contracts c where c.chain_id = e.chain_id and c.address = e.address)
+                 returning e.*
+             )
+             insert into chain.audit_trail (chain_id, entity_type, entity_id, action, old_state, new_state, block_number,
+                 replaced_by, actor)
+             select $1, 'asset_events', {}::text, 'withdrawn', to_jsonb(gone), null, gone.block_number, $2, $3 from gone",
+            bulk::key_json(AssetEvent::DEF, "gone")
+        );
+        let dropped = sqlx::query(AssertSqlSafe(sql))
+            .bind(int(self.chain_id))
+            .bind(replaced_by.as_ref().map(|hash| hash.as_slice()))
+            .bind(actor)
+            .execute(connection)
+            .await?;
+        Ok(dropped.rows_affected())
     }
 
     /// Writes anew which older ground goes with the block that brought its contract in: what was put into ground, and

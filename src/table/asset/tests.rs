@@ -29,3 +29,24 @@ fn what_a_token_says_of_itself_is_asked_at_its_first_log_alone() {
         trial::rows::<AssetHolder>(&changes).into_iter().map(|holder| holder.balance).collect();
     assert_eq!(balances, [95_u64, 100, 100, 105].map(Amount::from), "each opened with a hundred");
 }
+
+/// Circle's deployment of a token: `AdminChanged` in a transaction of its own, `initialize` in the next.
+#[test]
+fn a_proxy_that_is_initialized_after_its_first_log_is_asked_again() {
+    let admin_changed = trial::entry((TOKEN, Role::Erc20), 10, 0, trial::unknown());
+    let admin_changed = Entry { asset_id: Some(id::asset_id(1, TOKEN)), ..admin_changed };
+    let entries = [admin_changed, moved(12, 0, 2), moved(13, 2, 3)];
+    let settings = Settings { chain_id: 1, ..Settings::default() };
+    let (changes, asked) = trial::folded(settings, &entries, |call| match call.block.number {
+        10 => CallAnswer::Returned(Bytes::new()),
+        _ if call.input[..4] == calls::decimalsCall::SELECTOR => {
+            CallAnswer::Returned(U256::from(6).abi_encode().into())
+        }
+        _ => CallAnswer::Returned("USDC".to_owned().abi_encode().into()),
+    });
+    let assets = trial::rows::<Asset>(&changes);
+    assert_eq!((assets[0].name.as_deref(), assets[0].decimals), (Some("USDC"), Some(6)));
+    assert_eq!((assets[0].created_block, assets[0].unreadable_logs), (10, 1));
+    let blocks: Vec<u64> = asked.iter().map(|call| call.block.number).collect();
+    assert!(!blocks.contains(&13), "it has said who it is: {blocks:?}");
+}

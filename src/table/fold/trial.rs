@@ -44,6 +44,11 @@ pub(in crate::table) fn event(fact: Fact) -> Reading {
     Reading::Event { name: "Event".to_owned(), data: crate::json::Json::null(), fact }
 }
 
+/// A log that no ABI at hand explains.
+pub(in crate::table) fn unknown() -> Reading {
+    Reading::Unreadable(crate::fact::Unreadable::UnknownEvent)
+}
+
 /// Folds to the end; gives the calls, too, in the order in which they were asked.
 pub(in crate::table) fn folded(
     settings: Settings,

@@ -86,6 +86,14 @@ async fn missing_rights_are_told_with_what_to_grant() {
     pool.execute(AssertSqlSafe(format!("grant asset_indexer_writer to {stranger}")))
         .await
         .expect("the superuser may");
+    pool.execute(AssertSqlSafe(format!("revoke temporary on database {database} from public")))
+        .await
+        .expect("the superuser may");
+    let ended = command(&["backfill", "--from", "0"]).await;
+    ended.failed(PERMISSION, &["temporary tables", "SQLSTATE 42501", "grant temporary on database"]);
+    pool.execute(AssertSqlSafe(format!("grant temporary on database {database} to {stranger}")))
+        .await
+        .expect("the superuser may");
     command(&["backfill", "--from", "0"]).await.done();
 
     let empty = format!("t_{}", uuid::Uuid::new_v4().simple());

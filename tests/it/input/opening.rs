@@ -32,6 +32,19 @@ async fn a_start_above_the_first_event_needs_partial_and_then_opens_with_what_th
             .await
             .expect("one");
     assert_eq!((complete_from, supply.as_str()), (5, "1000"));
+    let complete: Vec<bool> = sqlx::query_scalar(
+        "select t.complete from chain.assets a cross join lateral api.register_totals(a.id, 12) t
+         union all select h.complete from chain.assets a cross join lateral api.holders_at(a.id, 12) h
+         union all select h.complete from chain.assets a cross join chain.checkpoints k
+             cross join lateral api.holders_at_time(a.id, k.block_timestamp) h",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("readable");
+    assert!(
+        complete.len() > 2 && !complete.contains(&true),
+        "who has not moved since is in no log: {complete:?}"
+    );
     let asked: Vec<(i64, String)> = sqlx::query_as("select distinct block_number, outcome from chain.observations where input <> '\\x06fdde03' and input <> '\\x95d89b41' and input <> '\\x313ce567'")
         .fetch_all(&pool)
         .await

@@ -94,3 +94,22 @@ async fn falls_silent(scheme: &str) {
 async fn a_node_that_falls_silent_is_noticed_within_the_configured_timeout() {
     tokio::join!(falls_silent("http"), falls_silent("ws"));
 }
+
+/// With the timeout and the tries that are shipped: a step waits for some two minutes, which is longer than any loop that turns.
+#[tokio::test]
+async fn a_node_that_hangs_is_no_reason_to_restart() {
+    let mut scene = Scene::begin(slots(8)).await;
+    let proxy = scene.node_proxy("http").await;
+    let daemon = scene.program.writer().await;
+    scene.play_through(Step::Bond).await;
+    scene.caught_up().await;
+    proxy.deafen(true);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(85) {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(daemon.get("/live").await.0, 200, "after {:?}", began.elapsed());
+    }
+    proxy.deafen(false);
+    scene.assert_fresh("heard again").await;
+    daemon.stop("after the silence").await;
+}

@@ -63,6 +63,64 @@ async fn where_two_contradict_each_other_nothing_more_is_final() {
 }
 
 #[tokio::test]
+async fn a_contradiction_lasts_when_one_of_them_falls_silent() {
+    let stage = Stage::of(2, Rules::default());
+    assert_eq!(view(&stage).await.finalized, id(990));
+    stage.all[B].script().fork = Some((995, "fork"));
+    stage.grow(10);
+    stage.clock.seconds(5);
+    assert_eq!(view(&stage).await.finalized, id(990));
+    stage.all[B].script().otherwise = Way::Fails;
+    for _ in 0..30 {
+        stage.grow(10);
+        stage.clock.seconds(60);
+        assert_eq!(view(&stage).await.finalized, id(990), "silence is no agreement");
+        assert_eq!(stage.source.alias(), "a");
+        assert!(stage.source.disagree());
+    }
+    let final_block = stage.all[A].script().finalized;
+    stage.all[B].script().otherwise = Way::Answers;
+    stage.all[B].script().fork = None;
+    stage.clock.seconds(300);
+    assert_eq!(view(&stage).await.finalized, id(final_block), "now they agree");
+    assert!(!stage.source.disagree());
+}
+
+#[tokio::test]
+async fn a_contradiction_lasts_when_one_of_them_gives_no_block_or_stands_still() {
+    let stage = Stage::of(2, Rules::default());
+    assert_eq!(view(&stage).await.finalized, id(990));
+    stage.all[B].script().fork = Some((995, "fork"));
+    stage.grow(10);
+    stage.clock.seconds(5);
+    assert_eq!(view(&stage).await.finalized, id(990));
+    // Its final block is above the other's, so that its block at that height has to be asked for.
+    stage.all[B].script().finalized += 5;
+    stage.all[B].script().ways.insert("header", Way::Fails);
+    stage.clock.seconds(5);
+    assert_eq!(view(&stage).await.finalized, id(990), "no vote is no agreement");
+    assert!(stage.source.disagree());
+    // Its final block is so far behind that it holds nobody back.
+    stage.all[B].script().ways.clear();
+    stage.all[A].script().head = 1_210;
+    stage.all[A].script().finalized = 1_200;
+    stage.clock.seconds(5);
+    assert_eq!(view(&stage).await.finalized, id(990));
+    assert!(stage.source.disagree());
+}
+
+#[tokio::test]
+async fn where_nothing_was_disputed_one_that_is_alone_goes_on() {
+    let stage = Stage::of(2, Rules::default());
+    assert_eq!(view(&stage).await.finalized, id(990));
+    stage.all[B].script().otherwise = Way::Fails;
+    stage.grow(10);
+    stage.clock.seconds(60);
+    assert_eq!(view(&stage).await.finalized, id(1_000));
+    assert!(!stage.source.disagree());
+}
+
+#[tokio::test]
 async fn two_that_contradict_each_other_from_the_start_agree_on_block_0() {
     let stage = Stage::of(2, Rules::default());
     stage.all[B].script().fork = Some((5, "fork"));

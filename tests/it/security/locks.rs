@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use crate::support::world::{READER, WRITER, cluster, database, pool};
 
 /// What the daemon calls, as its login.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 10] = [
     "select ops.ensure_partitions(7, 1)",
     "select from ops.take_snapshot(7, 1)",
     "select ops.forget_snapshots(7, -1)",
@@ -17,6 +17,8 @@ const CALLS: [&str; 8] = [
     "select app.find_violations(7)",
     "select app.log_verdicts(7)",
     "select app.seal_trail('audit_trail', app.trail_end('audit_trail'))",
+    "select app.settle_logged(7)",
+    "select app.note_fate(7, '0x', null, null, 'included', 1, '0x', 1)",
 ];
 
 async fn connect(login: &str, database: &str) -> PgConnection {
@@ -92,6 +94,13 @@ async fn one_at_a_time_is_still_one_at_a_time() {
         one.rollback().await.expect("it ends");
         assert!(!waits(&pool, call).await, "{call}");
     }
+    // Whoever finds its partitions holds nobody up, though its transaction goes on.
+    let partitions = "select ops.ensure_partitions(7, 1)";
+    pool.execute(partitions).await.expect("they are made");
+    let mut one = pool.begin().await.expect("a transaction");
+    one.execute(partitions).await.expect("they are there");
+    assert!(!waits(&pool, "select ops.ensure_partitions(8, 1)").await, "others are made meanwhile");
+    one.rollback().await.expect("it ends");
     let (snapshot, all) = ("select from ops.take_snapshot(7, 1)", "select ops.forget_snapshots(7, -1)");
     let mut one = pool.begin().await.expect("a transaction");
     one.execute(snapshot).await.expect("it looks");
@@ -103,4 +112,70 @@ async fn one_at_a_time_is_still_one_at_a_time() {
     let soon = tokio::time::timeout(Duration::from_secs(5), pool.execute(snapshot)).await;
     soon.expect("it does not wait").expect("it makes none");
     rebuild.rollback().await.expect("it ends");
+}
+
+/// A partition that is made keeps nobody from reading or writing the others.
+#[tokio::test]
+async fn partitions_are_made_beside_the_table() {
+    let name = database().await;
+    let pool = pool(&name).await;
+    pool.execute("select ops.ensure_partitions(7, 1)").await.expect("the first");
+    let mut one = pool.begin().await.expect("a transaction");
+    one.execute("select ops.ensure_partitions(7, 5000000)").await.expect("more");
+    one.execute("select ops.ensure_partitions(8, 1)").await.expect("another chain's");
+    for call in ["select from chain.asset_events", "update chain.asset_events set part = part"] {
+        assert!(!waits(&pool, call).await, "{call}");
+    }
+    one.rollback().await.expect("it ends");
+}
+
+/// A tenant may lock the rows of its transactions for as long as it likes: the daemon's commits go on meanwhile, and so does
+/// what becomes of others' transactions.
+#[tokio::test]
+async fn a_tenants_locks_do_not_reach_the_checkpoint() {
+    let name = database().await;
+    let pool = pool(&name).await;
+    let load = "
+        insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash, block_timestamp,
+            finalized_number, finalized_hash, status, origin_number, origin_hash, verified_number, verified_hash)
+        values (7, sha256('g'), 9, sha256('b'), sha256('p'), now(), 5, sha256('f'), 'running', 0, sha256('g'), 0, sha256('g'));
+        select ops.ensure_partitions(7, 1);
+        insert into app.tenants (id, name) values (md5('tenant')::uuid, 'tenant');
+        insert into chain.asset_events (chain_id, block_number, log_index, part, id, block_hash, block_timestamp, transaction_hash,
+            transaction_index, address, role, event_type, event_data, topic0, data)
+        select 7, n, 0, 0, md5('e' || n)::uuid, sha256('b'), now(), sha256(('t' || n)::bytea), 0, substr(sha256('token'), 1, 20),
+            'erc20', 'Transfer', '{}', sha256('Transfer'), '' from generate_series(1, 2) n;
+        insert into app.submitted_transactions (tenant_id, chain_id, transaction_hash, operation_type)
+        select md5('tenant')::uuid, 7, api.hex(sha256(('t' || n)::bytea)), 'transfer' from generate_series(1, 3) n";
+    sqlx::raw_sql(load)
+        .execute(&pool)
+        .await
+        .expect("a register, and three transactions of which two are logged");
+    let mut tenant = pool.begin().await.expect("a transaction");
+    let held = "select from app.submitted_transactions where transaction_hash in (
+        select api.hex(sha256(('t' || n)::bytea)) from generate_series(2, 3) n) for update";
+    tenant.execute(held).await.expect("it may");
+    let settled = async |pool: &PgPool| -> i64 {
+        sqlx::query_scalar("select app.settle_logged(7)").fetch_one(pool).await.expect("it does not wait")
+    };
+    let noted = async |pool: &PgPool| -> bool {
+        sqlx::query_scalar(
+            "select app.note_fate(7, api.hex(sha256('t3')), null, null, 'included', 3, api.hex(sha256('b')), 5)",
+        )
+        .fetch_one(pool)
+        .await
+        .expect("it does not wait")
+    };
+    let soon =
+        tokio::time::timeout(Duration::from_secs(5), async { (settled(&pool).await, noted(&pool).await) });
+    assert_eq!(soon.await.expect("nobody waits for a tenant"), (1, false), "what is held is left");
+    tenant.rollback().await.expect("it ends");
+    // Nor does it wait long for a commit under way.
+    let mut commit = pool.begin().await.expect("a transaction");
+    commit.execute("select from chain.checkpoints where chain_id = 7 for update").await.expect("it may");
+    let soon =
+        tokio::time::timeout(Duration::from_secs(5), async { (settled(&pool).await, noted(&pool).await) });
+    assert_eq!(soon.await.expect("it gives up"), (0, false));
+    commit.rollback().await.expect("it ends");
+    assert_eq!((settled(&pool).await, noted(&pool).await), (1, true), "and now it is had");
 }

@@ -67,6 +67,9 @@ impl Tokens {
             token.unreadable += 1;
             return;
         };
+        if event.name == "Transfer" {
+            token.introduce(here, ask);
+        }
         token.describe(here, event, ask);
         for wallet in token.change(event) {
             self.history.push(token.note(wallet, here));
@@ -129,6 +132,23 @@ impl Token {
             },
             ..Self::default()
         }
+    }
+
+    /// A proxy that logged before it was initialized had nothing to say of itself: it is asked again at a transfer in another
+    /// block, as long as nobody holds any and it says nothing.
+    fn introduce(&mut self, here: Here<'_>, ask: Ask<'_>) {
+        let says = |fact: &str| !matches!(&self.facts[fact], Value::Null) && self.facts[fact] != "";
+        let is_known = says("name") || says("symbol") || self.facts["decimals"].as_u64().unwrap_or(0) != 0;
+        if is_known || self.facts["created_block"] == here.number() {
+            return;
+        }
+        let totals = self.totals();
+        if totals["total_supply"] != "0" || totals["holder_count"] != 0 {
+            return;
+        }
+        self.facts.insert("name", ask_text("name()", here, ask));
+        self.facts.insert("symbol", ask_text("symbol()", here, ask));
+        self.facts.insert("decimals", ask_small("decimals()", &Type::Uint(8), here, ask));
     }
 
     /// What all positions come to, counted anew.

@@ -45,7 +45,10 @@ async fn an_export_is_whole_the_same_each_time_and_for_its_owners_eyes() {
     let printed = line(&words, &platform).await.run().await.done();
     assert_eq!(printed, written, "the same state, the same bytes");
     let again = line(&to_file, &platform).await.run().await;
-    again.failed(78, &["bundle.json", "never overwritten"]);
+    again.failed(73, &["bundle.json", "never overwritten"]);
+    let nowhere = folder.path().join("nowhere/bundle.json").display().to_string();
+    let lost = line(&["export", "--subject", &user, "--out", &nowhere], &platform).await.run().await;
+    lost.failed(73, &[&nowhere, "No such file"]);
     assert_eq!(std::fs::read_to_string(&out).expect("readable"), written);
     let records =
         format!("select count(*) from app.access_logs where action = 'export' and resource = 'user {user}'");

@@ -1,0 +1,32 @@
+use super::*;
+use crate::fact::{Fact, Role};
+use crate::table::fold::{Changes, Settings, trial};
+
+const STORAGE: Address = Address::repeat_byte(0x50);
+
+/// Folds to the end, where the store holds nothing.
+fn folded(fold: &mut Fold, block: u64, fact: Fact) -> Changes {
+    let entries = [trial::entry((STORAGE, Role::IdentityRegistryStorage), block, 0, trial::event(fact))];
+    while fold.fold(&entries).is_err() {
+        for load in fold.loads() {
+            assert!(fold.loaded(&load, Vec::new()));
+        }
+        for call in fold.wanted_calls() {
+            fold.answered(call, crate::source::CallAnswer::Reverted);
+        }
+    }
+    fold.take()
+}
+
+/// A contract that catches up is folded in sections of one commit: what was taken is not stored yet.
+#[test]
+fn who_is_of_an_identity_is_known_before_the_first_section_is_stored() {
+    let (wallet, old, new) = (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
+    let mut fold = Fold::new(Settings { chain_id: 1, ..Settings::default() });
+    folded(&mut fold, 10, Fact::IdentityStored { wallet, identity: old });
+    let changes = folded(&mut fold, 11, Fact::IdentityModified { old, new });
+    let rows = trial::rows::<Registration>(&changes);
+    let open: Vec<_> = rows.iter().filter(|row| row.is_open()).collect();
+    assert_eq!(open.len(), 1, "{rows:?}");
+    assert_eq!((open[0].wallet, open[0].identity, open[0].undetermined), (wallet, new, false));
+}
