@@ -230,7 +230,8 @@ impl<S: Source> Daemon<S> {
     }
 
     /// A piece of the loop. While it waits, for a node, for the database or for a rebuild that takes an hour, the loop is said
-    /// to turn: nothing of that is mended by a restart. It is not said while a thread is stuck.
+    /// to turn: such waits have limits of their own, and a restart would only begin them anew. It is not said while a thread is
+    /// stuck; that the chain stands still is told by an alert.
     async fn alive<T>(&self, piece: impl Future<Output = T>) -> T {
         let mut piece = Box::pin(piece);
         loop {

@@ -188,7 +188,8 @@ impl<S: Source> Executor<S> {
     ) -> Result<Json, ExecuteError> {
         let (checkpoint, headers) = self.present().await?;
         let at = checkpoint.block.id;
-        if self.left && to == at.number {
+        // It may have gone further down than it was told.
+        if self.left && to >= at.number {
             return Ok(json!({ "from": to, "to": to, "from_journal": true }));
         }
         if to >= at.number {
@@ -199,6 +200,7 @@ impl<S: Source> Executor<S> {
             Some(ours) => (ours, to >= checkpoint.finalized.number),
             None => (self.shared(to).await?, false),
         };
+        let to = ancestor.id.number;
         let rollback =
             Rollback { expected: at, ancestor, replaced_by: ancestor.id.hash, reason: reason.to_owned() };
         if journalled {
@@ -217,23 +219,28 @@ impl<S: Source> Executor<S> {
         Ok(json!({ "from": at.number, "to": to, "from_journal": journalled }))
     }
 
-    /// The node's block of a height whose header is not kept, seen to be of the chain that the tables hold up to there: a hash
-    /// stands for all that is below it.
+    /// The newest block, at a height whose header is not kept or below it, that the tables and the node are known to share. It
+    /// is the one at that height where they share one above: a hash stands for all that is below it. Else it is the newest one
+    /// below of which the tables tell the hash: nothing is in them between the two.
     async fn shared(&self, to: u64) -> Result<Header, ExecuteError> {
         let node = self.node().await?;
         let header = async |number| {
             let header = node.header(number).await?;
             Ok::<_, ExecuteError>(header.ok_or(SourceError::BlockGone { number, hash: None })?)
         };
-        let theirs = header(to).await?;
-        if let Some(ours) = self.store.newest_known(to).await? {
-            let there = if ours.number == to { theirs } else { header(ours.number).await? };
-            if there.id != ours {
-                let BlockId { number, hash } = ours;
-                return Err(ExecuteError::ChangedBelow { to, number, ours: hash, theirs: there.id.hash });
-            }
+        let [below, above] = self.store.known_around(to).await?;
+        if let Some(above) = above
+            && node.header(above.number).await?.is_some_and(|there| there.id == above)
+        {
+            return header(to).await;
         }
-        Ok(theirs)
+        let Some(below) = below else { return header(to).await };
+        let there = header(below.number).await?;
+        if there.id != below {
+            let BlockId { number, hash } = below;
+            return Err(ExecuteError::ChangedBelow { to, number, ours: hash, theirs: there.id.hash });
+        }
+        Ok(there)
     }
 
     async fn rebuild(

@@ -266,7 +266,7 @@ impl Rpc {
             Ok(Ok(page)) => page,
             Ok(Err(fault)) => return Ok(Page::TooMuch(fault)),
             // The same code stands for too large a range: such a one is refused for ever.
-            Err(fault) if may_be_range => return Ok(Page::TooMuch(fault)),
+            Err(fault) if may_be_range && fault.rate_by_code => return Ok(Page::TooMuch(fault)),
             Err(fault) => return Err(self.client.error(GET_LOGS, Some(from), fault)),
         };
         let bloom_has_logs = last.bloom_has_logs();

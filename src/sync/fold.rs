@@ -14,8 +14,11 @@ use crate::store::{Store, StoreError};
 use crate::table::contract::Coverage;
 use crate::table::fold::{Changes, Fold, Load};
 
-/// More rounds than any chain of needs is long: rows, then a call that depends on them, then an input.
+/// More rounds than any chain of needs of one log is long: rows, then a call that depends on them, then an input.
 const ROUNDS_MAX: usize = 64;
+
+/// What a log needs may depend on what another one came to: its rows, and an answer.
+const ROUNDS_OF_A_LOG: usize = 2;
 
 impl<S: Source, D: Store> Sync<S, D> {
     /// The rows of an assembly whose contracts are all followed from now on.
@@ -56,7 +59,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         entries: &[Entry],
         pending: Option<&Pending<'_>>,
     ) -> Result<(), SyncError> {
-        for _ in 0..ROUNDS_MAX {
+        let most = ROUNDS_MAX + ROUNDS_OF_A_LOG * entries.len();
+        for _ in 0..most {
             if fold.fold(entries).is_ok() {
                 return Ok(());
             }
@@ -77,7 +81,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.fetch_inputs(fold).instrument(stage::fetch()).await?;
         }
         Err(SyncError::Contradiction(format!(
-            "folding {} logs needed more than {ROUNDS_MAX} rounds of loading: this is a bug, please report it",
+            "folding {} logs needed more than {most} rounds of loading: this is a bug, please report it",
             entries.len()
         )))
     }

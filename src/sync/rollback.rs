@@ -181,8 +181,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             format!("nothing above block {at} is in the tables: `asset-indexer resume --reason \"…\"`")
         } else {
             format!(
-                "if the chain really changed, run `asset-indexer rewind --to {} --reason \"…\"`, which tells where it \
-                 changed further down; if the node was wrong, `asset-indexer resume --reason \"…\"`",
+                "if the chain really changed, run `asset-indexer rewind --to {} --reason \"…\"`, which goes further down where \
+                 it must; if the node was wrong, `asset-indexer resume --reason \"…\"`",
                 number.saturating_sub(1)
             )
         };

@@ -41,8 +41,7 @@ table! {
 }
 
 impl Fold {
-    /// The row of the asset that emitted a log; made from observations at its first log, and where it said nothing of itself
-    /// then, from others before anything is held of it.
+    /// The row of the asset that emitted a log; made from observations at its first log.
     pub(super) fn asset_of(&mut self, entry: &Entry) -> Result<Asset, Missing> {
         let id = entry.asset_id.unwrap_or_else(|| id::asset_id(self.chain_id(), entry.log.address));
         let key = AssetKey { chain_id: self.chain_id(), id };
@@ -95,17 +94,18 @@ impl Fold {
         Ok(asset)
     }
 
-    /// A proxy may log before it is initialized, as Circle's tokens do (`AdminChanged`): it has no name, no symbol and no
-    /// decimals then. It is asked again at its first transfers, until it says something or something is held of it.
+    /// A proxy may log before it is initialized, as Circle's tokens do (`AdminChanged`, which no ABI of a token explains): it has
+    /// no name, no symbol and no decimals then. It is asked again when units of it come to be.
     fn introduced(&mut self, entry: &Entry, mut asset: Asset) -> Result<Asset, Missing> {
         let is_empty = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
         let said_nothing =
             is_empty(&asset.name) && is_empty(&asset.symbol) && asset.decimals.unwrap_or_default() == 0;
-        let moves = matches!(entry.fact(), Some(Fact::Transferred { .. }));
+        let is_strange = said_nothing && asset.unreadable_logs > 0;
+        let is_minted = matches!(entry.fact(), Some(Fact::Transferred { from, amount, .. }) if from.is_zero() && !amount.is_zero());
         let is_held = asset.total_supply != Amount::ZERO || asset.holder_count != 0;
+        let is_first_block = asset.created_block == entry.log.block.number;
         // After a miss the figures are not those of this log, and a question would be asked at a block where nobody needs it.
-        if !said_nothing || !moves || is_held || asset.created_block == entry.log.block.number || self.missed
-        {
+        if !is_strange || !is_minted || is_held || is_first_block || self.missed {
             return Ok(asset);
         }
         let name = self.observe(entry, calls::nameCall {}.abi_encode());

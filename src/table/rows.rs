@@ -78,6 +78,14 @@ impl<T: Table> Rows<T> {
         self.stored.insert(key, row);
     }
 
+    /// The same of what the answer to another question told; what is known of the key already may be newer than the store.
+    pub fn told(&mut self, row: T) {
+        let key = row.key();
+        if !self.stored.contains_key(&key) {
+            self.loaded(key, Some(row));
+        }
+    }
+
     /// The keys that were asked for in vain, as values of the table's first columns.
     pub fn wanted(&self) -> Vec<Row> {
         self.wanted.iter().map(T::key_values).collect()

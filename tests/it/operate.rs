@@ -175,6 +175,29 @@ async fn a_rewind_to_a_block_that_the_chain_does_not_share_is_refused() {
 }
 
 #[tokio::test]
+async fn a_rewind_goes_down_to_where_the_chains_are_known_to_be_one() {
+    let mut followed = Followed::new(43, config(&Play::contracts())).await;
+    // Nothing in the tables tells what stood there, but that it was proved, from far below to far above.
+    (0..20).for_each(|_| {
+        followed.chain.mine(Vec::new());
+    });
+    converge(&mut followed.worker).await;
+    let blocks = followed.play.blocks(17);
+    followed.chain.reorg(15, blocks);
+    let outcomes = converge(&mut followed.worker).await;
+    assert!(matches!(outcomes.last(), Some(Outcome::Halted { .. })), "{outcomes:?}");
+    let request = Request::Rewind { to: 53, reason: "one below finality".to_owned() };
+    let report = followed.execute(true, request).await.expect("it rewinds");
+    let to = report["to"].as_u64().expect("a block");
+    assert!(to <= 45, "the chain changed above block 45: {report}");
+    let checkpoint = followed.store().checkpoint().await.expect("readable").expect("there");
+    assert_eq!((checkpoint.block.id.number, checkpoint.verified.number <= to), (to, true));
+    followed.worker.forget();
+    converge(&mut followed.worker).await;
+    followed.assert_fresh("rewound to where the chains are one").await;
+}
+
+#[tokio::test]
 async fn comparing_reports_every_difference_and_repair_mends_it() {
     let followed = Followed::new(51, config(&Play::contracts())).await;
     let pool = followed.pool().await;

@@ -1,8 +1,8 @@
 //! Checkpoints and headers out of PostgreSQL.
 
 use alloy::primitives::B256;
-use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::int;
 use crate::block::{BlockId, Header};
@@ -51,29 +51,36 @@ pub(super) async fn headers(
     rows.iter().map(header_of).collect()
 }
 
-/// The newest block at or below one of which the tables tell the hash: by a log, by a proof, or because reading began there.
-pub(super) async fn newest_known(
+/// The blocks nearest to a height of which the tables tell the hash, by a log, by a proof, by a header that is kept or because
+/// reading began there: the newest one at it or below, and the oldest one at it or above.
+pub(super) async fn known_around(
     connection: &mut PgConnection,
     chain_id: u64,
-    below: u64,
-) -> Result<Option<BlockId>, sqlx::Error> {
-    let row = sqlx::query(
-        "select known.block_number, known.block_hash from (
-             (select block_number, block_hash::bytea from chain.asset_events
-              where chain_id = $1 and block_number <= $2 order by block_number desc limit 1)
-             union all
-             (select to_block, block_hash::bytea from ops.evidence
-              where chain_id = $1 and to_block <= $2 order by to_block desc limit 1)
-             union all
-             select origin_number, origin_hash::bytea from chain.checkpoints
-             where chain_id = $1 and origin_number <= $2
-         ) known order by 1 desc limit 1",
-    )
-    .bind(int(chain_id))
-    .bind(int(below))
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| Ok(BlockId { number: unsigned(&row, 0)?, hash: hash(&row, 1)? })).transpose()
+    height: u64,
+) -> Result<[Option<BlockId>; 2], sqlx::Error> {
+    // Each arm is one step in an index; a header tells its parent's hash, too.
+    let nearest = async |connection: &mut PgConnection, compared: &str, order: &str| {
+        let arm = |hash: &str, number: &str, table: &str| {
+            format!(
+                "(select {number} as number, {hash}::bytea as hash from {table}
+                  where chain_id = $1 and {number} {compared} $2 order by {number} {order} limit 1)"
+            )
+        };
+        let sql = format!(
+            "select number, hash from ({} union all {} union all {} union all {} union all {}) known
+             order by number {order} limit 1",
+            arm("block_hash", "block_number", "chain.asset_events"),
+            arm("block_hash", "to_block", "ops.evidence"),
+            arm("block_hash", "block_number", "ops.headers"),
+            arm("parent_hash", "block_number - 1", "ops.headers"),
+            arm("origin_hash", "origin_number", "chain.checkpoints"),
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(int(chain_id)).bind(int(height));
+        let row = query.fetch_optional(connection).await?;
+        row.map(|row| Ok::<_, sqlx::Error>(BlockId { number: unsigned(&row, 0)?, hash: hash(&row, 1)? }))
+            .transpose()
+    };
+    Ok([nearest(connection, "<=", "desc").await?, nearest(connection, ">=", "asc").await?])
 }
 
 fn header_of(row: &PgRow) -> Result<Header, sqlx::Error> {

@@ -142,13 +142,13 @@ impl PostgresStore {
         .await
     }
 
-    /// The newest block at or below one of which the tables tell the hash, whichever of them does.
+    /// The blocks nearest to a height of which the tables tell the hash: at it or below, and at it or above.
     ///
     /// # Errors
     /// The database's.
-    pub async fn newest_known(&self, below: u64) -> Result<Option<BlockId>, StoreError> {
-        self.with("looking for a block's hash", async |connection, _| {
-            checkpoint::newest_known(connection, self.chain_id, below).await
+    pub async fn known_around(&self, height: u64) -> Result<[Option<BlockId>; 2], StoreError> {
+        self.with("looking for the hashes of blocks", async |connection, _| {
+            checkpoint::known_around(connection, self.chain_id, height).await
         })
         .await
     }

@@ -35,7 +35,7 @@ fn what_a_token_says_of_itself_is_asked_at_its_first_log_alone() {
 fn a_proxy_that_is_initialized_after_its_first_log_is_asked_again() {
     let admin_changed = trial::entry((TOKEN, Role::Erc20), 10, 0, trial::unknown());
     let admin_changed = Entry { asset_id: Some(id::asset_id(1, TOKEN)), ..admin_changed };
-    let entries = [admin_changed, moved(12, 0, 2), moved(13, 2, 3)];
+    let entries = [admin_changed, moved(12, 0, 2), moved(13, 0, 3)];
     let settings = Settings { chain_id: 1, ..Settings::default() };
     let (changes, asked) = trial::folded(settings, &entries, |call| match call.block.number {
         10 => CallAnswer::Returned(Bytes::new()),

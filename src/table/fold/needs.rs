@@ -220,7 +220,7 @@ impl Fold {
         rows.into_iter().all(|row| {
             let Some(row) = Registration::from_row(row) else { return false };
             self.wallet_sets.entry((row.storage, row.identity)).or_default().push(row.wallet);
-            self.registrations.loaded(row.key(), Some(row));
+            self.registrations.told(row);
             true
         })
     }

@@ -67,7 +67,7 @@ impl Tokens {
             token.unreadable += 1;
             return;
         };
-        if event.name == "Transfer" {
+        if event.name == "Transfer" && event.address("from").is_zero() && !event.number("value").is_zero() {
             token.introduce(here, ask);
         }
         token.describe(here, event, ask);
@@ -134,12 +134,12 @@ impl Token {
         }
     }
 
-    /// A proxy that logged before it was initialized had nothing to say of itself: it is asked again at a transfer in another
-    /// block, as long as nobody holds any and it says nothing.
+    /// A proxy that logged before it was initialized, something that no token logs, had nothing to say of itself: it is asked
+    /// again at a mint in another block, as long as nobody holds any and it says nothing.
     fn introduce(&mut self, here: Here<'_>, ask: Ask<'_>) {
         let says = |fact: &str| !matches!(&self.facts[fact], Value::Null) && self.facts[fact] != "";
         let is_known = says("name") || says("symbol") || self.facts["decimals"].as_u64().unwrap_or(0) != 0;
-        if is_known || self.facts["created_block"] == here.number() {
+        if is_known || self.unreadable == 0 || self.facts["created_block"] == here.number() {
             return;
         }
         let totals = self.totals();
