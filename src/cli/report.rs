@@ -283,7 +283,8 @@ fn write(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     Ok(())
 }
 
-fn put(file: &Path, text: &str) -> Result<(), Failure> {
+/// Writes a file anew.
+pub(super) fn put(file: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(file, text)
         .map_err(|error| Failure::new(Failure::CANNOT_WRITE, format!("{}: {error}", file.display())))
 }

@@ -19,7 +19,7 @@ use crate::providers::Providers;
 use crate::retry::Policy;
 use crate::rpc::Rpc;
 use crate::source::Source;
-use crate::store::postgres::{check_schema, migrate as bring_up, migrate_application};
+use crate::store::postgres::{SEARCH_PATH, check_schema, migrate as bring_up, migrate_application};
 use crate::sync;
 
 /// The database of a private cluster.
@@ -93,13 +93,7 @@ impl Database {
                         .is_ok_and(|p| p.is_ok()))
                 })
             })
-            // Of what is in `public`, nothing is ours.
-            .connect_lazy_with(
-                options
-                    .clone()
-                    .application_name("asset-indexer")
-                    .options([("search_path", "pg_catalog, pg_temp")]),
-            );
+            .connect_lazy_with(options.clone().application_name("asset-indexer").options([SEARCH_PATH]));
         Ok(Self { options, pool, cluster })
     }
 

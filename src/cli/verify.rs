@@ -2,7 +2,7 @@
 
 mod told;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use alloy::primitives::Address;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Failure;
 use super::backfill::Progress;
+use super::report::put;
 use super::setup::{self, Database};
 use crate::block::BlockRange;
 use crate::config::{Config, DatabaseUrl};
@@ -364,12 +365,12 @@ impl Run<'_> {
             let digests = checks::digest::digests(&mut self.snapshot, self.arguments.step).await?;
             if let Some(file) = &self.arguments.digests {
                 let text = serde_json::to_string_pretty(&digests).unwrap_or_default();
-                write(file, &format!("{text}\n"))?;
+                put(file, &format!("{text}\n"))?;
             }
             if let Some(file) = &self.arguments.report {
                 let report = self.report(digests, verdict.clone());
                 let is_json = file.extension().is_some_and(|ending| ending == "json");
-                write(file, &if is_json { report.json() } else { report.markdown() })?;
+                put(file, &if is_json { report.json() } else { report.markdown() })?;
             }
         }
         match (verdict.found, verdict.unfinished.as_slice()) {
@@ -394,9 +395,4 @@ impl Run<'_> {
             verdict,
         }
     }
-}
-
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(file, text)
-        .map_err(|error| Failure::new(Failure::CANNOT_WRITE, format!("{}: {error}", file.display())))
 }

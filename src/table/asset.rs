@@ -40,6 +40,9 @@ table! {
     }
 }
 
+/// Name, symbol and decimals; none of what a token does not tell.
+type Introduction = (Option<String>, Option<String>, Option<u32>);
+
 impl Fold {
     /// The row of the asset that emitted a log; made from observations at its first log.
     pub(super) fn asset_of(&mut self, entry: &Entry) -> Result<Asset, Missing> {
@@ -52,27 +55,24 @@ impl Fold {
             return Err(Missing);
         }
         let is_trex = entry.role == Role::TrexToken;
-        let name = self.observe(entry, calls::nameCall {}.abi_encode());
-        let symbol = self.observe(entry, calls::symbolCall {}.abi_encode());
-        let decimals = self.observe(entry, calls::decimalsCall {}.abi_encode());
+        let said = self.introduction(entry);
         let paused =
             if is_trex { Some(self.observe(entry, calls::pausedCall {}.abi_encode())) } else { None };
         let opening = self.opening(entry.log.address);
         let supply = opening
             .map(|block| self.observe_at(entry.log.address, block, calls::totalSupplyCall {}.abi_encode()));
-        let awaits = name.is_err() || symbol.is_err() || decimals.is_err() || matches!(paused, Some(Err(_)));
-        if awaits || matches!(supply, Some(Err(_))) {
+        if said.is_err() || matches!(paused, Some(Err(_))) || matches!(supply, Some(Err(_))) {
             self.awaited_assets.insert(id);
         }
-        let decimals = decimals?.word().and_then(|word| u8::try_from(word).ok());
+        let (name, symbol, decimals) = said?;
         let asset = Asset {
             chain_id: key.chain_id,
             id,
             contract_address: entry.log.address,
             asset_type: if is_trex { "erc3643" } else { "erc20" }.to_owned(),
-            name: name?.text(),
-            symbol: symbol?.text(),
-            decimals: decimals.map(u32::from),
+            name,
+            symbol,
+            decimals,
             version: None,
             paused: paused.transpose()?.and_then(|answer| answer.word()).map(|word| !word.is_zero()),
             total_supply: supply
@@ -108,13 +108,18 @@ impl Fold {
         if !is_strange || !is_minted || is_held || is_first_block || self.missed {
             return Ok(asset);
         }
+        (asset.name, asset.symbol, asset.decimals) = self.introduction(entry)?;
+        self.assets.put(asset.clone());
+        Ok(asset)
+    }
+
+    /// Name, symbol and decimals, as the token tells them at a log's block. All are asked for before one is missed.
+    fn introduction(&mut self, entry: &Entry) -> Result<Introduction, Missing> {
         let name = self.observe(entry, calls::nameCall {}.abi_encode());
         let symbol = self.observe(entry, calls::symbolCall {}.abi_encode());
         let decimals = self.observe(entry, calls::decimalsCall {}.abi_encode());
-        (asset.name, asset.symbol) = (name?.text(), symbol?.text());
-        asset.decimals = decimals?.word().and_then(|word| u8::try_from(word).ok()).map(u32::from);
-        self.assets.put(asset.clone());
-        Ok(asset)
+        let decimals = decimals?.word().and_then(|word| u8::try_from(word).ok());
+        Ok((name?.text(), symbol?.text(), decimals.map(u32::from)))
     }
 
     /// What a token says of itself.

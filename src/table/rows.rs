@@ -72,18 +72,11 @@ impl<T: Table> Rows<T> {
         self.now.values().chain(self.stored.values().flatten())
     }
 
-    /// Tells what the store holds under a key.
-    pub fn loaded(&mut self, key: T::Key, row: Option<T>) {
-        self.wanted.remove(&key);
-        self.stored.insert(key, row);
-    }
-
-    /// The same of what the answer to another question told; what is known of the key already may be newer than the store.
+    /// Takes a row that the answer to another question told; what is known of its key already may be newer than the store.
     pub fn told(&mut self, row: T) {
         let key = row.key();
-        if !self.stored.contains_key(&key) {
-            self.loaded(key, Some(row));
-        }
+        self.wanted.remove(&key);
+        self.stored.entry(key).or_insert(Some(row));
     }
 
     /// The keys that were asked for in vain, as values of the table's first columns.

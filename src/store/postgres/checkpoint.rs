@@ -58,7 +58,7 @@ pub(super) async fn known_around(
     chain_id: u64,
     height: u64,
 ) -> Result<[Option<BlockId>; 2], sqlx::Error> {
-    // Each arm is one step in an index; a header tells its parent's hash, too.
+    // Of events one step in the index of each partition; the other tables are small. A header tells its parent's hash, too.
     let nearest = async |connection: &mut PgConnection, compared: &str, order: &str| {
         let arm = |hash: &str, number: &str, table: &str| {
             format!(

@@ -66,6 +66,10 @@ pub use step_down::{Loss, Part, SteppedDown, step_down};
 /// How many blocks one partition of a fact table holds; the same number as in the migration that makes them.
 const PARTITION_BLOCKS: u64 = 1_000_000;
 
+/// For connections with the writer's rights: a function that somebody made in `public` for one of our tables would be taken
+/// for the server's.
+pub(crate) const SEARCH_PATH: (&str, &str) = ("search_path", "pg_catalog, pg_temp");
+
 /// See the module.
 pub struct PostgresStore {
     chain_id: u64,
@@ -110,8 +114,7 @@ impl PostgresStore {
                 ("idle_in_transaction_session_timeout", "10s"),
                 ("lock_timeout", "30s"),
                 ("jit", "off"),
-                // A function that somebody made in `public` for one of our tables would be taken for the server's.
-                ("search_path", "pg_catalog, pg_temp"),
+                SEARCH_PATH,
             ])
             .log_statements(tracing::log::LevelFilter::Off);
         Self {
