@@ -12,16 +12,16 @@ demo: setup
 	cargo build --quiet --locked --workspace
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/demo
 
-# Tests of real processes wait for most of their time: one more at once than there are cores.
-TEST_THREADS ?= $(shell expr $$(nproc 2> /dev/null || echo 2) + 1)
+# Tests of real processes wait for much of their time: two more at once than there are cores.
+TEST_THREADS ?= $(shell expr $$(nproc 2> /dev/null || echo 2) + 2)
 
 test: lint deploy-check
 	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --workspace --exclude simulation --no-fail-fast
 	RUST_TEST_THREADS=$(TEST_THREADS) tests/postgresql/run.sh
-	$(MAKE) drill
+	deploy/backup/drill.sh
 	$(MAKE) simulate
 
-# Loses a register in four ways and recovers it from its backups; some two minutes.
+# Also a part of `make test`, with the programs that its tests have built. Loses a register in four ways and recovers it from its backups; some two minutes.
 drill:
 	@tests/setup.sh with-drill
 	cargo build --quiet --locked --workspace --exclude simulation

@@ -1,5 +1,6 @@
 //! The commands on a real node with the real contracts: what they print, what they leave behind, how they end.
 
+mod in_use;
 mod migrations;
 mod unlocked;
 

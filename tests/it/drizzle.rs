@@ -10,7 +10,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::process::Command;
 
-use crate::queries::plans::LOAD;
+use crate::support::loaded::LOAD;
 use crate::support::world::{cluster_over_tcp, database, pool};
 
 const SHIPPED: &str = include_str!("../../deploy/drizzle/schema.ts");

@@ -3,7 +3,7 @@
 mod answers;
 mod eligibility;
 mod grown;
-pub mod plans;
+mod plans;
 
 use std::fs;
 

@@ -6,7 +6,7 @@
 use sqlx::postgres::PgConnection;
 
 use super::failed;
-use super::schema::wait_for_locks;
+use super::locks::wait_for_locks;
 use crate::store::StoreError;
 
 const DURING: &str = "approving what migrations changed";

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor, Row as _};
 
-use super::{PostgresStore, failed, schema};
+use super::{PostgresStore, failed, locks, schema};
 use crate::retry::Delays;
 use crate::store::{Built, StoreError};
 
@@ -90,7 +90,7 @@ pub(super) async fn build_all(connection: &mut PgConnection) -> Result<(), Store
         return Ok(());
     }
     let during = "building indexes that a first load did without";
-    let mut delays = Delays::new(schema::LOCK_RETRIES);
+    let mut delays = Delays::new(locks::LOCK_RETRIES);
     loop {
         match build(connection).await.map_err(|error| failed(during, &error))? {
             Built::Nothing => return Ok(()),

@@ -19,6 +19,7 @@ mod driver;
 mod evidence;
 mod indexes;
 mod lease;
+mod locks;
 mod rebuild;
 mod requests;
 mod rollback;
@@ -47,6 +48,7 @@ use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
 use checkpoint::hash;
 
+#[cfg(feature = "program")]
 pub(crate) use archived::KEEP_PARTITIONS;
 pub use archived::{ArchivedBlocks, archived_blocks};
 pub use checkpoint::read_checkpoint;
@@ -54,6 +56,7 @@ pub use driver::failed;
 pub use evidence::all as read_evidence;
 pub use lease::Lease;
 pub use requests::{Request, RequestState, Requests};
+#[cfg(feature = "program")]
 pub(crate) use rows::base_type;
 pub use rows::{read_events, read_page};
 pub use schema::{

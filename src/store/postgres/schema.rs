@@ -1,15 +1,15 @@
 //! Migrations, and the check that a database has the schema this program was built for.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::approval::Before;
+use super::locks::{LOCK_RETRIES, until_free, wait_for_locks, wait_little_for_locks};
 use super::{failed, indexes};
-use crate::retry::{Delays, Limit, Policy};
+use crate::retry::Delays;
 use crate::store::StoreError;
 
 /// Forward migrations, each with its way back, embedded in the binary.
@@ -25,15 +25,6 @@ pub(super) const APPLIED: &str = "asset_indexer.migrations";
 pub(super) const APPLIED_TO_APPLICATION: &str = "asset_indexer.app_migrations";
 /// Where the first versions of this program counted.
 const APPLIED_BEFORE: &str = "public._sqlx_migrations";
-
-/// How long a migration waits for a lock: readers and writers that come after it wait as long.
-const LOCK_PATIENCE: Duration = Duration::from_millis(200);
-/// How often it is tried when a table is in use.
-pub(super) const LOCK_RETRIES: Policy = Policy {
-    first: Duration::from_millis(500),
-    longest: Duration::from_secs(5),
-    limit: Limit::Deadline(Duration::from_secs(120)),
-};
 
 fn counted_in(mut migrations: Migrator, table: &'static str) -> Migrator {
     migrations.create_schema(SCHEMA);
@@ -206,14 +197,7 @@ async fn run_to(
     delays: &mut Delays,
 ) -> Result<(), StoreError> {
     while let Err(error) = migrations.run_to(version, &mut *connection).await {
-        let error = refused("migrating", error);
-        match delays.next(None) {
-            Some(delay) if is_lock_timeout(&error) => {
-                tracing::warn!(seconds = delay.as_secs_f32(), "a table is in use; tried again");
-                tokio::time::sleep(delay).await;
-            }
-            _ => return Err(with_remedy(error)),
-        }
+        until_free(connection, refused("migrating", error), delays).await?;
     }
     Ok(())
 }
@@ -245,52 +229,6 @@ async fn drop_unfinished_indexes(
         }
     }
     Ok(())
-}
-
-/// What waits outside of a transaction keeps nobody waiting behind it.
-pub(super) async fn wait_for_locks(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::raw_sql("set lock_timeout = 0")
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(|e| failed("setting the time to wait for locks", &e))
-}
-
-/// A statement that waits for a table's lock makes everybody after it wait too, readers included: it gives up soon, its
-/// migration is taken back whole, and tried again.
-pub(super) async fn wait_little_for_locks(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let sql = format!("set lock_timeout = {}", LOCK_PATIENCE.as_millis());
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(connection)
-        .await
-        .map_err(|e| failed("setting the time to wait for locks", &e))?;
-    Ok(())
-}
-
-fn is_lock_timeout(error: &StoreError) -> bool {
-    matches!(error, StoreError::Unavailable { reason, .. } if reason.contains("SQLSTATE 55P03"))
-}
-
-pub(super) fn with_remedy(error: StoreError) -> StoreError {
-    let is_in_use = is_lock_timeout(&error);
-    match error {
-        StoreError::Refused { during, reason } if reason.contains("SQLSTATE 42501") => {
-            let remedy = "the role needs the right to create schemas, tables and roles: connect as owner, or run \
-                          `asset-indexer migrate --print-roles` for the statements an administrator can run";
-            StoreError::Refused { during, reason: format!("{reason}; {remedy}") }
-        }
-        StoreError::Refused { during, reason } if reason.contains("SQLSTATE 2BP01") => {
-            let remedy = "something else stands on it: the application's tables go first (--application --down-to 0), and \
-                          so do views of your own";
-            StoreError::Refused { during, reason: format!("{reason}; {remedy}") }
-        }
-        StoreError::Unavailable { during, reason } if is_in_use => {
-            let remedy = "another session has held a table that is to be changed: end long transactions \
-                          (pg_stat_activity shows them) and run it again; nothing was changed by halves";
-            StoreError::Unavailable { during, reason: format!("{reason}; {remedy}") }
-        }
-        error => error,
-    }
 }
 
 /// Checks, without changing anything, that the schema is this program's.

@@ -7,11 +7,10 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::approval::Before;
-use super::schema::{
-    APPLICATION, APPLIED, APPLIED_TO_APPLICATION, MIGRATIONS, exists, refused, versions,
-    wait_little_for_locks, with_remedy,
-};
+use super::locks::{LOCK_RETRIES, until_free, wait_little_for_locks};
+use super::schema::{APPLICATION, APPLIED, APPLIED_TO_APPLICATION, MIGRATIONS, exists, refused, versions};
 use super::{failed, indexes};
+use crate::retry::Delays;
 use crate::store::StoreError;
 
 /// Whose migrations are taken down. The application's tables stand on the chain's: they go first.
@@ -78,18 +77,32 @@ pub async fn step_down(
     refuse_beside_a_writer(connection).await?;
     wait_little_for_locks(connection).await?;
     let steps: Vec<i64> = applied.into_iter().rev().filter(|version| *version > target).collect();
-    let lost = losses(connection, migrations, &steps).await?;
+    let mut delays = Delays::new(LOCK_RETRIES);
+    let lost = loop {
+        match losses(connection, migrations, &steps).await {
+            Ok(lost) => break lost,
+            Err(error) => until_free(connection, error, &mut delays).await?,
+        }
+    };
     let unnamed = lost.iter().any(|loss| !accepted.contains(&loss.name));
     if unnamed {
         return Ok(SteppedDown::WouldLose(lost));
     }
     let told = Before::look(connection).await?;
     wait_little_for_locks(connection).await?;
-    let done = migrations.undo(&mut *connection, target).await;
+    let done = undo(connection, migrations, target).await;
     // Those that were taken back before another failed stay so.
     let approved = told.approve(connection).await;
-    done.map_err(|error| with_remedy(refused("stepping down", error))).and(approved)?;
+    done.and(approved)?;
     Ok(SteppedDown::Done(steps))
+}
+
+async fn undo(connection: &mut PgConnection, migrations: &Migrator, target: i64) -> Result<(), StoreError> {
+    let mut delays = Delays::new(LOCK_RETRIES);
+    while let Err(error) = migrations.undo(&mut *connection, target).await {
+        until_free(connection, refused("stepping down", error), &mut delays).await?;
+    }
+    Ok(())
 }
 
 /// A daemon of this version would go on writing into a schema that it does not know.
@@ -156,11 +169,7 @@ async fn try_out(
     migration: &Migration,
     during: &'static str,
 ) -> Result<(), StoreError> {
-    sqlx::raw_sql(migration.sql.clone())
-        .execute(trial)
-        .await
-        .map(drop)
-        .map_err(|e| with_remedy(failed(during, &e)))
+    sqlx::raw_sql(migration.sql.clone()).execute(trial).await.map(drop).map_err(|e| failed(during, &e))
 }
 
 /// Key and content of each row.

@@ -11,7 +11,7 @@ use crate::support::world::{assert_same, database, pool};
 
 /// The newest versions before tables in use were changed again.
 const CHAIN_BEFORE: &str = "20261126000003";
-const APPLICATION_BEFORE: &str = "20261126000012";
+pub(super) const APPLICATION_BEFORE: &str = "20261126000012";
 
 pub(super) async fn migrate(database: &str, arguments: &[&str]) -> Ended {
     let url = database_url("postgres", database).await;
@@ -19,7 +19,7 @@ pub(super) async fn migrate(database: &str, arguments: &[&str]) -> Ended {
 }
 
 /// What the refusal asks to accept, to be typed as it is.
-fn asked(refusal: &Ended) -> String {
+pub(super) fn asked(refusal: &Ended) -> String {
     refusal.failed(1, &["hold rows and would be gone", "nothing was changed"]);
     let (_, names) = refusal.err.split_once("--accept-loss ").expect("the remedy is there");
     names.trim().to_owned()

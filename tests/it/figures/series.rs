@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::Followed;
-use crate::queries::plans::LOAD;
+use crate::support::loaded::loaded_database;
 use crate::support::world::{config, converge, database, pool, postgres_store, worker};
 
 async fn assets(pool: &sqlx::PgPool) -> Vec<Uuid> {
@@ -214,8 +214,7 @@ async fn text(pool: &sqlx::PgPool, sql: &'static str) -> String {
 /// On a register of forty thousand positions none of an asset's figures reads all of its two hundred.
 #[tokio::test]
 async fn figures_of_an_asset_are_read_without_counting_its_holders() {
-    let pool = pool(&database().await).await;
-    sqlx::raw_sql(LOAD).execute(&pool).await.expect("a loaded register");
+    let pool = pool(&loaded_database().await).await;
     let asset = assets(&pool).await[0];
     let mut connection = pool.acquire().await.expect("a connection");
     sqlx::raw_sql("set jit = off; set random_page_cost = 1.1").execute(&mut *connection).await.expect("set");

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
-use super::plans::LOAD;
-use crate::support::world::{database, pool};
+use crate::support::loaded::loaded_database;
+use crate::support::world::pool;
 
 /// What an answer may take.
 const BUDGET: Duration = Duration::from_millis(5);
@@ -67,9 +67,8 @@ async fn answer(connection: &mut PgConnection, from: &str, to: &str) -> (String,
 
 #[tokio::test]
 async fn eligibility_is_answered_within_its_budget_on_a_loaded_register() {
-    let pool = pool(&database().await).await;
+    let pool = pool(&loaded_database().await).await;
     let mut connection = pool.acquire().await.expect("a connection");
-    connection.execute(LOAD).await.expect("a loaded register");
     connection.execute(MODULES).await.expect("modules and their rules");
     let wallet = |place: u32| format!("(select api.hex(holder) from family where n = {place})");
     let zero = "'0x0000000000000000000000000000000000000000'".to_owned();

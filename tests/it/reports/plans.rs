@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
-use crate::queries::plans::LOAD;
-use crate::support::world::{database, pool};
+use crate::support::loaded::loaded_database;
+use crate::support::world::pool;
 
 /// Documented questions that ask functions with plans of their own.
 const QUESTIONS: [&str; 8] = [
@@ -34,9 +34,8 @@ async fn whole_reads(connection: &mut PgConnection) -> BTreeMap<String, i64> {
 
 #[tokio::test]
 async fn no_report_reads_a_whole_fact_table() {
-    let pool = pool(&database().await).await;
+    let pool = pool(&loaded_database().await).await;
     let mut connection = pool.acquire().await.expect("a connection");
-    connection.execute(LOAD).await.expect("a loaded register");
     // A snapshot of one asset of many: its positions are few among all.
     connection
         .execute(

@@ -4,6 +4,7 @@ pub mod command;
 pub mod ddl;
 pub mod fragile;
 pub mod liar;
+pub mod loaded;
 pub mod noise;
 pub mod pooler;
 pub mod process;

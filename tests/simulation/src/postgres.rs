@@ -1,6 +1,6 @@
 //! Runs on a private PostgreSQL, one database each, with a copy in memory in lock-step.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use asset_indexer::embedded::{Cluster, Options as ClusterOptions, Search, find_binaries};
@@ -55,7 +55,10 @@ pub struct OnPostgres {
     pool: PgPool,
     copy: MemoryStore,
     compared: Arc<Compared>,
-    lease: Mutex<Option<Lease>>,
+    /// Whether somebody has written.
+    has_writer: AtomicBool,
+    /// What compares: a connection that lasts, since a fresh one reads the catalogue anew.
+    looker: Twin,
     snapshots: AtomicU64,
     cuts: AtomicU64,
     looks: AtomicU64,
@@ -68,12 +71,16 @@ impl OnPostgres {
     /// The database's.
     pub async fn new(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
         let pool = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
+        let (copy, compared) = (MemoryStore::new(), Arc::<Compared>::default());
+        // It reads as nobody: the copy of no writer.
+        let reader = PostgresStore::new(options.clone(), crate::CHAIN_ID, uuid::Uuid::nil());
         Ok(Self {
+            looker: Twin::new(reader, copy.clone(), compared.clone()),
             options,
             pool,
-            copy: MemoryStore::new(),
-            compared: Arc::default(),
-            lease: Mutex::new(None),
+            copy,
+            compared,
+            has_writer: AtomicBool::new(false),
             snapshots: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
             looks: AtomicU64::new(0),
@@ -117,7 +124,7 @@ impl Backend for OnPostgres {
         }
         assert_eq!(last, Some(Ok(true)), "the lease is free");
         let real = PostgresStore::new(self.options.clone(), crate::CHAIN_ID, lease.epoch());
-        *self.lease.lock().expect("nobody panics with it") = Some(lease);
+        self.has_writer.store(true, Ordering::Relaxed);
         Stored::Twin(Box::new(Twin::new(real, self.copy.taken_over(), self.compared.clone())))
     }
 
@@ -164,24 +171,23 @@ impl Backend for OnPostgres {
         if let Some(difference) = self.compared.difference() {
             return Some(difference);
         }
-        let lease = self.lease.lock().expect("nobody panics with it").clone()?;
-        let real = PostgresStore::new(self.options.clone(), crate::CHAIN_ID, lease.epoch());
-        // Reads as nobody: the copy of no writer.
-        let twin = Twin::new(real, self.copy.clone(), self.compared.clone());
+        if !self.has_writer.load(Ordering::Relaxed) {
+            return None;
+        }
         if self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(10) {
             self.compared.wrote_everything();
         }
         let written = self.compared.take_written();
         for table in tables().filter(|table| written.contains(table.name)) {
-            if let Some(difference) = twin.differs(table).await {
+            if let Some(difference) = self.looker.differs(table).await {
                 return Some(difference);
             }
         }
         use asset_indexer::store::Store;
         let read = async {
-            twin.checkpoint().await?;
-            twin.evidence().await?;
-            twin.headers().await.map(drop)
+            self.looker.checkpoint().await?;
+            self.looker.evidence().await?;
+            self.looker.headers().await.map(drop)
         };
         if let Err(error) = read.await {
             return Some(format!("the tables cannot be read: {error}"));
