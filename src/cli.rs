@@ -224,6 +224,8 @@ impl Failure {
     pub(crate) const FINDINGS: u8 = 1;
     /// The node or the database was not there.
     pub(crate) const UNAVAILABLE: u8 = 69;
+    /// A stored row cannot be read, or a bug.
+    pub(crate) const BUG: u8 = 70;
     /// A file could not be written.
     pub(crate) const CANNOT_WRITE: u8 = 73;
     /// Try again.
@@ -240,20 +242,21 @@ impl Failure {
     }
 }
 
+/// Whether the database refused for want of rights, or of a login.
+fn lacks_rights(reason: &str) -> bool {
+    ["SQLSTATE 42501", "SQLSTATE 28"].iter().any(|known| reason.contains(known))
+}
+
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
         use crate::store::StoreError as E;
         let code = match &error {
             E::Unavailable { .. } => Self::UNAVAILABLE,
-            E::Refused { reason, .. }
-                if reason.contains("SQLSTATE 42501") || reason.contains("SQLSTATE 28") =>
-            {
-                Self::PERMISSION
-            }
+            E::Refused { reason, .. } if lacks_rights(reason) => Self::PERMISSION,
             E::Refused { .. } | E::OtherChain { .. } | E::OtherSchema { .. } => Self::CONFIG,
             E::NotTheWriter => Self::TEMPORARY,
             E::Archived { .. } => Self::HALTED,
-            E::Corrupt { .. } => 70,
+            E::Corrupt { .. } => Self::BUG,
         };
         match &error {
             E::Refused { during, reason } if *during != "migrating" && reason.contains("SQLSTATE 42501") => {

@@ -17,6 +17,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use self::errors::Errors;
+pub use self::requests::told;
 use self::rounds::Rounds;
 use crate::decode::Decoder;
 use crate::observe::{Board, Phase};
@@ -146,6 +147,7 @@ impl<S: Source> Daemon<S> {
                     self.board.phase(Phase::Standby);
                     self.board.problem(None, true);
                     if !std::mem::replace(&mut said, true) {
+                        self.board.superseded();
                         let holder = lease.current_holder().await.ok().flatten();
                         tracing::info!(holder, "another process writes this chain: standing by");
                     }

@@ -10,7 +10,9 @@ mod http;
 mod providers;
 mod reconciliation;
 mod series;
+mod superseded;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -77,6 +79,8 @@ struct Inner {
     head_timestamp: u64,
     checkpoint_timestamp: u64,
     ticked: Instant,
+    /// Kinds of findings of security that were told of.
+    finding_kinds: BTreeSet<String>,
 }
 
 /// Where the worker reports and HTTP reads.
@@ -102,30 +106,21 @@ impl Board {
             database_reachable: false,
             providers: Vec::new(),
         };
-        let inner = Inner { status, head_timestamp: 0, checkpoint_timestamp: 0, ticked: Instant::now() };
+        let inner = Inner {
+            status,
+            head_timestamp: 0,
+            checkpoint_timestamp: 0,
+            ticked: Instant::now(),
+            finding_kinds: BTreeSet::new(),
+        };
         let board = Self { chain: chain_id.to_string(), inner: Mutex::new(inner) };
         board.begin_series();
         Arc::new(board)
     }
 
     fn begin_series(&self) {
-        for name in [
-            HEAD_BLOCK,
-            HEAD_TIMESTAMP,
-            CHECKPOINT_BLOCK,
-            CHECKPOINT_TIMESTAMP,
-            FINALIZED_BLOCK,
-            LAG_BLOCKS,
-            LAG_SECONDS,
-            LAST_COMMIT,
-            HALTED,
-            LEASE_HELD,
-            CONTRACTS,
-            CATCHING_UP,
-            FLAGGED_ASSETS,
-            VERIFIED_BLOCK,
-            DISPUTED,
-        ] {
+        let others = [HEAD_TIMESTAMP, LAST_COMMIT, HALTED, LEASE_HELD];
+        for name in others.into_iter().chain(superseded::OF_THE_WRITER) {
             gauge!(name, "chain" => self.chain.clone()).set(0);
         }
         for mode in ["backfill", "follow"] {
@@ -298,6 +293,7 @@ impl Board {
 
     /// Findings of security within the last hour: failed logins, rights beyond those approved, and the like.
     pub fn security_findings(&self, kind: String, count: i64) {
+        self.inner().finding_kinds.insert(kind.clone());
         gauge!(SECURITY_FINDINGS, "chain" => self.chain.clone(), "kind" => kind).set(count as f64);
     }
 

@@ -8,11 +8,14 @@
 //!
 //! # What is not proved
 //! A log's transaction hash is not under the receipts root, and that the header is the chain's is the word of the
-//! providers (see finality). A log's index, its transaction's index and its block's time are proved.
+//! providers (see finality). A log's index, its transaction's index and its block's time are proved. What Bor's state syncs
+//! log is beside the root: [`beside`].
 //!
 //! # Sources of the rules
 //! Yellow Paper 4.3.1 (bloom), 4.3.3 (header); EIP-658 (status), EIP-2718 (types); Hyperledger Besu's BFT headers, whose
 //! hash leaves out the round and the commit seals.
+
+pub mod beside;
 
 use std::collections::HashSet;
 
@@ -147,11 +150,28 @@ impl Proved<'_> {
         self.fields.receipts_root == alloy::consensus::EMPTY_ROOT_HASH
     }
 
-    /// All logs of the block, in order, out of receipts that the header commits to.
+    /// All logs of the block, in order, out of receipts that the header commits to; behind them those of a state sync, to
+    /// which it does not, where a receipt of one was given.
     ///
     /// # Errors
     /// [`Flaw::Root`], [`Flaw::Bloom`], [`Flaw::Places`].
-    pub fn logs(&self, receipts: Vec<Receipt>) -> Result<Vec<RawLog>, Flaw> {
+    pub fn logs(&self, mut receipts: Vec<Receipt>) -> Result<Vec<RawLog>, Flaw> {
+        let header = self.sealed.header;
+        let number = header.id.number;
+        let mut beside = None;
+        if let Err(flaw) = self.commits_to(&receipts) {
+            beside = Some(beside::split(&mut receipts).ok_or(flaw)?);
+            self.commits_to(&receipts)?;
+        }
+        let places = |reason| Flaw::Places { number, reason };
+        let mut logs = self.placed(receipts).map_err(places)?;
+        if let Some(receipt) = beside {
+            logs.extend(beside::placed(receipt, header.id, header.timestamp, logs.len()).map_err(places)?);
+        }
+        Ok(logs)
+    }
+
+    fn commits_to(&self, receipts: &[Receipt]) -> Result<(), Flaw> {
         let number = self.sealed.header.id.number;
         let blooms: Vec<Bloom> = receipts.iter().map(bloom_of).collect();
         let items: Vec<(&Receipt, &Bloom)> = receipts.iter().zip(&blooms).collect();
@@ -165,7 +185,7 @@ impl Proved<'_> {
         if bloom != self.fields.logs_bloom && !is(Mutant::RootUnchecked) {
             return Err(Flaw::Bloom { number });
         }
-        self.placed(receipts).map_err(|reason| Flaw::Places { number, reason })
+        Ok(())
     }
 
     /// The logs, whose places must follow from their order.

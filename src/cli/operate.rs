@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::Failure;
 use super::backfill::Progress;
 use super::setup::{self, Database};
+use super::{Failure, lacks_rights};
 use crate::config::Config;
 use crate::execute::{ExecuteError, Executor};
 use crate::store::StoreError;
@@ -91,10 +91,7 @@ impl Handed<'_> {
                 "done" => return Ok(state.result.unwrap_or_default()),
                 "failed" => {
                     let reason = state.result.and_then(|r| r.as_str().map(str::to_owned)).unwrap_or_default();
-                    return Err(Failure::new(
-                        Failure::FINDINGS,
-                        format!("the worker could not do it: {reason}"),
-                    ));
+                    return Err(as_told(&reason));
                 }
                 _ => {}
             }
@@ -132,6 +129,23 @@ impl Handed<'_> {
             .await?;
         done.map(Some)
     }
+}
+
+/// What a worker told of a request that it could not carry out ([`crate::daemon::told`]), with the exit code that the same
+/// failure has where the command does the work itself.
+fn as_told(reason: &str) -> Failure {
+    let (kind, words) = reason.split_once(": ").unwrap_or_default();
+    let code = match kind {
+        "provider_unavailable" | "database_unavailable" => Failure::UNAVAILABLE,
+        "database_refused" if lacks_rights(words) => Failure::PERMISSION,
+        "database_refused" | "provider_refused" | "provider_pruned" | "other_chain" | "other_schema"
+        | "configuration" => Failure::CONFIG,
+        "block_gone" | "unprovable" | "not_the_writer" => Failure::TEMPORARY,
+        "archived" | "contradiction" | "disproved" | "provider_inconsistent" => Failure::HALTED,
+        "database_corrupt" => Failure::BUG,
+        _ => return Failure::new(Failure::FINDINGS, format!("the worker could not do it: {reason}")),
+    };
+    Failure::new(code, format!("the worker could not do it: {words}"))
 }
 
 /// The last indexed block.
@@ -256,4 +270,63 @@ pub(super) async fn resume(config: Config, reason: &str) -> Result<(), Failure> 
     report?;
     println!("resumed; a worker that finds the same contradiction halts again");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::Address;
+
+    use super::*;
+    use crate::daemon::told;
+    use crate::source::SourceError;
+    use crate::sync::{StartError, SyncError};
+
+    fn of_the_node() -> [SourceError; 5] {
+        let (provider, method) = ("primary".to_owned(), "eth_getLogs");
+        let reason = "why: because".to_owned();
+        [
+            SourceError::Unavailable { provider: provider.clone(), method, reason: reason.clone() },
+            SourceError::Refused { provider: provider.clone(), method, reason: reason.clone() },
+            SourceError::Pruned { provider: provider.clone(), method, block: 7, reason: reason.clone() },
+            SourceError::BlockGone { number: 7, hash: None },
+            SourceError::Inconsistent { provider, method, reason },
+        ]
+    }
+
+    fn of_the_database() -> [StoreError; 9] {
+        let refused = |reason: &str| StoreError::Refused { during: "committing", reason: reason.to_owned() };
+        let (one, other) = ("1".to_owned(), "5".to_owned());
+        [
+            StoreError::Unavailable { during: "committing", reason: one.clone() },
+            refused("a constraint (SQLSTATE 23514)"),
+            refused("permission denied (SQLSTATE 42501)"),
+            refused("password authentication failed (SQLSTATE 28P01)"),
+            StoreError::NotTheWriter,
+            StoreError::OtherChain { stored: one.clone(), found: other.clone() },
+            StoreError::OtherSchema { found: one.clone(), needed: other.clone(), remedy: "migrate" },
+            StoreError::Archived { what: "blocks 0 to 9 are".to_owned(), partitions: other },
+            StoreError::Corrupt { table: "assets", reason: one },
+        ]
+    }
+
+    #[test]
+    fn a_failure_has_the_same_exit_code_from_a_worker_as_without_one() {
+        let reason = "why".to_owned();
+        let start =
+            StartError::NoContract { address: Address::ZERO, role: "trex_token", chain_id: 1, head: 7 };
+        let others = [
+            SyncError::Start(start),
+            SyncError::Unprovable { block: 7, reason: reason.clone() },
+            SyncError::Disproved { block: 7, reason: reason.clone() },
+            SyncError::Contradiction(reason),
+        ];
+        let errors = of_the_node().map(ExecuteError::from).into_iter();
+        let errors = errors.chain(of_the_database().map(ExecuteError::from));
+        let errors = errors.chain(others.map(ExecuteError::from));
+        for error in errors.chain([ExecuteError::Empty, ExecuteError::CatchingUp]) {
+            let (words, there) = (error.to_string(), as_told(&told(&error)));
+            assert_eq!(there.message, format!("the worker could not do it: {words}"));
+            assert_eq!(there.code, Failure::from(error).code, "{words}");
+        }
+    }
 }

@@ -55,9 +55,18 @@ impl<S: Source> Daemon<S> {
         }
         match outcome {
             Err(error) if request == Request::Upgrade => put_off(&requests, id, error).await?,
-            outcome => requests.finished(id, outcome.map_err(|error| error.to_string())).await?,
+            outcome => requests.finished(id, outcome.map_err(|error| told(&error))).await?,
         }
         Ok(true)
+    }
+}
+
+/// A failure as a request keeps it: where it is of a kind ([`SyncError::kind`]), that goes before the words, so that the
+/// command that watches can end with the exit code that it would have had without a worker.
+pub fn told(error: &ExecuteError) -> String {
+    match error {
+        ExecuteError::Sync(error) => format!("{}: {error}", error.kind()),
+        error => error.to_string(),
     }
 }
 

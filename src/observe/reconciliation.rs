@@ -31,7 +31,6 @@ impl Look {
 impl Board {
     /// The series exist from now on.
     pub(super) fn begin_reconciliation(&self) {
-        gauge!(SUSPECT_ASSETS, "chain" => self.chain.clone()).set(0);
         for look in Look::ALL {
             counter!(RECONCILIATIONS, "chain" => self.chain.clone(), "outcome" => look.name()).absolute(0);
         }

@@ -208,3 +208,31 @@ fn the_seals_and_the_round_of_a_qbft_header_are_not_hashed() {
     other.gas_used = 1;
     assert!(header(&at(other)).is_err());
 }
+
+#[test]
+fn what_a_state_sync_logged_comes_behind_what_is_under_the_root() {
+    let (sealed, receipts) = sealed(receipts());
+    let block = sealed.header.id;
+    let with = |log: RawLog| {
+        let receipt = Receipt { kind: 0, ending: Ending::Status(true), cumulative_gas: 0, logs: vec![log] };
+        header(&sealed).expect("its hash").logs([receipts.clone(), vec![receipt]].concat())
+    };
+    let synced = RawLog { block, transaction_hash: beside::state_sync(block), ..log(4, 4, 32) };
+    let logs = with(synced.clone()).expect("the rest is under the root");
+    assert_eq!((logs.len(), logs[4].timestamp), (5, Some(1_700_000_000)));
+    assert!(logs[4].same_as(&synced) && beside::is_beside(&logs[4]));
+
+    // Under any other hash, of another block or in another place it is none.
+    let other = RawLog { transaction_hash: B256::with_last_byte(5), ..synced.clone() };
+    assert!(matches!(with(other), Err(Flaw::Root { .. })));
+    let other = RawLog { block: BlockId { number: 8, ..block }, ..synced.clone() };
+    assert!(matches!(with(other), Err(Flaw::Root { .. })));
+    assert!(matches!(with(RawLog { log_index: 3, ..synced }), Err(Flaw::Places { .. })));
+    // Polygon PoS, as its explorers show it.
+    let block = BlockId {
+        number: 74_667_488,
+        hash: b256!("0x38623e33fa0f94dd9276b7d44ea589608085b56c8fc87950612562b09e18b896"),
+    };
+    let synced = b256!("0xc048ab4888a7d0c044b85e3371b775efbeb7a7b9d93a1d229ee1b039150c3289");
+    assert_eq!(beside::state_sync(block), synced);
+}

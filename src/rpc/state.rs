@@ -2,7 +2,7 @@
 //!
 //! A call names its block by hash (EIP-1898), so that no reorganization can slip in between.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, address};
 use serde_json::json;
 
 use super::Rpc;
@@ -14,6 +14,10 @@ use crate::source::{CallAnswer, CallRequest, SourceError};
 
 const CALL: &str = "eth_call";
 const GET_CODE: &str = "eth_getCode";
+/// JSON-RPC 2.0, section 5.1.
+const INTERNAL_ERROR: i64 = -32603;
+/// The precompile that returns what it is given; on every EVM chain.
+const IDENTITY: Address = address!("0x0000000000000000000000000000000000000004");
 
 impl Rpc {
     /// See [`crate::source::Source::calls`].
@@ -24,19 +28,34 @@ impl Rpc {
         let answers = self.client.each(requests.iter().map(pinned).collect()).await;
         let mut results = Vec::with_capacity(requests.len());
         for (request, answer) in requests.iter().zip(answers) {
+            if let Err(fault) = &answer
+                && (is_exhausting(fault) || self.is_of_contract(fault, request).await)
+            {
+                let (provider, target) = (self.client.alias(), request.target);
+                tracing::warn!(provider, %target, reason = %fault.text, "a contract's answer is given up");
+                results.push(CallAnswer::StateUnavailable);
+                continue;
+            }
             results.push(match answer {
                 Err(fault) if fault.reverted => CallAnswer::Reverted,
                 Err(fault) if fault.kind == RpcFault::Pruned => CallAnswer::StateUnavailable,
                 Err(fault) if fault.kind == RpcFault::Missing => self.call_with_header(request).await?,
-                Err(fault) if is_exhausting(&fault) => {
-                    let (provider, target) = (self.client.alias(), request.target);
-                    tracing::warn!(provider, %target, reason = %fault.text, "a contract's answer is given up");
-                    CallAnswer::StateUnavailable
-                }
                 answer => CallAnswer::Returned(self.decoded(CALL, Some(request.block.number), answer)?),
             });
         }
         Ok(results)
+    }
+
+    /// Whether an internal error of the node, which came at every try, is the contract's: Besu answers so to a call that ends
+    /// in an invalid opcode. It does where the same block's state answers another call.
+    async fn is_of_contract(&self, fault: &Fault, request: &CallRequest) -> bool {
+        if fault.reverted || fault.kind != RpcFault::Unknown || fault.code != Some(INTERNAL_ERROR) {
+            return false;
+        }
+        let control = CallRequest { target: IDENTITY, input: Bytes::from_static(&[1]), ..request.clone() };
+        let answer = self.client.each(vec![pinned(&control)]).await.pop();
+        let returned = answer.and_then(Result::ok).and_then(|value| serde_json::from_str(value.get()).ok());
+        returned == Some(control.input)
     }
 
     /// The node did not know the block: it lags behind, the block was replaced, or only its state is gone.

@@ -152,7 +152,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// Where more than a step should hold was led to: the block up to which about as much is, if what was listed leads to
     /// as much everywhere.
-    fn end_of_a_step(&self, assembled: &Assembled) -> Option<u64> {
+    pub(super) fn end_of_a_step(&self, assembled: &Assembled) -> Option<u64> {
         let (logs, target) = (assembled.entries.len(), self.config.range_logs_target);
         if !is_overfull(logs, target) {
             return None;
@@ -221,11 +221,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let (logs, evidence) =
             self.logs_to_backfill(range, &held, watched).instrument(stage::fetch()).await?;
         let mut read = Read { range, held, logs, evidence };
-        let target = self.config.range_logs_target;
-        let end = read.logs.get(target.max(1) - 1).map(|log| log.block.number);
-        if is_overfull(read.logs.len(), target)
-            && let Some(end) = end.filter(|end| read.may_end_at(*end))
-        {
+        let end = overfull_at(&read.logs, self.config.range_logs_target);
+        if let Some(end) = end.filter(|end| read.may_end_at(*end)) {
             self.cut(&mut read, end).await?;
         }
         Ok(read)
@@ -281,6 +278,12 @@ impl Read {
     fn may_end_at(&self, end: u64) -> bool {
         self.evidence.is_empty() && (self.range.from..self.range.to).contains(&end)
     }
+}
+
+/// Where logs are clearly more than a step should hold: the block up to which they are about as many.
+pub(super) fn overfull_at(logs: &[RawLog], target: usize) -> Option<u64> {
+    let end = logs.get(target.max(1) - 1).map(|log| log.block.number);
+    end.filter(|_| is_overfull(logs.len(), target))
 }
 
 /// Whether logs are clearly more than a step should hold. A range that follows ranges of few logs may hold any number of

@@ -8,9 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use alloy::primitives::Address;
 
+use super::ahead::overfull_at;
 use super::assemble::{Assembled, Assembly};
 use super::{Outcome, Proving, Sync, SyncError, push_rows};
-use crate::block::{BlockRange, RawLog};
+use crate::block::{BlockId, BlockRange, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Section, Store};
@@ -41,17 +42,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(known) = &self.known else { return Ok(Outcome::Idle) };
         let behind = known.catching_up.clone();
         let from = behind.values().min().map_or(at, |through| through + 1);
-        let to = view.finalized.number.min(at).min(from.saturating_add(self.config.range_blocks_max - 1));
-        let reaches = to.max(from.saturating_sub(1)) >= view.finalized.number.min(at);
-        let is_proved_first = self.config.proving == Proving::BeforeCommit;
-        let to = if is_proved_first && !reaches { self.known_end(from, to).await? } else { to };
-        let mut assembled = Assembled::default();
+        let goal = view.finalized.number.min(at);
+        let (to, assembled) = self.read_stretch(&behind, from, goal, checkpoint.block.id).await?;
+        let reaches = to.max(from.saturating_sub(1)) >= goal;
         if from <= to {
-            let range = BlockRange { from, to };
-            let addresses: Vec<Address> = behind.keys().copied().collect();
-            let mut logs = self.range_logs(range, &addresses, &[checkpoint.block.id]).await?;
-            logs.retain(|log| is_unread(&behind, log));
-            assembled = self.assemble_range(range, logs, &[checkpoint.block.id]).await?;
+            self.behind_blocks = self.blocks_after(BlockRange { from, to }, assembled.entries.len());
         }
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
@@ -84,6 +79,44 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.learn(checkpoint).await?;
         let through = if reaches { at } else { to };
         Ok(Outcome::CaughtUp { through, joined: reaches, events })
+    }
+
+    /// The logs of the contracts that are behind, from a block on, with what they lead to: up to the goal, or about as much
+    /// as a step should hold; and where that ends.
+    async fn read_stretch(
+        &self,
+        behind: &HashMap<Address, u64>,
+        from: u64,
+        goal: u64,
+        held: BlockId,
+    ) -> Result<(u64, Assembled), SyncError> {
+        let mut to = goal.min(from.saturating_add(self.behind_blocks.max(1) - 1));
+        if from > to {
+            return Ok((to, Assembled::default()));
+        }
+        let is_proved_first = self.config.proving == Proving::BeforeCommit;
+        if is_proved_first && to < goal {
+            to = self.known_end(from, to).await?;
+        }
+        let addresses: Vec<Address> = behind.keys().copied().collect();
+        let mut logs = self.range_logs(BlockRange { from, to }, &addresses, &[held]).await?;
+        logs.retain(|log| is_unread(behind, log));
+        let mut end = overfull_at(&logs, self.config.range_logs_target);
+        loop {
+            // What is proved is proved to the end.
+            end = end.filter(|end| !is_proved_first && (from..to).contains(end));
+            if let Some(end) = end {
+                to = end;
+                logs.truncate(logs.partition_point(|log| log.block.number <= end));
+            }
+            let assembled = self.assemble_range(BlockRange { from, to }, logs, &[held]).await?;
+            // What they lead to may be more than they are.
+            end = self.end_of_a_step(&assembled);
+            if end.is_none_or(|end| is_proved_first || !(from..to).contains(&end)) {
+                return Ok((to, assembled));
+            }
+            logs = assembled.listed().cloned().collect();
+        }
     }
 
     /// The blocks above finality, each with its own undo, so that a later reorg takes back just what it should.

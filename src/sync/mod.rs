@@ -136,6 +136,8 @@ pub struct Sync<S, D> {
     settings: Option<Settings>,
     known: Option<Known>,
     range_blocks: u64,
+    /// Blocks of the next stretch of contracts that are behind.
+    behind_blocks: u64,
     configured: bool,
     caught_up_last: bool,
     /// The next range, read and folded while the one before was committed.
@@ -174,6 +176,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             settings: None,
             known: None,
             range_blocks,
+            behind_blocks: range_blocks,
             configured: false,
             caught_up_last: false,
             ahead: None,

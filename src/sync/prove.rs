@@ -3,14 +3,16 @@
 //! Every header's hash is computed and hangs on the one below. A contract that is not in the bloom logged nothing;
 //! else the block's receipts must have the root that the header commits to, and the logs in them are all there are.
 //! Where a chain's headers cannot be recomputed or receipts cannot be had, an independent provider must list the same
-//! logs. What none of these proves is not proved, and is never said to be.
+//! logs. What none of these proves is not proved, and is never said to be; but for what Polygon's state syncs log, see
+//! [`proof::beside`].
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use alloy::primitives::{Address, B256};
 
 use super::{Sync, SyncError};
-use crate::block::{BlockId, BlockRange, RawLog, Sealed};
+use crate::block::{BlockId, BlockRange, Position, RawLog, Sealed};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Flaw, Method, Watched};
 use crate::source::{Source, SourceError};
@@ -58,6 +60,10 @@ impl<S: Source, D: Store> Sync<S, D> {
                 parent = Some(sealed.header.id.hash);
             }
             self.prove_headers(&headers, watched, &mut proved).await?;
+            if proof::beside::has_logs_beside(self.config.chain_id) {
+                let listed = self.source.logs_in_range(BlockRange { from, to }, &watched.addresses()).await?;
+                add_beside(&mut proved, &headers, listed)?;
+            }
             from = to + 1;
         }
         proved.logs.retain(|log| watched.contains(&log.address));
@@ -77,6 +83,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let mut proved = ProvedLogs::default();
         self.prove_headers(&headers, watched, &mut proved).await?;
+        if proof::beside::has_logs_beside(self.config.chain_id) {
+            let listed = self.source.logs_of_block(block).await?;
+            add_beside(&mut proved, &headers, listed)?;
+        }
         Ok(proved)
     }
 
@@ -289,6 +299,22 @@ impl<S: Source, D: Store> Sync<S, D> {
             None => proved.evidence.push(next),
         }
     }
+}
+
+/// Adds what is listed beside the roots of these headers, on the provider's word: no bloom and no root tells of it.
+fn add_beside(proved: &mut ProvedLogs, headers: &[Sealed], listed: Vec<RawLog>) -> Result<(), SyncError> {
+    let known: HashSet<Position> = proved.logs.iter().map(RawLog::position).collect();
+    for log in listed.into_iter().filter(proof::beside::is_beside) {
+        let BlockId { number, hash } = log.block;
+        if !headers.iter().any(|sealed| sealed.header.id == log.block) {
+            return Err(SourceError::BlockGone { number, hash: Some(hash) }.into());
+        }
+        if !known.contains(&log.position()) {
+            proved.logs.push(log);
+        }
+    }
+    proved.logs.sort_by_key(RawLog::position);
+    Ok(())
 }
 
 /// Equality where one provider may say a block's time with its logs and the other not.

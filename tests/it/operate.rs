@@ -316,6 +316,24 @@ async fn a_contract_added_later_ends_with_the_tables_it_would_always_have_had() 
     }
 }
 
+/// Where many logs lie in few blocks, too: each step holds about as many as it should.
+#[tokio::test]
+async fn contracts_that_are_behind_are_read_in_steps_of_a_size() {
+    let plain = config(&[(Role::Erc20, account(0x20, 0))]);
+    let mut followed = Followed::new(65, plain).await;
+    let all = Config { range_logs_target: 6, ..config(&Play::contracts()) };
+    let mut added = worker(followed.chain.clone(), followed.worker.store().clone(), all.clone());
+    let outcomes = converge(&mut added).await;
+    let read = |outcome: &Outcome| match outcome {
+        Outcome::CaughtUp { joined: false, events, .. } => Some(*events),
+        _ => None,
+    };
+    let steps: Vec<usize> = outcomes.iter().filter_map(read).collect();
+    assert!(steps.len() > 3 && steps.iter().all(|events| *events < 30), "{steps:?}: {outcomes:?}");
+    followed.config = all;
+    followed.assert_fresh("read in steps").await;
+}
+
 #[tokio::test]
 async fn a_writer_that_lost_its_lease_changes_nothing() {
     let followed = Followed::new(71, config(&Play::contracts())).await;

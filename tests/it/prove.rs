@@ -1,10 +1,12 @@
 //! What a provider withholds or alters is found, and mended or never shown: the proofs at work, one lie at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alloy::primitives::{B256, U256};
+use alloy::primitives::{Address, B256, U256};
 use asset_indexer::block::{BlockRange, RawLog};
 use asset_indexer::proof::Method;
+use asset_indexer::proof::beside::is_beside;
 use asset_indexer::source::Witnesses;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::{Checkpoint, Evidence, STRETCH_BLOCKS, Status, Store};
@@ -102,6 +104,51 @@ async fn an_honest_chain_is_proved_to_its_finality_and_at_its_head() {
         assert_eq!(pair[0].hash, pair[1].parent, "and by hashes");
     }
     assert!(world.liar.blamed().is_empty());
+}
+
+/// On Polygon what a state sync logged was beside the receipts root: blocks with it are proved all the same, what it logged
+/// is kept whether receipts tell of it or not, and elsewhere such a log is none.
+#[tokio::test]
+async fn what_a_state_sync_logged_is_kept_and_stands_in_no_proofs_way() {
+    let token = Play::contracts()[0].1;
+    for (proving, tell) in [
+        (Proving::Background, false),
+        (Proving::Background, true),
+        (Proving::BeforeCommit, false),
+        (Proving::BeforeCommit, true),
+    ] {
+        let mut world = World::new(12, 40, proving);
+        // Blocks with other logs of ours, and without any.
+        let beside: BTreeMap<u64, Address> = (2..60).step_by(3).map(|number| (number, token)).collect();
+        let lies = Lies { beside, receipts_tell_beside: tell, ..Lies::default() };
+        world.liar.tell(lies);
+        world.settings.chain_id = 137;
+        world.worker = worker(world.liar.clone(), Arc::new(MemoryStore::new()), world.settings.clone());
+        converge(&mut world.worker).await;
+        world.grow(7);
+        converge(&mut world.worker).await;
+        let context = format!("{proving:?}, {tell}");
+        let checkpoint = world.checkpoint().await;
+        assert_eq!(checkpoint.verified, checkpoint.block.id, "{context}");
+        let range = BlockRange { from: 0, to: checkpoint.block.id.number };
+        let logs = world.worker.store().ground_logs(range, None).await.expect("readable");
+        let kept: Vec<u64> = logs.iter().filter(|log| is_beside(log)).map(|log| log.block.number).collect();
+        let logged: Vec<u64> = (2..=range.to).step_by(3).collect();
+        assert_eq!(kept, logged, "{context}");
+        assert!(world.liar.blamed().is_empty(), "{context}: {:?}", world.liar.blamed());
+
+        let settings = Config { proving: Proving::Off, ..world.settings.clone() };
+        let mut unproved = worker(world.liar.clone(), Arc::new(MemoryStore::new()), settings);
+        converge(&mut unproved).await;
+        assert_equal(&**world.worker.store(), &**unproved.store(), &context).await;
+    }
+
+    let mut world = World::new(12, 40, Proving::BeforeCommit);
+    world.liar.tell(Lies { beside: BTreeMap::from([(20, token)]), ..Lies::default() });
+    converge(&mut world.worker).await;
+    let range = BlockRange { from: 0, to: 40 - FINALITY };
+    let logs = world.worker.store().ground_logs(range, None).await.expect("readable");
+    assert_eq!(logs.len(), world.honest_logs(range.to).await.len());
 }
 
 #[tokio::test]

@@ -116,9 +116,48 @@ async fn what_is_not_final_opens_and_clears_nothing() {
         "nobody was verified at block 0"
     );
     let before = count(owner, UNVERIFIED).await;
+    assert!(before > 0, "there is somebody to be found");
+    assert_eq!(found(owner).await, (0, 0), "nobody held anything at block 0");
+    run(owner, "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash")
+        .await;
     found(owner).await;
     let kind = "select count(*) from app.compliance_violations where violation_type = 'holder_not_verified'";
-    assert_eq!(count(owner, kind).await, before, "who was not verified then and is not now");
+    assert_eq!(count(owner, kind).await, before, "who is not verified");
+}
+
+/// While a chain catches up, finality is far above what is indexed, of which alone anything can be said.
+#[tokio::test]
+async fn what_is_found_while_catching_up_is_told_as_of_the_last_block_that_is_indexed() {
+    let mut platform = followed(71, 2).await;
+    let owner = &mut platform.owner;
+    let ahead =
+        "update chain.checkpoints set finalized_number = block_number + 1000, finalized_hash = genesis_hash";
+    run(owner, ahead).await;
+    let (opened, _) = found(owner).await;
+    assert!(opened > 0, "there is somebody to be found");
+    let told = |data: &str, table: &str| {
+        format!(
+            "select count(*) from app.{table} v join chain.checkpoints k on v.{data} ->> 'chain_id' = k.chain_id::text
+            where v.{data} ->> 'block_number' = k.block_number::text and v.{data} ->> 'block_hash' = api.hex(k.block_hash)"
+        )
+    };
+    assert_eq!(count(owner, &told("details", "compliance_violations")).await, opened);
+    // Who is not in the register may be there later; who is there with nothing has sold all.
+    let about_wallets = format!("{OPEN} and v.details ? 'wallet'");
+    let wallets = count(owner, &about_wallets).await;
+    let gone =
+        "create temporary table kept as select * from chain.asset_holders; delete from chain.asset_holders";
+    run(owner, gone).await;
+    found(owner).await;
+    assert_eq!(count(owner, &about_wallets).await, wallets);
+    let sold =
+        "insert into chain.asset_holders select * from kept; update chain.asset_holders set balance = 0";
+    run(owner, sold).await;
+    found(owner).await;
+    assert_eq!(count(owner, &about_wallets).await, 0);
+    let cleared = count(owner, "select count(*) from app.violation_resolutions").await;
+    assert!(wallets > 0 && cleared >= wallets, "{cleared} of {wallets}");
+    assert_eq!(count(owner, &told("resolution_data", "violation_resolutions")).await, cleared);
 }
 
 /// One tenant's row in the daemon's name would count as open already, or stop the search of all.

@@ -165,6 +165,54 @@ async fn a_holder_from_a_country_that_is_not_let_in_is_found_until_that_ends() {
     assert_eq!(of_modules(owner).await, 0);
 }
 
+/// A reorg may take such a holding back, with its row: it is nobody's fault before it is final, and what was opened ends.
+#[tokio::test]
+async fn what_is_held_in_a_provisional_block_alone_is_not_found_and_what_is_taken_back_is_cleared() {
+    let (mut platform, asset) = prepared(&[(ALLOW, "CountryAllowModule")]).await;
+    let owner = &mut platform.owner;
+    given(owner, ALLOW, "allowed_country", "756", "null", "1").await;
+    lives_in(owner, WALLETS[0], "643").await;
+    let bought = |block: &str| {
+        format!(
+            "update chain.asset_holders set first_block = {block}, updated_block = {block} where holder = api.address('{}')",
+            WALLETS[0]
+        )
+    };
+    run(owner, &bought("(select finalized_number + 1 from chain.checkpoints)")).await;
+    found(owner).await;
+    let about = format!(
+        "select count(*) from app.compliance_violations v where v.details ->> 'wallet' = '{}'
+            and not exists (select from app.violation_resolutions r where r.violation_id = v.id)",
+        WALLETS[0]
+    );
+    assert_eq!(count(owner, &about).await, 0, "neither its country nor that it is not verified");
+    // It held before, by its history, and has more now.
+    run(owner, &format!(
+        "insert into chain.ownership_history (chain_id, asset_id, holder, block_number, log_index, id, balance, frozen,
+            wallet_frozen, block_hash, timestamp, transaction_hash)
+         select k.chain_id, '{asset}', api.address('{}'), k.finalized_number, 0, md5('held')::uuid, 20, 0, false,
+            k.finalized_hash, now(), k.finalized_hash
+         from chain.checkpoints k",
+        WALLETS[0]
+    ))
+    .await;
+    found(owner).await;
+    assert_eq!(open(owner, "country_restricted", "{\"country\": 643}").await, 1);
+    let opened = count(owner, &about).await;
+    // Its row goes, which is told of nobody while the token is read again.
+    run(owner, &format!(
+        "delete from chain.ownership_history where asset_id = '{asset}' and holder = api.address('{wallet}');
+         delete from chain.asset_holders where holder = api.address('{wallet}');
+         update ops.coverage v set through_block = 1 from chain.assets a where a.id = '{asset}' and v.address = a.contract_address",
+        wallet = WALLETS[0]
+    ))
+    .await;
+    assert_eq!(found(owner).await, (0, 0));
+    run(owner, "update ops.coverage set through_block = null").await;
+    assert_eq!(found(owner).await, (0, opened));
+    assert_eq!(count(owner, &about).await, 0);
+}
+
 #[tokio::test]
 async fn an_identity_with_more_than_the_maximum_is_found_in_all_its_wallets() {
     let (mut platform, _) = prepared(&[(MAXIMUM, "MaxBalanceModule")]).await;

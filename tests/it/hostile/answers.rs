@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use asset_indexer::amount::Amount;
 use asset_indexer::fact::Role;
 use asset_indexer::retry::Policy;
 use asset_indexer::rpc::{self, Finality, Rpc};
+use asset_indexer::source::{CallAnswer, CallRequest, Source as _};
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::table::asset::Asset;
 use asset_indexer::table::event::Observation;
@@ -17,7 +19,7 @@ use scenario::{Call, Node};
 
 use super::wallet;
 use crate::support::real::{node, rows};
-use crate::support::scripted_node::{Chain, ScriptedNode, error};
+use crate::support::scripted_node::{Chain, Said, ScriptedNode, error};
 use crate::support::world::{config, converge, worker};
 use simulation::events::account;
 
@@ -115,6 +117,36 @@ async fn an_answer_that_exhausts_the_node_or_us_stops_nothing() {
     let contract = account(7, 7);
     let scripted = ScriptedNode::start(Chain::with_logs(9, contract, [3])).await;
     scripted.on("eth_call", |_, _| Some(error(-32000, "execution aborted (timeout = 5s)")));
+    let (assets, outcomes) = observed(rpc_config(&scripted.url("/"), 1 << 20), contract).await;
+    assert_eq!((assets[0].name.as_deref(), assets[0].unreadable_logs), (None, 1));
+    assert_eq!(outcomes, BTreeSet::from(["unavailable".to_owned()]));
+}
+
+/// Besu's answer to a call that ends in an invalid opcode. Where the node fails at every call, the chain waits for it.
+#[tokio::test]
+async fn an_internal_error_is_the_contracts_where_another_call_is_answered() {
+    let contract = account(7, 7);
+    let scripted = ScriptedNode::start(Chain::with_logs(9, contract, [3])).await;
+    let is_well = Arc::new(AtomicBool::new(false));
+    let works = is_well.clone();
+    scripted.on("eth_call", move |parameters, _| {
+        let is_control = parameters[0]["to"].as_str() == Some("0x0000000000000000000000000000000000000004");
+        Some(match is_control && works.load(Ordering::Relaxed) {
+            true => Said::Result(parameters[0]["data"].clone()),
+            false => error(-32603, "Internal error"),
+        })
+    });
+    let rpc = Rpc::new(rpc_config(&scripted.url("/"), 1 << 20)).expect("an HTTP client");
+    let rpc = rpc.with_retry(Policy { first: Duration::from_millis(5), ..Policy::REQUEST });
+    let view = rpc.view().await.expect("the node answers");
+    let request =
+        CallRequest { block: view.head.id, target: contract, input: Bytes::from_static(&[6, 7, 8, 9]) };
+    let failed = rpc.calls(std::slice::from_ref(&request)).await;
+    assert!(failed.is_err(), "{failed:?}");
+
+    is_well.store(true, Ordering::Relaxed);
+    let given_up = rpc.calls(&[request]).await.expect("the node answers another call");
+    assert_eq!(given_up, [CallAnswer::StateUnavailable]);
     let (assets, outcomes) = observed(rpc_config(&scripted.url("/"), 1 << 20), contract).await;
     assert_eq!((assets[0].name.as_deref(), assets[0].unreadable_logs), (None, 1));
     assert_eq!(outcomes, BTreeSet::from(["unavailable".to_owned()]));

@@ -309,6 +309,26 @@ async fn a_command_does_the_work_itself_when_its_worker_dies_and_none_follows() 
 }
 
 #[tokio::test]
+async fn a_command_ends_with_the_exit_code_of_what_the_worker_met() {
+    let (scene, daemon) = following().await;
+    sqlx::query(
+        "insert into ops.archived_partitions (table_name, partition, chain_id, from_block, to_block, columns, row_count,
+             content_sha256, file_name, file_bytes, file_sha256, manifest_sha256)
+         select 'chain.asset_events', 'in_a_file', $1, 0, 1, '{id}', 0, d, 'f', 0, d, d from repeat('0', 64) d",
+    )
+    .bind(CHAIN_ID.cast_signed())
+    .execute(&scene.pool)
+    .await
+    .expect("the superuser may");
+    let refused = scene.program.line(&["rebuild"]).run().await;
+    // As without a worker: an operator must act, and a Job that began it need not try again.
+    refused.failed(76, &["the worker could not do it: blocks 0 to 0 are archived", "maintain --attach"]);
+    assert_eq!(outcomes(&scene).await, ["failed"]);
+    assert!(daemon.has_said("executing an operator's request"));
+    scene.assert_fresh("refused").await;
+}
+
+#[tokio::test]
 async fn a_finished_request_stays_as_it_was_finished() {
     let scene = Scene::begin(slots(8)).await;
     let requests = Requests::new(scene.pool.clone(), CHAIN_ID);

@@ -10,7 +10,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use super::{FREED, TAKEOVER, between, slots};
-use crate::support::process::{time, until};
+use crate::support::process::{Daemon, time, until};
 use crate::support::scene::{Inside, Scene};
 use crate::support::world::{CHAIN_ID, assert_same, cluster, database, pool};
 
@@ -54,12 +54,82 @@ async fn of_two_daemons_one_writes_and_the_other_takes_over() {
     scene.assert_fresh("taken over from a stopped writer").await;
 }
 
+/// What an alert fires on, in the database before the writer looks: an asset that drifts, a right that nobody approved.
+async fn alarming(scene: &Scene) {
+    for sql in [
+        "insert into ops.drift (chain_id, asset_id, what, ours, theirs, block_number, block_hash, provider)
+         values (31337, gen_random_uuid(), 'total_supply', '1', '2', 1, sha256('one'), 'test')",
+        "grant select on app.users to asset_indexer_reader",
+    ] {
+        sqlx::query(sql).execute(&scene.pool).await.expect("the superuser may");
+    }
+}
+
+/// Waits until a daemon tells as the writer of everything that the alerts look at.
+async fn tells(daemon: &Daemon) {
+    let known = ["head_block", "checkpoint_block", "finalized_block", "contracts", "suspect_assets"];
+    for name in known {
+        until(&format!("{name} is told"), async || {
+            (daemon.metric(&format!("asset_indexer_{name}")).await > 0.0).then_some(())
+        })
+        .await;
+    }
+    assert!(daemon.metric("asset_indexer_head_timestamp_seconds").await > 0.0);
+    assert!(daemon.metric("asset_indexer_partitions_ahead").await > 0.0);
+    assert!(findings(daemon).await.iter().any(|count| *count > 0.0), "a right was not approved");
+}
+
+/// The findings of security, by kind.
+async fn findings(daemon: &Daemon) -> Vec<f64> {
+    let (_, text) = daemon.get("/metrics").await;
+    let samples = text.lines().filter(|line| line.starts_with("asset_indexer_security_findings{"));
+    samples
+        .map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<f64>().ok()).expect("a number"))
+        .collect()
+}
+
+/// What a daemon knew as the writer is not told any more: an alert on it would stand for as long as the process lives.
+async fn forgot(daemon: &Daemon) {
+    for name in [
+        "head_block",
+        "checkpoint_block",
+        "checkpoint_timestamp_seconds",
+        "finalized_block",
+        "verified_block",
+        "lag_blocks",
+        "lag_seconds",
+        "contracts",
+        "catching_up_contracts",
+        "deferred_indexes",
+        "flagged_assets",
+        "suspect_assets",
+        "disputed_reorg",
+        "halted",
+        "lease_held",
+    ] {
+        assert_eq!(daemon.metric(&format!("asset_indexer_{name}")).await, 0.0, "{name}");
+    }
+    // Where an alert is about a zero.
+    for name in ["asset_indexer_head_timestamp_seconds", "asset_indexer_partitions_ahead"] {
+        assert!(daemon.metric(name).await.is_nan(), "{name}");
+    }
+    let findings = findings(daemon).await;
+    assert!(!findings.is_empty() && findings.iter().all(|count| *count == 0.0), "{findings:?}");
+    let status = daemon.status().await;
+    for name in ["head", "finalized", "checkpoint", "verified", "lag_blocks", "lag_seconds"] {
+        assert_eq!(status[name], Json::Null, "{name}: {status}");
+    }
+    assert!(daemon.metric("asset_indexer_last_commit_timestamp_seconds").await > 0.0, "it did commit");
+}
+
 #[tokio::test]
 async fn a_paused_writer_changes_nothing_when_it_wakes() {
     let mut scene = Scene::begin(slots(8)).await;
     scene.play_through(Step::Bond).await;
+    alarming(&scene).await;
     let first = scene.program.writer().await;
     scene.caught_up().await;
+    tells(&first).await;
     let second = scene.program.standby().await;
     first.pause().await;
     let (paused, mark) = (chrono::Utc::now(), first.mark());
@@ -74,11 +144,14 @@ async fn a_paused_writer_changes_nothing_when_it_wakes() {
     first.said_after(mark, "another process writes this chain").await;
     assert_same(&scene.tables().await, &before, "the first one woke");
     first.phase("standby").await;
+    forgot(&first).await;
+    tells(&second).await;
     scene.play_through(Step::Recovery).await;
     scene.assert_fresh("followed by the second").await;
     assert!(!second.has_said("the lease was lost") && !second.has_said("another writer took over"));
     second.stop("the second").await;
     first.said_after(mark, "lease taken").await;
+    tells(&first).await;
     scene.play_through(Step::Burn).await;
     scene.assert_fresh("followed by the first again").await;
 }

@@ -78,6 +78,18 @@ async fn holders_come_page_by_page_and_final_ones_as_of_the_final_block() {
         assert_eq!(scalars(&pool, &told).await, scalars(&pool, &is_at_finality).await);
     }
     assert!(pages > 4, "{pages}");
+    // While a chain catches up, finality is above what is indexed.
+    let ahead =
+        "update chain.checkpoints set finalized_number = block_number + 1000, finalized_hash = genesis_hash";
+    sqlx::query(ahead).execute(&pool).await.expect("finality moves up");
+    let indexed = scalars(&pool, "select block_number::text from chain.checkpoints").await;
+    let mut told = Vec::new();
+    for asset in scalars(&pool, "select id::text from chain.assets order by id").await {
+        let holders = question("final_holders", &[&format!("'{asset}'"), "1000"]);
+        told.extend(scalars(&pool, &format!("select as_of_block::text from ({holders}) q")).await);
+    }
+    told.dedup();
+    assert_eq!(told, indexed, "as of the last block that is indexed");
 }
 
 #[tokio::test]

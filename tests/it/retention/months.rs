@@ -305,7 +305,8 @@ async fn behind_a_reader(house: &House) -> (PoolConnection<Postgres>, Child) {
 }
 
 const WAITS: &str = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
-    where c.relname = 'user_actions' and l.mode = 'AccessExclusiveLock' and not l.granted";
+    where c.relname = 'user_actions' and l.mode = 'AccessExclusiveLock' and not l.granted
+        and l.database = (select oid from pg_database where datname = current_database())";
 
 #[tokio::test]
 async fn killed_between_file_and_drop_it_is_run_again() {

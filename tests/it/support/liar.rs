@@ -1,11 +1,12 @@
 //! A provider in front of a simulated chain that can be told to lie in one way at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use alloy::primitives::{Address, B256, Bytes};
-use asset_indexer::block::{BlockId, BlockRange, Header, RawLog, Receipt, Sealed, Transaction};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
+use asset_indexer::block::{BlockId, BlockRange, Ending, Header, RawLog, Receipt, Sealed, Transaction};
+use asset_indexer::proof::beside::state_sync;
 use asset_indexer::source::{CallAnswer, CallRequest, SecondOpinion, Source, SourceError, View, Witnesses};
 
 use simulation::chain::SimChain;
@@ -29,6 +30,10 @@ pub struct Lies {
     pub witnesses: Option<Witnesses>,
     /// Whether another provider can be asked for its logs: an honest one.
     pub has_second: bool,
+    /// Contracts that a state sync made log, by block: no lie, but beside the root of the block's receipts.
+    pub beside: BTreeMap<u64, Address>,
+    /// Whether receipts tell of them too.
+    pub receipts_tell_beside: bool,
 }
 
 /// See the module.
@@ -122,6 +127,24 @@ impl Liar {
         self.lies.lock().expect("no test panics here").clone()
     }
 
+    /// An approval that a state sync logged behind all else in the block.
+    async fn beside(&self, block: BlockId) -> Result<Option<RawLog>, SourceError> {
+        let Some(address) = self.lies().beside.get(&block.number).copied() else { return Ok(None) };
+        let before = self.chain().logs_of_block(block).await?.len();
+        let words = [1, 2].map(B256::with_last_byte);
+        Ok(Some(RawLog {
+            block,
+            log_index: before as u32,
+            transaction_hash: state_sync(block),
+            transaction_index: self.chain().transactions(block).await?.len() as u32,
+            address,
+            topics: [&[keccak256("Approval(address,address,uint256)")][..], &words].concat(),
+            data: B256::with_last_byte(3).into(),
+            timestamp: None,
+            withheld: None,
+        }))
+    }
+
     fn told(&self, logs: Vec<RawLog>) -> Vec<RawLog> {
         let lies = self.lies();
         let place = |log: &RawLog| (log.block.number, log.log_index);
@@ -165,7 +188,9 @@ impl Source for Liar {
     }
 
     async fn logs_of_block(&self, block: BlockId) -> Result<Vec<RawLog>, SourceError> {
-        Ok(self.told(self.chain().logs_of_block(block).await?))
+        let mut logs = self.chain().logs_of_block(block).await?;
+        logs.extend(self.beside(block).await?);
+        Ok(self.told(logs))
     }
 
     async fn logs_in_range(
@@ -173,7 +198,14 @@ impl Source for Liar {
         range: BlockRange,
         addresses: &[Address],
     ) -> Result<Vec<RawLog>, SourceError> {
-        let listed = self.chain().logs_in_range(range, addresses).await?;
+        let mut listed = self.chain().logs_in_range(range, addresses).await?;
+        for number in self.lies().beside.into_keys().filter(|number| (range.from..=range.to).contains(number))
+        {
+            if let Some(header) = self.chain().header(number).await? {
+                listed.extend(self.beside(header.id).await?.filter(|log| addresses.contains(&log.address)));
+            }
+        }
+        listed.sort_by_key(RawLog::position);
         self.lists.fetch_add(1, Ordering::Relaxed);
         Ok(self.told(listed))
     }
@@ -231,6 +263,10 @@ impl Source for Liar {
             && let Some(last) = receipts.iter().rposition(|receipt| !receipt.logs.is_empty())
         {
             receipts.remove(last);
+        }
+        if let Some(log) = self.beside(block).await?.filter(|_| lies.receipts_tell_beside) {
+            let ending = Ending::Status(true);
+            receipts.push(Receipt { kind: 0, ending, cumulative_gas: 0, logs: vec![log] });
         }
         Ok(receipts)
     }
