@@ -14,6 +14,7 @@ mod everyone;
 mod exchange;
 mod fate;
 mod http;
+mod inward;
 mod logs;
 mod page;
 mod pattern;
@@ -92,6 +93,7 @@ pub struct Rpc {
     poll_interval: Duration,
     heads: Arc<doorbell::Heads>,
     doorbell: doorbell::Doorbell,
+    inward: inward::Inward,
 }
 
 impl Rpc {
@@ -131,6 +133,7 @@ impl Rpc {
             poll_interval: config.poll_interval,
             heads: Arc::default(),
             doorbell: doorbell::Doorbell::default(),
+            inward: inward::Inward::new(),
         }
     }
 
@@ -138,6 +141,13 @@ impl Rpc {
     #[must_use]
     pub fn with_retry(mut self, policy: Policy) -> Self {
         self.client.set_retry(policy);
+        self
+    }
+
+    /// The same, with another patience than a minute with a call at which the node fails inwardly while it answers others.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.inward.set_patience(patience);
         self
     }
 

@@ -28,8 +28,8 @@ pub enum CallAnswer {
     Returned(Bytes),
     /// The contract reverted, or there is none at that address.
     Reverted,
-    /// The node does not keep the state of that block, gives the call up as too large or too long, or fails inwardly at this
-    /// call while it answers another of that block. Not an error: the fact stays unknown, with this reason.
+    /// The node does not keep the state of that block, gives the call up as too large or too long, or goes on failing
+    /// inwardly at this call while it answers another of that block. Not an error: the fact stays unknown, with this reason.
     StateUnavailable,
 }
 

@@ -251,6 +251,8 @@ begin
         from chain.checkpoints c where c.chain_id = p_chain_id) k
     where v.detected_by = 'asset-indexer' and v.detected_at <= clock_timestamp()
         and not exists (select from app.violation_resolutions r where r.tenant_id = v.tenant_id and r.violation_id = v.id)
+        -- After a rewind below where it was found nothing is known of its end.
+        and k.final_number >= case when v.details ->> 'block_number' ~ '^[0-9]{1,18}$' then (v.details ->> 'block_number')::bigint else 0 end
         -- Ended: who holds nothing any more breaks nothing; whose asset cannot be judged now stays as it is.
         and (exists (select from breaches_now b where b.tenant_id = v.tenant_id and b.asset_id = v.asset_id
                 and b.violation_type = v.violation_type and b.subject = coalesce(v.details ->> 'wallet', v.details ->> 'identity', '') and b.standing = 'kept')

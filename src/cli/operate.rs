@@ -175,7 +175,18 @@ pub(super) async fn is_behind(pool: &PgPool, chain_id: u64, config: &Config) -> 
     Ok(behind > 0 || read < i64::try_from(configured.len()).unwrap_or(i64::MAX))
 }
 
-/// Watches a living worker until its checkpoint is at a block.
+/// Why the chain is halted, if it is.
+async fn halt_reason(pool: &PgPool, chain_id: u64) -> Result<Option<String>, Failure> {
+    sqlx::query_scalar(
+        "select coalesce(halt_reason, '') from chain.checkpoints where chain_id = $1 and status = 'halted'",
+    )
+    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+    .fetch_optional(pool)
+    .await
+    .map_err(|error| Failure::from(failed("reading the checkpoint", &error)))
+}
+
+/// Watches a living worker until its checkpoint is at a block, or it has halted.
 pub(super) async fn wait_for_checkpoint(
     pool: &PgPool,
     chain_id: u64,
@@ -191,6 +202,9 @@ pub(super) async fn wait_for_checkpoint(
         if at.is_some_and(|at| at >= to) {
             progress.done(&format!("blocks up to {to} are indexed"));
             return Ok(());
+        }
+        if let Some(reason) = halt_reason(pool, chain_id).await? {
+            return Err(Failure::new(Failure::HALTED, format!("the worker is halted: {reason}")));
         }
         let holder = Lease::new(pool.clone(), chain_id, String::new()).current_holder().await?;
         if holder.is_none() {

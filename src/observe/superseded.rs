@@ -1,4 +1,4 @@
-//! What a daemon no longer tells once another one writes.
+//! What a daemon no longer tells once another one writes, and tells again.
 
 use metrics::gauge;
 
@@ -26,6 +26,13 @@ pub(super) const OF_THE_WRITER: [&str; 13] = [
 const UNKNOWN: [&str; 2] = [HEAD_TIMESTAMP, PARTITIONS_AHEAD];
 
 impl Board {
+    /// This process writes from now on: one that comes to know no head is told of.
+    pub fn writes(&self) {
+        if self.inner().head_timestamp == 0 {
+            gauge!(HEAD_TIMESTAMP, "chain" => self.chain.clone()).set(0);
+        }
+    }
+
     /// Another process writes: what this one knew as the writer is taken back, in the metrics and in the status. Rules take
     /// the largest value of all replicas, so that an alert about an old one would never end. What this process did, counters
     /// and its last commit, stays.

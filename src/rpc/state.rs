@@ -27,6 +27,7 @@ impl Rpc {
     ) -> Result<Vec<CallAnswer>, SourceError> {
         let answers = self.client.each(requests.iter().map(pinned).collect()).await;
         let mut results = Vec::with_capacity(requests.len());
+        let mut failed = None;
         for (request, answer) in requests.iter().zip(answers) {
             if let Err(fault) = &answer
                 && (is_exhausting(fault) || self.is_of_contract(fault, request).await)
@@ -40,14 +41,24 @@ impl Rpc {
                 Err(fault) if fault.reverted => CallAnswer::Reverted,
                 Err(fault) if fault.kind == RpcFault::Pruned => CallAnswer::StateUnavailable,
                 Err(fault) if fault.kind == RpcFault::Missing => self.call_with_header(request).await?,
-                answer => CallAnswer::Returned(self.decoded(CALL, Some(request.block.number), answer)?),
+                answer => match self.decoded(CALL, Some(request.block.number), answer) {
+                    Ok(bytes) => {
+                        self.inward.answered(request);
+                        CallAnswer::Returned(bytes)
+                    }
+                    Err(error) => {
+                        // The others are looked at all the same: of those that fail, all are known to.
+                        failed.get_or_insert(error);
+                        continue;
+                    }
+                },
             });
         }
-        Ok(results)
+        failed.map_or(Ok(results), Err)
     }
 
     /// Whether an internal error of the node, which came at every try, is the contract's: Besu answers so to a call that ends
-    /// in an invalid opcode. It does where the same block's state answers another call.
+    /// in an invalid opcode. It is where that goes on, and the same block's state answers another call.
     async fn is_of_contract(&self, fault: &Fault, request: &CallRequest) -> bool {
         if fault.reverted || fault.kind != RpcFault::Unknown || fault.code != Some(INTERNAL_ERROR) {
             return false;
@@ -55,7 +66,7 @@ impl Rpc {
         let control = CallRequest { target: IDENTITY, input: Bytes::from_static(&[1]), ..request.clone() };
         let answer = self.client.each(vec![pinned(&control)]).await.pop();
         let returned = answer.and_then(Result::ok).and_then(|value| serde_json::from_str(value.get()).ok());
-        returned == Some(control.input)
+        returned == Some(control.input) && self.inward.failed(request)
     }
 
     /// The node did not know the block: it lags behind, the block was replaced, or only its state is gone.

@@ -90,11 +90,13 @@ impl<S: Source, D: Store> Sync<S, D> {
         goal: u64,
         held: BlockId,
     ) -> Result<(u64, Assembled), SyncError> {
-        let mut to = goal.min(from.saturating_add(self.behind_blocks.max(1) - 1));
+        let is_proved_first = self.config.proving == Proving::BeforeCommit;
+        // What is proved ends where something is known, and is proved to the end.
+        let blocks = if is_proved_first { self.config.range_blocks_max } else { self.behind_blocks };
+        let mut to = goal.min(from.saturating_add(blocks.max(1) - 1));
         if from > to {
             return Ok((to, Assembled::default()));
         }
-        let is_proved_first = self.config.proving == Proving::BeforeCommit;
         if is_proved_first && to < goal {
             to = self.known_end(from, to).await?;
         }
@@ -103,7 +105,6 @@ impl<S: Source, D: Store> Sync<S, D> {
         logs.retain(|log| is_unread(behind, log));
         let mut end = overfull_at(&logs, self.config.range_logs_target);
         loop {
-            // What is proved is proved to the end.
             end = end.filter(|end| !is_proved_first && (from..to).contains(end));
             if let Some(end) = end {
                 to = end;

@@ -6,7 +6,7 @@
 //! logs. What none of these proves is not proved, and is never said to be; but for what Polygon's state syncs log, see
 //! [`proof::beside`].
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use alloy::primitives::{Address, B256};
@@ -62,7 +62,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.prove_headers(&headers, watched, &mut proved).await?;
             if proof::beside::has_logs_beside(self.config.chain_id) {
                 let listed = self.source.logs_in_range(BlockRange { from, to }, &watched.addresses()).await?;
-                add_beside(&mut proved, &headers, listed)?;
+                self.add_beside(&mut proved, &headers, listed)?;
             }
             from = to + 1;
         }
@@ -83,9 +83,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let mut proved = ProvedLogs::default();
         self.prove_headers(&headers, watched, &mut proved).await?;
-        if proof::beside::has_logs_beside(self.config.chain_id) {
+        // Two providers listed it, or its receipts told of it.
+        let is_told = proved.evidence.iter().any(|stretch| stretch.method == Method::Quorum)
+            || proved.logs.iter().any(proof::beside::is_beside);
+        if proof::beside::has_logs_beside(self.config.chain_id) && !is_told {
             let listed = self.source.logs_of_block(block).await?;
-            add_beside(&mut proved, &headers, listed)?;
+            self.add_beside(&mut proved, &headers, listed)?;
         }
         Ok(proved)
     }
@@ -278,6 +281,42 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(())
     }
 
+    /// Adds what is listed beside the roots of these headers, on the provider's word: no bloom and no root tells of it. It
+    /// comes behind all that is under a root.
+    fn add_beside(
+        &self,
+        proved: &mut ProvedLogs,
+        headers: &[Sealed],
+        listed: Vec<RawLog>,
+    ) -> Result<(), SyncError> {
+        if let Some(last) = proved.evidence.last_mut() {
+            last.requests += 1;
+        }
+        let mut next: HashMap<u64, u32> = HashMap::new();
+        for log in &proved.logs {
+            let above = next.entry(log.block.number).or_default();
+            *above = (*above).max(log.log_index.saturating_add(1));
+        }
+        let known: HashSet<Position> = proved.logs.iter().map(RawLog::position).collect();
+        for log in listed.into_iter().filter(proof::beside::is_beside) {
+            let BlockId { number, hash } = log.block;
+            if !headers.iter().any(|sealed| sealed.header.id == log.block) {
+                return Err(SourceError::BlockGone { number, hash: Some(hash) }.into());
+            }
+            if known.contains(&log.position()) {
+                continue;
+            }
+            if next.get(&number).is_some_and(|above| log.log_index < *above) {
+                self.source.blame("it lists a state sync's log among those of transactions");
+                let reason = format!("log {} of a state sync is not behind all others", log.log_index);
+                return Err(SyncError::Disproved { block: number, reason });
+            }
+            proved.logs.push(log);
+        }
+        proved.logs.sort_by_key(RawLog::position);
+        Ok(())
+    }
+
     /// Adds what is proved of blocks in a row; neighbours that are known in one way are one stretch.
     fn note(&self, proved: &mut ProvedLogs, headers: &[&Sealed], provider: String, judged: Judged) {
         let (Some(first), Some(last)) = (headers.first(), headers.last()) else { return };
@@ -299,22 +338,6 @@ impl<S: Source, D: Store> Sync<S, D> {
             None => proved.evidence.push(next),
         }
     }
-}
-
-/// Adds what is listed beside the roots of these headers, on the provider's word: no bloom and no root tells of it.
-fn add_beside(proved: &mut ProvedLogs, headers: &[Sealed], listed: Vec<RawLog>) -> Result<(), SyncError> {
-    let known: HashSet<Position> = proved.logs.iter().map(RawLog::position).collect();
-    for log in listed.into_iter().filter(proof::beside::is_beside) {
-        let BlockId { number, hash } = log.block;
-        if !headers.iter().any(|sealed| sealed.header.id == log.block) {
-            return Err(SourceError::BlockGone { number, hash: Some(hash) }.into());
-        }
-        if !known.contains(&log.position()) {
-            proved.logs.push(log);
-        }
-    }
-    proved.logs.sort_by_key(RawLog::position);
-    Ok(())
 }
 
 /// Equality where one provider may say a block's time with its logs and the other not.

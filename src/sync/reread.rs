@@ -10,6 +10,7 @@ use super::{Assembled, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
 use crate::decode::withhold::withhold;
 use crate::fact::{Entry, Role};
+use crate::proof;
 use crate::source::Source;
 use crate::store::{Checkpoint, Store};
 use crate::table::event::AssetEvent;
@@ -166,7 +167,9 @@ fn compare_logs(ours: Vec<RawLog>, theirs: Vec<RawLog>, ends: &BTreeMap<U256, us
             Some(_) => {}
         }
     }
-    for (place, log) in ours.iter().filter(|(place, _)| !theirs.contains_key(place)) {
+    // Of what is beside the root nothing proves that it is not there.
+    let is_extra = |log: &RawLog| !theirs.contains_key(&log.position()) && !proof::beside::is_beside(log);
+    for (place, log) in ours.iter().filter(|(_, log)| is_extra(log)) {
         comparison.differences.push(difference("extra", log));
         comparison.remove.push(*place);
     }

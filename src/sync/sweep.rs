@@ -12,7 +12,7 @@ use super::prove::ProvedLogs;
 use super::{Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
-use crate::proof::{Method, Watched};
+use crate::proof::{self, Method, Watched};
 use crate::source::Source;
 use crate::store::{Cause, Checkpoint, Commit, Evidence, Section, Store};
 use crate::table::contract::{Coverage, LateHistory};
@@ -266,7 +266,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             .await?
             .into_iter()
             .partition(|log| watched.contains(&log.address));
-        let theirs = self.since_their_starts(proved.logs.clone(), &ours).await?;
+        let mut theirs = self.since_their_starts(proved.logs.clone(), &ours).await?;
+        // What nothing proves takes nobody's place.
+        let taken: HashSet<Position> = others.iter().map(RawLog::position).collect();
+        theirs.retain(|log| !taken.contains(&log.position()) || !proof::beside::is_beside(log));
         let mut comparison = self.compare_logs(ours, theirs);
         // Where a log is proved to stand, no other contract's can.
         let missing: HashSet<Position> = comparison.missing.iter().map(RawLog::position).collect();

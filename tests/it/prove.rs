@@ -141,7 +141,26 @@ async fn what_a_state_sync_logged_is_kept_and_stands_in_no_proofs_way() {
         let mut unproved = worker(world.liar.clone(), Arc::new(MemoryStore::new()), settings);
         converge(&mut unproved).await;
         assert_equal(&**world.worker.store(), &**unproved.store(), &context).await;
+
+        // Who does not list them does not prove that they are not there.
+        world.liar.tell(Lies::default());
+        let mut sweeping = worker(world.liar.clone(), unproved.store().clone(), world.settings.clone());
+        let outcomes = converge(&mut sweeping).await;
+        assert!(outcomes.iter().any(|it| matches!(it, Outcome::Verified { .. })), "{context}: {outcomes:?}");
+        assert_equal(&**world.worker.store(), &**unproved.store(), &context).await;
     }
+
+    // Nor does such a log stand before one that is under the root.
+    let mut world = World::new(12, 40, Proving::BeforeCommit);
+    let beside = (2..40).map(|number| (number, token)).collect();
+    world.liar.tell(Lies { beside, beside_at: Some(0), ..Lies::default() });
+    world.settings.chain_id = 137;
+    world.worker = worker(world.liar.clone(), Arc::new(MemoryStore::new()), world.settings.clone());
+    let refused = world.until_refused().await;
+    assert!(
+        matches!(refused, Some(SyncError::Disproved { .. } | SyncError::Contradiction(_))),
+        "{refused:?}"
+    );
 
     let mut world = World::new(12, 40, Proving::BeforeCommit);
     world.liar.tell(Lies { beside: BTreeMap::from([(20, token)]), ..Lies::default() });

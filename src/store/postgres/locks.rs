@@ -19,6 +19,7 @@ const SETTING: &str = "setting the time to wait for locks";
 
 /// Where the server vacuums or analyzes our tables of itself, it gives way to whoever has waited for `deadlock_timeout`, which
 /// is longer than a migration waits, and one of a large table may take hours. Nobody who reads or writes waits behind this lock.
+/// Not so one against wraparound, nor of what is kept out of line (TOAST), which cannot be locked by itself.
 const MAKE_UPKEEP_GIVE_WAY: &str = "
     do $$
     declare
@@ -34,8 +35,10 @@ const MAKE_UPKEEP_GIVE_WAY: &str = "
         loop
             begin
                 execute format('lock table only %s in share update exclusive mode', busy);
-            exception when lock_not_available then
-                -- Somebody vacuums by hand.
+                -- It gave way: the lock goes with the subtransaction.
+                raise exception 'enough';
+            exception when others then
+                -- Or somebody vacuums by hand, or the table is gone or another's.
                 null;
             end;
         end loop;
@@ -73,7 +76,10 @@ pub(super) async fn until_free(
         Some(delay) if is_lock_timeout(&error) => {
             tracing::warn!(seconds = delay.as_secs_f32(), "a table is in use; tried again");
             tokio::time::sleep(delay).await;
-            run(connection, "making the server's upkeep give way", MAKE_UPKEEP_GIVE_WAY).await
+            if let Err(error) = run(connection, "making upkeep give way", MAKE_UPKEEP_GIVE_WAY).await {
+                tracing::debug!(%error, "the next try may meet an automatic vacuum");
+            }
+            Ok(())
         }
         _ => Err(with_remedy(error)),
     }

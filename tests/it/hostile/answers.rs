@@ -95,7 +95,8 @@ fn rpc_config(url: &str, response_bytes_max: usize) -> rpc::Config {
 async fn observed(node: rpc::Config, contract: Address) -> (Vec<Asset>, BTreeSet<String>) {
     let first =
         Policy { first: Duration::from_millis(5), longest: Duration::from_millis(10), ..Policy::REQUEST };
-    let rpc = Arc::new(Rpc::new(node).expect("an HTTP client").with_retry(first));
+    let rpc =
+        Arc::new(Rpc::new(node).expect("an HTTP client").with_retry(first).with_patience(Duration::ZERO));
     let settings = config(&[(Role::Erc20, contract)]);
     let mut worker = worker(rpc, Arc::new(MemoryStore::new()), settings);
     converge(&mut worker).await;
@@ -145,6 +146,9 @@ async fn an_internal_error_is_the_contracts_where_another_call_is_answered() {
     assert!(failed.is_err(), "{failed:?}");
 
     is_well.store(true, Ordering::Relaxed);
+    let failed = rpc.calls(std::slice::from_ref(&request)).await;
+    assert!(failed.is_err(), "that may pass: {failed:?}");
+    let rpc = rpc.with_patience(Duration::ZERO);
     let given_up = rpc.calls(&[request]).await.expect("the node answers another call");
     assert_eq!(given_up, [CallAnswer::StateUnavailable]);
     let (assets, outcomes) = observed(rpc_config(&scripted.url("/"), 1 << 20), contract).await;

@@ -42,6 +42,9 @@ async fn a_halt_is_told_everywhere_and_a_rewind_ends_it() {
     daemon.stop("halted").await;
     let daemon = scene.program.writer().await;
     daemon.phase("halted").await;
+    // Who waits for it is told, and does not wait for ever.
+    let backfill = scene.program.line(&["backfill", "--from", "0"]).run().await;
+    backfill.failed(76, &["the worker is halted", "a reorg crossed finality"]);
     let to = (head - 12).to_string();
     let rewind = scene.program.line(&["rewind", "--to", &to, "--reason", "the chain was restored"]);
     let said = rewind.run().await.done();

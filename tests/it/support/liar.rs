@@ -32,6 +32,8 @@ pub struct Lies {
     pub has_second: bool,
     /// Contracts that a state sync made log, by block: no lie, but beside the root of the block's receipts.
     pub beside: BTreeMap<u64, Address>,
+    /// The place in its block that such a log says it has, where it is not the next one.
+    pub beside_at: Option<u32>,
     /// Whether receipts tell of them too.
     pub receipts_tell_beside: bool,
 }
@@ -134,7 +136,7 @@ impl Liar {
         let words = [1, 2].map(B256::with_last_byte);
         Ok(Some(RawLog {
             block,
-            log_index: before as u32,
+            log_index: self.lies().beside_at.unwrap_or(before as u32),
             transaction_hash: state_sync(block),
             transaction_index: self.chain().transactions(block).await?.len() as u32,
             address,
