@@ -12,8 +12,8 @@ demo: setup
 	cargo build --quiet --locked --workspace
 	KEEP=$(KEEP) $(or $(CARGO_TARGET_DIR),target)/debug/demo
 
-# Tests of real processes wait for much of their time: two more at once than there are cores.
-TEST_THREADS ?= $(shell expr $$(nproc 2> /dev/null || echo 2) + 2)
+# Tests of real processes wait for much of their time: one more at once than there are cores.
+TEST_THREADS ?= $(shell expr $$(nproc 2> /dev/null || echo 2) + 1)
 
 test: lint deploy-check
 	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --locked --workspace --exclude simulation --no-fail-fast

@@ -255,7 +255,11 @@ fn cut_off(node: &ScriptedNode) {
 
 /// Takes large answers.
 fn rpc_of_much(node: &ScriptedNode) -> Rpc {
-    rpc_with(node, |config| config.response_bytes_max = 1 << 24)
+    rpc_with(node, |config| {
+        config.response_bytes_max = 1 << 24;
+        // The node is of this process, and has much to say.
+        config.timeout = Duration::from_secs(20);
+    })
 }
 
 /// The contract among so many others that four filters cannot name them.

@@ -1,6 +1,7 @@
 //! A JSON-RPC node over HTTP that does what a test tells it: a small honest chain, and rules that make it
 //! lie, lag, refuse or break.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -135,9 +136,10 @@ impl Chain {
             Some(hash) => self.named(hash).map(|number| number..=number),
             None => Some(range_of(filter)).map(|(from, to)| from..=to),
         };
-        let wanted = |contract: &Address| {
-            filter["address"].as_array().is_none_or(|list| list.contains(&json!(contract)))
-        };
+        let named: Option<HashSet<Address>> = filter["address"].as_array().map(|list| {
+            list.iter().filter_map(|one| one.as_str()).map(|one| one.parse().expect("an address")).collect()
+        });
+        let wanted = |contract: &Address| named.as_ref().is_none_or(|named| named.contains(contract));
         let Some(range) = range else { return Vec::new() };
         let logs = self.logs.iter().filter(|log| range.contains(&log.0) && wanted(&log.2));
         logs.map(|log| self.log(*log)).collect()
