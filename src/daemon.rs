@@ -275,7 +275,7 @@ impl<S: Source> Daemon<S> {
         if let Some(position) = sync.position() {
             board.checkpoint(position.id.number, position.timestamp);
         }
-        // Without proofs the watermark stays where it began: a gauge of it would say that a sweep stands still.
+        // Without proofs the watermark stays where it began, and the gauge unknown.
         if self.config.proving != Proving::Off
             && let Some(verified) = sync.verified()
         {

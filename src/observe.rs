@@ -123,6 +123,8 @@ impl Board {
         for name in others.into_iter().chain(superseded::OF_THE_WRITER) {
             gauge!(name, "chain" => self.chain.clone()).set(0);
         }
+        // It stays so where nothing is to be proved: a zero would say that the sweep stands still.
+        gauge!(VERIFIED_BLOCK, "chain" => self.chain.clone()).set(f64::NAN);
         for mode in ["backfill", "follow"] {
             counter!(BLOCKS, "chain" => self.chain.clone(), "mode" => mode).absolute(0);
         }

@@ -6,12 +6,11 @@ use super::series::*;
 use super::{Board, Status};
 
 /// What only the writer knows, and what is zero with a daemon that never wrote: no alert is about a zero.
-pub(super) const OF_THE_WRITER: [&str; 13] = [
+pub(super) const OF_THE_WRITER: [&str; 12] = [
     HEAD_BLOCK,
     CHECKPOINT_BLOCK,
     CHECKPOINT_TIMESTAMP,
     FINALIZED_BLOCK,
-    VERIFIED_BLOCK,
     LAG_BLOCKS,
     LAG_SECONDS,
     CONTRACTS,
@@ -23,7 +22,7 @@ pub(super) const OF_THE_WRITER: [&str; 13] = [
 ];
 
 /// The same where an alert is about a zero: no comparison with NaN holds, and a maximum or minimum passes over it.
-const UNKNOWN: [&str; 2] = [HEAD_TIMESTAMP, PARTITIONS_AHEAD];
+const UNKNOWN: [&str; 3] = [HEAD_TIMESTAMP, PARTITIONS_AHEAD, VERIFIED_BLOCK];
 
 impl Board {
     /// This process writes from now on: one that comes to know no head is told of.

@@ -82,12 +82,18 @@ async fn the_daemon_says_what_it_is_once_and_obeys_its_flags() {
     assert_eq!((told(&scene).await, count().await), (first.clone(), before));
     daemon.stop("told").await;
     let program = scene.program.clone().with("ASSET_INDEXER__PROOF__MODE", "off");
-    let _daemon = program.writer().await;
+    let daemon = program.writer().await;
     until("the new configuration is told", async || {
         let now = told(&scene).await;
         (now[0].1 != first[0].1 && now[2].1 == "off").then_some(())
     })
     .await;
+    // Nothing is to be proved: no alert says that a sweep stands still.
+    until("it has taken a step", async || {
+        (daemon.metric("asset_indexer_finalized_block").await > 0.0).then_some(())
+    })
+    .await;
+    assert!(daemon.metric("asset_indexer_verified_block").await.is_nan());
 }
 
 #[tokio::test]
