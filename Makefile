@@ -21,7 +21,8 @@ test: lint deploy-check
 	deploy/backup/drill.sh
 	$(MAKE) simulate
 
-# Also a part of `make test`, with the programs that its tests have built. Loses a register in four ways and recovers it from its backups; some two minutes.
+# Loses a register in four ways and recovers it from its backups; some two minutes. `make test` does it too, with the programs
+# that its tests have built.
 drill:
 	@tests/setup.sh with-drill
 	cargo build --quiet --locked --workspace --exclude simulation

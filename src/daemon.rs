@@ -140,7 +140,6 @@ impl<S: Source> Daemon<S> {
                 Ok(true) => {
                     self.board.problem(None, true);
                     self.board.lease(true);
-                    self.board.writes();
                     tracing::info!(epoch = %lease.epoch(), "lease taken: this process writes");
                     return Ok(true);
                 }

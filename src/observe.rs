@@ -270,6 +270,10 @@ impl Board {
     /// Whether this process may write.
     pub fn lease(&self, held: bool) {
         gauge!(LEASE_HELD, "chain" => self.chain.clone()).set(u8::from(held));
+        if held && self.inner().head_timestamp == 0 {
+            // Not unknown any more: a writer that comes to know no head is told of.
+            gauge!(HEAD_TIMESTAMP, "chain" => self.chain.clone()).set(0);
+        }
     }
 
     /// How many contracts are watched, and how many of them are catching up.

@@ -265,18 +265,11 @@ pub(super) async fn resume(config: Config, reason: &str) -> Result<(), Failure> 
     }
     let database = Database::open(&config).await?;
     let chain_id = setup::chain_without_node(&config, &database.pool).await?;
-    let halted: Option<Option<String>> = sqlx::query_scalar(
-        "select halt_reason from chain.checkpoints where chain_id = $1 and status = 'halted'",
-    )
-    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
-    .fetch_optional(&database.pool)
-    .await
-    .map_err(|error| Failure::from(failed("reading the checkpoint", &error)))?;
-    let Some(halted) = halted else {
+    let Some(halted) = halt_reason(&database.pool, chain_id).await? else {
         database.close().await;
         return Err(Failure::new(Failure::FINDINGS, "the chain is not halted: there is nothing to resume"));
     };
-    println!("was halted because: {}", halted.unwrap_or_default());
+    println!("was halted because: {halted}");
     let request = Request::Resume { reason: reason.to_owned() };
     let handed = Handed { config: &config, database: &database, chain_id };
     let report = handed.execute(&request, Progress::new(0, 0)).await;

@@ -1,9 +1,9 @@
-//! What a daemon no longer tells once another one writes, and tells again.
+//! What a daemon no longer tells once another one writes.
 
 use metrics::gauge;
 
+use super::Board;
 use super::series::*;
-use super::{Board, Status};
 
 /// What only the writer knows, and what is zero with a daemon that never wrote: no alert is about a zero.
 pub(super) const OF_THE_WRITER: [&str; 12] = [
@@ -25,27 +25,14 @@ pub(super) const OF_THE_WRITER: [&str; 12] = [
 const UNKNOWN: [&str; 3] = [HEAD_TIMESTAMP, PARTITIONS_AHEAD, VERIFIED_BLOCK];
 
 impl Board {
-    /// This process writes from now on: one that comes to know no head is told of.
-    pub fn writes(&self) {
-        if self.inner().head_timestamp == 0 {
-            gauge!(HEAD_TIMESTAMP, "chain" => self.chain.clone()).set(0);
-        }
-    }
-
     /// Another process writes: what this one knew as the writer is taken back, in the metrics and in the status. Rules take
     /// the largest value of all replicas, so that an alert about an old one would never end. What this process did, counters
     /// and its last commit, stays.
     pub fn superseded(&self) {
         let mut inner = self.inner();
-        inner.status = Status {
-            head: None,
-            finalized: None,
-            checkpoint: None,
-            verified: None,
-            lag_blocks: None,
-            lag_seconds: None,
-            ..inner.status.clone()
-        };
+        let status = &mut inner.status;
+        (status.head, status.finalized, status.checkpoint, status.verified) = (None, None, None, None);
+        (status.lag_blocks, status.lag_seconds) = (None, None);
         (inner.head_timestamp, inner.checkpoint_timestamp) = (0, 0);
         for name in OF_THE_WRITER {
             gauge!(name, "chain" => self.chain.clone()).set(0);

@@ -103,17 +103,17 @@ impl<S: Source, D: Store> Sync<S, D> {
         let addresses: Vec<Address> = behind.keys().copied().collect();
         let mut logs = self.range_logs(BlockRange { from, to }, &addresses, &[held]).await?;
         logs.retain(|log| is_unread(behind, log));
-        let mut end = overfull_at(&logs, self.config.range_logs_target);
+        let may_end = |end: &u64, to: u64| !is_proved_first && (from..to).contains(end);
+        let mut end = overfull_at(&logs, self.config.range_logs_target).filter(|end| may_end(end, to));
         loop {
-            end = end.filter(|end| !is_proved_first && (from..to).contains(end));
             if let Some(end) = end {
                 to = end;
                 logs.truncate(logs.partition_point(|log| log.block.number <= end));
             }
             let assembled = self.assemble_range(BlockRange { from, to }, logs, &[held]).await?;
             // What they lead to may be more than they are.
-            end = self.end_of_a_step(&assembled);
-            if end.is_none_or(|end| is_proved_first || !(from..to).contains(&end)) {
+            end = self.end_of_a_step(&assembled).filter(|end| may_end(end, to));
+            if end.is_none() {
                 return Ok((to, assembled));
             }
             logs = assembled.listed().cloned().collect();

@@ -267,9 +267,11 @@ impl<S: Source, D: Store> Sync<S, D> {
             .into_iter()
             .partition(|log| watched.contains(&log.address));
         let mut theirs = self.since_their_starts(proved.logs.clone(), &ours).await?;
-        // What nothing proves takes nobody's place.
-        let taken: HashSet<Position> = others.iter().map(RawLog::position).collect();
-        theirs.retain(|log| !taken.contains(&log.position()) || !proof::beside::is_beside(log));
+        if proof::beside::has_logs_beside(self.config.chain_id) {
+            // What nothing proves takes nobody's place.
+            let taken: HashSet<Position> = others.iter().map(RawLog::position).collect();
+            theirs.retain(|log| !taken.contains(&log.position()) || !proof::beside::is_beside(log));
+        }
         let mut comparison = self.compare_logs(ours, theirs);
         // Where a log is proved to stand, no other contract's can.
         let missing: HashSet<Position> = comparison.missing.iter().map(RawLog::position).collect();

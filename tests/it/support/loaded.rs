@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _};
 use tokio::sync::OnceCell;
 
-use super::world::{cluster, database};
+use super::world::{cluster, copy_of, database};
 
 static LOADED: OnceCell<String> = OnceCell::const_new();
 
@@ -83,7 +83,5 @@ pub async fn loaded_database() -> String {
             model
         })
         .await;
-    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    cluster().await.create_database(&name, Some(model)).await.expect("a copy of the loaded register");
-    name
+    copy_of(Some(model)).await
 }

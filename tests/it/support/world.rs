@@ -77,15 +77,18 @@ pub async fn cluster() -> &'static Cluster {
 
 /// A database of its own, migrated.
 pub async fn database() -> String {
-    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    cluster().await.create_database(&name, Some(MODEL)).await.expect("a copy of the model");
-    name
+    copy_of(Some(MODEL)).await
 }
 
 /// A database of its own, with nothing in it.
 pub async fn empty_database() -> String {
+    copy_of(None).await
+}
+
+/// A database of its own: another one's copy, or with nothing in it.
+pub async fn copy_of(model: Option<&str>) -> String {
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    cluster().await.create_database(&name, None).await.expect("an empty database");
+    cluster().await.create_database(&name, model).await.expect("a database");
     name
 }
 
