@@ -10,6 +10,7 @@ use alloy::primitives::Address;
 
 use super::ahead::overfull_at;
 use super::assemble::{Assembled, Assembly};
+use super::rollback::no_final_header;
 use super::{Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, RawLog};
 use crate::mutant::{Mutant, is};
@@ -51,6 +52,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
         self.fold_entries(&mut fold, &assembled.entries, None).await?;
+        if overtakes(&fold, view) {
+            return self.make_way(checkpoint, view).await;
+        }
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
@@ -64,7 +68,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut events = assembled.entries.len();
         if reaches {
             let watched = behind.keys().copied().collect();
-            events += self.join(&mut sections, &mut fold, watched, assembled, checkpoint, view).await?;
+            let joined = self.join(&mut sections, &mut fold, watched, assembled, checkpoint, view).await?;
+            let Some(joined) = joined else { return self.make_way(checkpoint, view).await };
+            events += joined;
         }
         self.commit(Commit {
             expected: checkpoint.block.id,
@@ -120,7 +126,21 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
     }
 
-    /// The blocks above finality, each with its own undo, so that a later reorg takes back just what it should.
+    /// What catches up announces a contract that a block above finality has announced already. That block's undo journal
+    /// takes the contract away, with all that was read of it: the blocks above finality are taken back, and follow again
+    /// once the earlier word stands below them.
+    async fn make_way(&mut self, checkpoint: &Checkpoint, view: &View) -> Result<Outcome, SyncError> {
+        let headers = self.store.headers().await?;
+        let final_one = headers.into_iter().rfind(|header| header.id.number <= view.finalized.number);
+        let ancestor = final_one.ok_or_else(|| no_final_header(view.finalized.number))?;
+        // The next step is this one again.
+        self.caught_up_last = false;
+        let reason = "a contract that was configured later had announced what these blocks announced: they follow again";
+        self.take_back(checkpoint, ancestor, ancestor.id.hash, reason).await
+    }
+
+    /// The blocks above finality, each with its own undo, so that a later reorg takes back just what it should; `None` where
+    /// what they announce was announced by a block above them.
     async fn join(
         &self,
         sections: &mut Vec<Section>,
@@ -129,7 +149,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         before: Assembled,
         checkpoint: &Checkpoint,
         view: &View,
-    ) -> Result<usize, SyncError> {
+    ) -> Result<Option<usize>, SyncError> {
         let at = checkpoint.block.id.number;
         let mut found = before.found;
         let mut events = 0;
@@ -145,6 +165,9 @@ impl<S: Source, D: Store> Sync<S, D> {
                 self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly, &held).await?;
             fold.have_found(assembled.roles());
             self.fold_entries(fold, &assembled.entries, None).await?;
+            if overtakes(fold, view) {
+                return Ok(None);
+            }
             events += assembled.entries.len();
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));
@@ -154,7 +177,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let undo_block = (!is(Mutant::CatchUpWithoutUndo)).then_some(block.id.number);
             sections.push(Section { undo_block, changes });
         }
-        Ok(events)
+        Ok(Some(events))
     }
 
     /// What of the contracts that join now was not proved with the blocks that are proved already; all of it, since the
@@ -192,6 +215,11 @@ impl<S: Source, D: Store> Sync<S, D> {
             })
             .collect())
     }
+}
+
+/// Whether a block that a reorg may still take announced what these entries announce.
+fn overtakes(fold: &Fold, view: &View) -> bool {
+    fold.overtaken().is_some_and(|block| block > view.finalized.number)
 }
 
 fn is_unread(behind: &HashMap<Address, u64>, log: &RawLog) -> bool {

@@ -49,10 +49,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 return self.contradicted(checkpoint, header.id, theirs).await;
             }
         }
-        Err(SyncError::Contradiction(format!(
-            "no header is stored at or below the finalized block {}: the table of headers was changed by hand",
-            checkpoint.finalized.number
-        )))
+        Err(no_final_header(checkpoint.finalized.number))
     }
 
     /// A deep reorg is followed when an independent provider tells of it too; with one provider alone, when it says the
@@ -101,7 +98,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Some(Outcome::Disputed { reason }))
     }
 
-    async fn take_back(
+    pub(super) async fn take_back(
         &mut self,
         checkpoint: &Checkpoint,
         ancestor: Header,
@@ -194,4 +191,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.store.halt(&reason).await?;
         Ok(Outcome::Halted { reason })
     }
+}
+
+/// The block that the tables call final is one whose header they keep.
+pub(super) fn no_final_header(finalized: u64) -> SyncError {
+    SyncError::Contradiction(format!(
+        "no header is stored at or below the finalized block {finalized}: the table of headers was changed by hand"
+    ))
 }

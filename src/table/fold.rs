@@ -85,6 +85,8 @@ pub struct Fold {
     settings: Settings,
     /// The roles of contracts that these entries lead to.
     pub(super) found: BTreeMap<Address, Role>,
+    /// The highest block whose announcement of a contract was stored already and comes after one of these entries.
+    pub(super) overtaken: Option<u64>,
     pub(super) assets: Rows<Asset>,
     pub(super) holders: Rows<AssetHolder>,
     pub(super) days: Rows<AssetDay>,
@@ -128,6 +130,7 @@ impl Fold {
         Self {
             settings,
             found: BTreeMap::new(),
+            overtaken: None,
             assets: Rows::default(),
             holders: Rows::default(),
             days: Rows::default(),
@@ -167,6 +170,12 @@ impl Fold {
     /// one they have.
     pub fn have_found(&mut self, found: impl IntoIterator<Item = (Address, Role)>) {
         self.found.extend(found);
+    }
+
+    /// The highest block above these entries that announces a contract which they announce too, if one is stored: what that
+    /// block's undo journal says of the contract is that it was not there before.
+    pub fn overtaken(&self) -> Option<u64> {
+        self.overtaken
     }
 
     /// Folds entries in chain order from what was loaded so far.
@@ -276,6 +285,7 @@ impl Fold {
     }
 
     fn reset(&mut self) {
+        self.overtaken = None;
         self.assets.reset();
         self.holders.reset();
         self.days.reset();
