@@ -15,7 +15,7 @@ use crate::store::StoreError;
 /// How long a lease lasts without a sign of life.
 pub const LEASE: Duration = Duration::from_secs(5);
 
-/// How long the writer's connection may be silent in the middle of a COPY once its lease is over.
+/// How long a writer's connection may be silent in the middle of a COPY once its lease is over, or another's.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// How often the holder of a lease gives a sign of life.
@@ -123,10 +123,34 @@ impl Lease {
         silence::answered("renewing the lease", renewing).await
     }
 
+    /// Ends the connections of earlier writers that are silent in the middle of a COPY: a rebuild's locks no row of the
+    /// lease, so that the lease was taken beside it, and its locks on the tables would stay.
+    async fn end_silent_predecessors(&self) -> Result<(), StoreError> {
+        let ending = sqlx::query(
+            "select pg_terminate_backend(pid) from pg_stat_activity a join ops.leases l on l.chain_id = $1 and l.epoch = $4
+             where datname = current_database() and usename = current_user and application_name = $2
+                 and state = 'active' and wait_event = 'ClientRead'
+                 and query_start < clock_timestamp() - $3 and backend_start < l.acquired_at",
+        )
+        .bind(int(self.chain_id))
+        .bind(writer_name(self.chain_id))
+        .bind(SILENCE)
+        .bind(self.epoch)
+        .execute(&self.pool);
+        silence::answered("looking for earlier writers", ending).await.map(drop)
+    }
+
     /// Gives signs of life, and returns once the lease is another's.
     pub async fn keep(&self) {
+        let mut looked = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(HEARTBEAT).await;
+            if looked.elapsed() > SILENCE {
+                looked = tokio::time::Instant::now();
+                if let Err(error) = self.end_silent_predecessors().await {
+                    tracing::warn!(%error, "earlier writers could not be looked for");
+                }
+            }
             match self.renew().await {
                 Ok(true) => {}
                 Ok(false) => return,

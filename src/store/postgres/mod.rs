@@ -111,11 +111,15 @@ impl PostgresStore {
     pub fn new(options: PgConnectOptions, chain_id: u64, epoch: Uuid) -> Self {
         let options = options
             .application_name(&lease::writer_name(chain_id))
-            // A writer that is paused between two statements must not hold its locks for long; see also [`lease`].
+            // A writer that is paused between two statements must not hold its locks for long, nor one whose machine is gone
+            // in the middle of a COPY; see also [`lease`].
             // Planners that know little of a table that was just filled compile what takes a millisecond to run.
             .options([
                 ("idle_in_transaction_session_timeout", "10s"),
                 ("lock_timeout", "30s"),
+                ("tcp_keepalives_idle", "15"),
+                ("tcp_keepalives_interval", "5"),
+                ("tcp_keepalives_count", "3"),
                 ("jit", "off"),
                 SEARCH_PATH,
             ])

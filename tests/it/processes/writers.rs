@@ -191,6 +191,41 @@ async fn a_writer_paused_inside_a_copy_blocks_nobody_for_long() {
     wakes_inside("chain.asset_events", Inside::Copy).await;
 }
 
+/// A rebuild locks tables and not the lease: it is taken beside one that stands still, and who has it must get at the tables.
+#[tokio::test]
+async fn a_copy_that_a_former_writer_left_open_is_ended_by_who_keeps_the_lease() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    let options = cluster().await.connect_options(SUPERUSER, &database);
+    let opened = async |chain| {
+        let options = options.clone().application_name(&format!("asset-indexer writer {chain}"));
+        PgConnection::connect_with(&options).await.expect("a connection")
+    };
+    let (mut former, mut others) = (opened(CHAIN_ID).await, opened(5).await);
+    let lease = Lease::new(pool.clone(), CHAIN_ID, "test".to_owned());
+    assert!(lease.acquire().await.expect("the database answers"));
+    let mut own = opened(CHAIN_ID).await;
+    let copy = "copy ops.headers from stdin";
+    let _former = former.copy_in_raw(copy).await.expect("it copies");
+    let others = others.copy_in_raw(copy).await.expect("it copies");
+    let own = own.copy_in_raw(copy).await.expect("it copies");
+    let keeping = tokio::spawn(async move { lease.keep().await });
+    until("the former writer is ended", async || {
+        let there: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and application_name like 'asset-indexer writer %'",
+        )
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+        (there == 2).then_some(())
+    })
+    .await;
+    keeping.abort();
+    others.finish().await.expect("the writer of the other chain is there still");
+    own.finish().await.expect("and so is the one that the lease belongs to");
+}
+
 #[tokio::test]
 async fn a_writer_of_another_chain_in_the_same_database_is_left_alone() {
     let database = database().await;
