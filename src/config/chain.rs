@@ -35,7 +35,7 @@ pub(super) fn chain(reader: &mut Reader) -> Chain {
         finality: finality(reader),
         floor_block: reader.number(key::FLOOR_BLOCK, "", 0..=BLOCK_MAX, 0),
         range_blocks_max: reader.number(key::RANGE_BLOCKS_MAX, "blocks", 1..=1_000_000, 10_000),
-        range_logs_target: reader.count(key::RANGE_LOGS_TARGET, "logs", 1..=1_000_000, 25_000),
+        range_logs_target: reader.count(key::RANGE_LOGS_TARGET, "logs", 1..=1_000_000, 27_000),
         deferred_indexes_from_blocks: reader.number(
             key::DEFERRED_INDEXES_FROM_BLOCKS,
             "blocks",

@@ -56,6 +56,8 @@ pub enum Suggestion {
     Blocks(u64),
     /// This range; first and last block as the provider wrote them, in any order.
     Range(u64, u64),
+    /// At most so many results.
+    Results(u64),
 }
 
 impl Suggestion {
@@ -65,7 +67,7 @@ impl Suggestion {
         let blocks = match self {
             Self::Blocks(blocks) => blocks,
             Self::Range(from, to) if from == failed.from && to >= from => (to - from).checked_add(1)?,
-            Self::Range(..) => return None,
+            Self::Range(..) | Self::Results(_) => return None,
         };
         (1..failed.len()).contains(&blocks).then_some(blocks)
     }
@@ -111,6 +113,7 @@ fn meaning(class: Class, numbers: &[u64], retry_after: Option<Duration>) -> RpcF
     let suggested = |says| match (says, numbers) {
         (Says::Blocks, [.., blocks]) => Some(Suggestion::Blocks(*blocks)),
         (Says::Range, [.., from, to]) => Some(Suggestion::Range(*from, *to)),
+        (Says::Results, [.., results]) => Some(Suggestion::Results(*results)),
         _ => None,
     };
     match class {
@@ -207,6 +210,7 @@ mod tests {
             (Suggestion::Range(120, 149), None),
             (Suggestion::Range(0, u64::MAX), None),
             (Suggestion::Range(100, 100), Some(1)),
+            (Suggestion::Results(50), None),
         ] {
             assert_eq!(suggestion.blocks_within(FAILED), blocks, "{suggestion:?}");
         }
@@ -219,7 +223,8 @@ mod tests {
             message: "query returned more than 10000 results",
             ..Reply::default()
         };
-        assert_eq!(classify(infura), RpcFault::Size { suggested: None });
+        let results = Some(Suggestion::Results(10_000));
+        assert_eq!(classify(infura), RpcFault::Size { suggested: results });
         let limited =
             Reply { code: Some(-32005), message: "slow down", status: Some(403), ..Reply::default() };
         assert_eq!(classify(limited), RpcFault::Rate { retry_after: None });

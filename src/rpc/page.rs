@@ -1,6 +1,7 @@
 //! How many blocks and addresses to ask for at once: grows slowly while it goes well, shrinks at once when
 //! it doesn't. Too many results are a limit of results and not of blocks: with the logs of a block by the last page of the
-//! same list, the next one stays below it, and a list of few logs may still have large pages.
+//! same list, the next one stays below it, and a list of few logs may still have large pages. What such a limit leaves of a
+//! list is asked for in pages alike, so that none is asked for a few blocks at its end.
 //!
 //! Pure apart from locks; one per provider, shared by all its pages.
 
@@ -23,6 +24,12 @@ const GOOD_PAGES_AT_THE_LIMIT: u32 = 64;
 
 /// Of a limit of results that is known, so much is used.
 const KEPT_OF_A_LIMIT: f64 = 0.9;
+
+/// A limit of fewer results than this is not taken at the provider's word: what it refuses and gives teaches it.
+const NAMED_RESULTS_MIN: u64 = 100;
+
+/// So much beyond what is used of a limit a page may be planned, where that saves one: half of what is left of it.
+const STRETCHED: f64 = 1.05;
 
 /// So many ends of lists are remembered.
 const ENDED_MAX: usize = 4;
@@ -93,8 +100,8 @@ impl State {
         }
     }
 
-    /// So many results were too many, about. What went well once is no limit, and to come as close again would be too much
-    /// every second time: no two pages have the same.
+    /// So many results were too many, about, or are the most by the provider's word. What went well once is no limit, and to
+    /// come as close again would be too much every second time: no two pages have the same.
     fn refused(&mut self, results: f64) {
         let kept = KEPT_OF_A_LIMIT * results.max(self.results_most);
         self.results_max = Some(self.results_max.map_or(kept, |most| most.min(kept)));
@@ -159,6 +166,20 @@ impl PageSize {
     pub fn blocks(&self, course: &Course) -> u64 {
         let density = course.with(|seen| seen.density);
         self.with(|state| state.blocks.min(state.within_results(density)))
+    }
+
+    /// The same where so many blocks are left of the list: as many pages as these take, about alike where a limit of results
+    /// makes them.
+    pub fn blocks_of(&self, course: &Course, left: u64) -> u64 {
+        let density = course.with(|seen| seen.density);
+        self.with(|state| {
+            let within = state.within_results(density);
+            if within >= state.blocks {
+                return state.blocks;
+            }
+            let stretched = ((within as f64 * STRETCHED) as u64).max(1);
+            left.div_ceil(left.div_ceil(stretched).max(1)).clamp(1, state.blocks)
+        })
     }
 
     /// The most blocks of a page, whatever is in them.
@@ -232,6 +253,11 @@ impl PageSize {
         {
             self.with(|state| state.ceiling = state.ceiling.min(blocks));
             self.at_most(blocks);
+        }
+        if let Some(Suggestion::Results(results)) = suggestion
+            && results >= NAMED_RESULTS_MIN
+        {
+            self.with(|state| state.refused(results as f64));
         }
         let within = match fault {
             RpcFault::Size { .. } => self.within_after(course, failed.len()),

@@ -113,6 +113,50 @@ fn pages_keep_away_from_a_limit_of_results_that_they_have_come_close_to() {
 }
 
 #[test]
+fn a_limit_of_results_that_is_named_is_met_at_once() {
+    let failed = BlockRange { from: 1_001, to: 2_248 };
+    let after_400_blocks_of_20 = |named| {
+        let size = PageSize::new(10_000);
+        let course = course(&size);
+        size.went_well(&course, 400, 8_000);
+        let within =
+            size.after(&course, failed, &RpcFault::Size { suggested: Some(Suggestion::Results(named)) });
+        (within, size.blocks(&course))
+    };
+    assert_eq!(after_400_blocks_of_20(10_000), (450, 450), "nine tenths of 10,000");
+    assert_eq!(after_400_blocks_of_20(5_000), (360, 360), "8,000 went well");
+    assert_eq!(after_400_blocks_of_20(90_000), (1_123, 1_123), "24,960 were too many, whatever it says");
+    assert_eq!(after_400_blocks_of_20(7), (1_123, 1_123), "nobody means that");
+    let size = PageSize::new(10_000);
+    let course = course(&size);
+    let named = RpcFault::Size { suggested: Some(Suggestion::Results(10_000)) };
+    assert_eq!(size.after(&course, failed, &named), 624, "of blocks of unknown density half");
+    size.went_well(&course, 624, 6_240);
+    assert_eq!(size.blocks(&course), 900);
+}
+
+#[test]
+fn what_is_left_of_a_list_is_asked_for_in_pages_alike() {
+    let size = PageSize::new(10_000);
+    let course = course(&size);
+    assert_eq!(size.blocks_of(&course, 123_456), 10_000, "without a limit of results as many as may be");
+    size.went_well(&course, 400, 8_000);
+    size.after(&course, FAILED, &RpcFault::Size { suggested: Some(Suggestion::Results(10_000)) });
+    for (left, pages) in [(450, 1), (472, 1), (473, 2), (900, 2), (1_350, 3), (1_416, 3), (1_417, 4), (9, 1)]
+    {
+        let blocks = size.blocks_of(&course, left);
+        assert!(blocks <= 472, "a twentieth more than nine tenths of the limit: {blocks}");
+        assert_eq!(left.div_ceil(blocks), pages, "{left} blocks in pages of {blocks}");
+        assert!(pages * blocks - left < pages, "{left} blocks in pages of {blocks}");
+    }
+    size.went_well(&course, 1, 60_000);
+    assert_eq!(size.blocks_of(&course, 7), 1, "a block is not asked for in parts");
+    size.at_most(100);
+    size.went_well(&course, 10, 1);
+    assert_eq!(size.blocks_of(&course, 101), 100, "a limit of blocks is none of results");
+}
+
+#[test]
 fn a_list_that_goes_on_knows_the_density_and_another_one_is_not_kept_small_by_it() {
     let size = PageSize::new(10_000);
     let range = |from, to| BlockRange { from, to };

@@ -39,6 +39,8 @@ pub(super) enum Says {
     Blocks,
     /// The last two numbers are a range that should work.
     Range,
+    /// The last number is the most results of an answer.
+    Results,
 }
 
 /// One wording.
@@ -55,7 +57,7 @@ const fn known(text: &'static str, class: Class) -> Known {
 }
 
 use Class::{Addresses, Auth, Billing, Missing, Pruned, Range, Rate, Size, Timeout, Transport, Unsupported};
-use Says::{Blocks, Nothing};
+use Says::{Blocks, Nothing, Results};
 
 /// Every wording we know; the first that occurs decides, so the narrow ones stand before the wide ones.
 pub(super) const KNOWN: &[Known] = &[
@@ -86,15 +88,16 @@ pub(super) const KNOWN: &[Known] = &[
     known("ranges over # blocks are not supported", Range(Blocks)),
     known("maximum allowed is # blocks", Range(Blocks)),
     // Results and bytes (5, 11, 15, 16, 46 to 49, 54, 56 to 58, 60).
-    known("query returned more than # results", Size(Nothing)),
+    known("query returned more than # results", Size(Results)),
     known("query exceeds max results", Size(Nothing)),
     known("log response size exceeded", Size(Nothing)),
     known("response size is larger than", Size(Nothing)),
     known("backend response too large", Size(Nothing)),
     known("response too large", Size(Nothing)),
+    known("logs matched by query exceeds limit of #", Size(Results)),
     known("logs matched by query exceeds limit", Size(Nothing)),
     known("response size should not greater than", Size(Nothing)),
-    known("more than # logs", Size(Nothing)),
+    known("more than # logs", Size(Results)),
     known("# logs returned", Size(Nothing)),
     known("too many logs", Size(Nothing)),
     known("logs over more", Size(Nothing)),

@@ -15,6 +15,8 @@ enum Want {
     S,
     /// Size, a range suggested.
     Sr(u64, u64),
+    /// Size, at most so many results.
+    Sn(u64),
     Addresses,
     Rate,
     Billing,
@@ -34,6 +36,7 @@ impl Want {
             Self::Rn(blocks) => RpcFault::Range { suggested: Some(Suggestion::Blocks(blocks)) },
             Self::S => RpcFault::Size { suggested: None },
             Self::Sr(from, to) => RpcFault::Size { suggested: Some(Suggestion::Range(from, to)) },
+            Self::Sn(results) => RpcFault::Size { suggested: Some(Suggestion::Results(results)) },
             Self::Addresses => RpcFault::Addresses,
             Self::Rate => RpcFault::Rate { retry_after: None },
             Self::Billing => RpcFault::Billing,
@@ -49,7 +52,8 @@ impl Want {
 }
 
 use Want::{
-    Addresses, Auth, Billing, Missing, Pruned, R, Rate, Rn, S, Sr, Timeout, Transport, Unknown, Unsupported,
+    Addresses, Auth, Billing, Missing, Pruned, R, Rate, Rn, S, Sn, Sr, Timeout, Transport, Unknown,
+    Unsupported,
 };
 
 /// Row, JSON-RPC code (0: none), text (and data, after a bar), HTTP status (0: 200), meaning.
@@ -62,7 +66,7 @@ const CASES: &[Case] = &[
     (3, 0, "Maximum allowed number of requested blocks is 1,000", 0, Rn(1000)),
     (4, -32005, "query returned more than 10000 results. Try with this block range [0x1F4, 0x3e8].", 0, Sr(500, 1000)),
     (4, -32602, "Try with this block range [0x1F4,0x3e8]", 0, Sr(500, 1000)),
-    (5, -32005, "query returned more than 10000 results", 0, S),
+    (5, -32005, "query returned more than 10000 results", 0, Sn(10_000)),
     (6, -32005, "query timeout exceeded", 0, Timeout),
     (7, -32602, "range 20000 exceeds limit of 10000", 0, Rn(10_000)),
     (8, -32602, "This query contains 6000 filters. The current limit is 5000.", 0, Addresses),
@@ -110,14 +114,14 @@ const CASES: &[Case] = &[
     (45, -32000, "Block range is too large", 0, R),
     (46, -32020, "backend response too large", 0, S),
     (46, -32020, "", 0, S),
-    (47, -32000, "logs matched by query exceeds limit of 10000", 0, S),
-    (48, -32000, "query returned more than 20000 results", 0, S),
+    (47, -32000, "logs matched by query exceeds limit of 10000", 0, Sn(10_000)),
+    (48, -32000, "query returned more than 20000 results", 0, Sn(20_000)),
     (49, -32000, "response size should not greater than 10000000 bytes", 0, S),
     (50, 35, "ranges over 10000 blocks are not supported on freetier", 0, Rn(10_000)),
     (51, 0, "ChainException: Unexpected error (code=40000)", 0, Transport),
     (52, 0, "invalid block range", 0, R),
     (53, 0, "token is invalid", 0, Auth),
-    (54, 0, "query would return more than 50000 logs", 0, S),
+    (54, 0, "query would return more than 50000 logs", 0, Sn(50_000)),
     (54, 0, "60000 logs returned", 0, S),
     (54, 0, "too many logs", 0, S),
     (55, 0, "block range too large (5000), maximum allowed is 2000 blocks", 0, Rn(2000)),

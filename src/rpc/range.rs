@@ -341,7 +341,8 @@ impl<'a> Iterator for Pieces<'a> {
     fn next(&mut self) -> Option<Piece<'a>> {
         let from = self.from?;
         if self.first == 0 {
-            self.blocks = self.rpc.size.blocks(self.course);
+            let left = (self.range.to - from).saturating_add(1);
+            self.blocks = self.rpc.size.blocks_of(self.course, left);
         }
         let to = from.saturating_add(self.blocks - 1).min(self.range.to);
         let most = match self.course.whose() {

@@ -35,7 +35,7 @@ finality = "tag" # default
 # finality_depth_blocks: a node without the tag is refused
 floor_block = 0 # default
 range_blocks_max = 10000 # default
-range_logs_target = 25000 # default
+range_logs_target = 27000 # default
 deferred_indexes_from_blocks = 1000 # default
 reorg_depth_trusted = 2 # default
 

@@ -12,7 +12,7 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(config.chain.id, None);
     assert_eq!(config.chain.finality, Finality::Tag { fallback_depth: None });
     assert_eq!((config.chain.floor_block, config.chain.range_blocks_max), (0, 10_000));
-    assert_eq!((config.chain.range_logs_target, config.chain.deferred_indexes_from_blocks), (25_000, 1_000));
+    assert_eq!((config.chain.range_logs_target, config.chain.deferred_indexes_from_blocks), (27_000, 1_000));
     assert!(config.rpc.is_none() && config.database.url.is_none() && config.contracts.is_empty());
     assert_eq!(config.http.listen.map(|listen| listen.to_string()).as_deref(), Some("127.0.0.1:9464"));
     assert_eq!((config.log.format, config.log.level.as_str()), (LogFormat::Auto, "info"));
