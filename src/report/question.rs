@@ -68,7 +68,7 @@ impl Kind {
             ),
             Self::CapTable(By::Investor) => format!(
                 "select investor, is_identity, wallets, balance, balance_base, percentage, frozen, frozen_base, country
-                 from api.cap_table_by_investor('{asset}', {block}, null) order by investor"
+                 from api.cap_table_by_investor('{asset}', {block}, null) order by investor, is_identity"
             ),
             Self::Concentration(by) => format!(
                 "select measure, holders, balance, balance_base, percentage

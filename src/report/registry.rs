@@ -45,7 +45,8 @@ pub(super) struct Registered {
     pub(super) identity: Account,
     /// ISO 3166-1 numeric; none where it is not known.
     pub(super) country: Option<i64>,
-    undetermined: bool,
+    /// Whether the logs leave open whose the wallet is now.
+    pub(super) undetermined: bool,
     behind: bool,
 }
 

@@ -62,8 +62,8 @@ async fn issuance(
 ) -> Result<Vec<(String, i64, String)>, StoreError> {
     let within = period.map_or_else(String::new, |Period { first, last, .. }| {
         format!(
-            "and o.executed_at >= date '{first}'::timestamp at time zone '{zone}'
-             and o.executed_at < (date '{last}' + 1)::timestamp at time zone '{zone}'"
+            "and o.executed_at >= (select api.begin_of_day(date '{first}', '{zone}'))
+             and o.executed_at < (select api.begin_of_day(date '{last}' + 1, '{zone}'))"
         )
     });
     let sql = format!(
@@ -98,6 +98,9 @@ impl Group {
     }
 }
 
+/// Whether it is an identity, and its address: a contract that is one may hold by itself too, as a wallet.
+type Investor = (bool, Account);
+
 /// Everything that the sections say of holders, as it grows.
 struct Held {
     registry: Arc<Registry>,
@@ -106,7 +109,7 @@ struct Held {
     parts: Group,
     verdicts: BTreeMap<&'static str, Group>,
     countries: BTreeMap<Option<i64>, Group>,
-    investors: HashMap<Account, Amount, RandomState>,
+    investors: HashMap<Investor, Amount, RandomState>,
     is_whole: bool,
 }
 
@@ -196,16 +199,19 @@ impl Positions for Held {
         }
         self.verdicts.entry(self.registry.judge(registered).verdict()).or_default().add(balance);
         self.countries.entry(registered.and_then(|registered| registered.country)).or_default().add(balance);
-        let investor = registered.map_or(*wallet, |registered| registered.identity);
+        // Who it is now the logs do not tell of everybody: such a wallet is an investor of its own.
+        let investor = match registered {
+            Some(registered) if !registered.undetermined => (true, registered.identity),
+            _ => (false, *wallet),
+        };
         let together = self.investors.entry(investor).or_default();
         *together = together.plus(balance);
     }
 }
 
-/// ISO 3166-1 numeric in three digits; longer numbers are cut as PostgreSQL's `lpad` cuts them.
+/// ISO 3166-1 numeric in three digits; a longer number is no country's, and told whole.
 fn country_item(country: Option<i64>) -> String {
-    let known = |country: i64| format!("{:0>3}", country.to_string()).chars().take(3).collect();
-    country.map_or_else(|| "not known".to_owned(), known)
+    country.map_or_else(|| "not known".to_owned(), |country| format!("{country:03}"))
 }
 
 /// The body as it grows.

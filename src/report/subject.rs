@@ -151,7 +151,7 @@ async fn needs(snapshot: &mut Snapshot, asset: Address, past: Past, zone: &str) 
         Past::From(day) => Some(day),
         Past::None | Past::All => None,
     };
-    sqlx::query("select chain.facts_reach_since($1, $2::date::timestamp at time zone $3, $4)")
+    sqlx::query("select chain.facts_reach_since($1, api.begin_of_day($2, $3), $4)")
         .bind(asset_id(snapshot.chain_id, asset))
         .bind(since)
         .bind(zone)

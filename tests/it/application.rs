@@ -12,7 +12,9 @@ mod seals;
 mod security;
 pub mod seed;
 mod tenants;
+mod times;
 mod verdicts;
+mod verified;
 mod views;
 mod watch;
 

@@ -4,6 +4,7 @@
 mod command;
 mod commits;
 mod compliance;
+mod investors;
 mod pages;
 mod plans;
 mod positions;

@@ -160,6 +160,39 @@ async fn what_is_found_while_catching_up_is_told_as_of_the_last_block_that_is_in
     assert_eq!(count(owner, &told("resolution_data", "violation_resolutions")).await, cleared);
 }
 
+/// Nobody knows who is registered where the registry's storage is not known, or is still being read.
+#[tokio::test]
+async fn of_a_registry_whose_storage_is_not_known_or_not_read_nothing_is_opened_or_cleared() {
+    let mut platform = followed(71, 2).await;
+    let owner = &mut platform.owner;
+    let unverified = count(owner, UNVERIFIED).await;
+    assert!(unverified > 0, "there is somebody to be found");
+    let told = format!(
+        "select count(*) from app.breaches({CHAIN_ID}) where violation_type in ('holder_not_verified', 'claim_expired')"
+    );
+    let kind = "select count(*) from app.compliance_violations where violation_type = 'holder_not_verified'";
+    let links =
+        "create temporary table storages as select * from chain.contract_links where link = 'storage'";
+    run(owner, links).await;
+    let read = |through: &str| {
+        format!(
+            "update ops.coverage set through_block = {through} where address in (select target from storages)"
+        )
+    };
+    let not_known = "delete from chain.contract_links where link = 'storage'".to_owned();
+    let known = "insert into chain.contract_links select * from storages".to_owned();
+    for (away, back) in [(not_known, known), (read("1"), read("null"))] {
+        run(owner, &away).await;
+        assert!(count(owner, &told).await > 0);
+        assert_eq!(count(owner, &format!("{told} and standing <> 'undetermined'")).await, 0, "{away}");
+        found(owner).await;
+        assert_eq!(count(owner, kind).await, 0, "{away}");
+        run(owner, &back).await;
+    }
+    found(owner).await;
+    assert_eq!(count(owner, kind).await, unverified);
+}
+
 /// One tenant's row in the daemon's name would count as open already, or stop the search of all.
 #[tokio::test]
 async fn nobody_writes_in_the_daemons_name_and_what_was_written_stops_nothing() {

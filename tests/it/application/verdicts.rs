@@ -50,13 +50,15 @@ async fn what_issuers_topics_and_keys_do_to_verdicts_is_logged_once() {
             left join lateral (select count(*) filter (where v.after = 'verified' and v.before = 'not_verified') as gained,
                 count(*) filter (where v.before = 'verified' and v.after = 'not_verified') as lost,
                 count(*) filter (where v.after = 'verified') as verified
-              from (select w.wallet, coalesce(max(w.verdict) filter (where w.is_before), 'not_verified') as before,
-                    coalesce(max(w.verdict) filter (where not w.is_before), 'not_verified') as after
-                from (select true as is_before, v.wallet, v.verdict from chain.verdicts(a.chain_id, api.address(l.details ->> 'registry_before'), b.number - 1) v
+              from (select coalesce(x.verdict, 'not_verified') as before, coalesce(y.verdict, 'not_verified') as after
+                from (select v.wallet from chain.verdicts(a.chain_id, api.address(l.details ->> 'registry_before'), b.number - 1) v
                         where l.details ? 'registry_before'
-                    union all select false, v.wallet, v.verdict from chain.verdicts(a.chain_id, api.address(l.details ->> 'registry'), b.number) v
+                    union select v.wallet from chain.verdicts(a.chain_id, api.address(l.details ->> 'registry'), b.number) v
                         where l.details ? 'registry') w
-                group by w.wallet) v) r on true
+                left join lateral chain.verdict(a.chain_id, api.address(l.details ->> 'registry_before'), w.wallet, b.number - 1) x
+                    on l.details ? 'registry_before'
+                left join lateral chain.verdict(a.chain_id, api.address(l.details ->> 'registry'), w.wallet, b.number) y
+                    on l.details ? 'registry') v) r on true
             where (r.lost, r.gained, r.verified) is distinct from ((l.details ->> 'lost')::bigint, (l.details ->> 'gained')::bigint,
                     (l.details ->> 'verified_after')::bigint)
                 or (l.result = 'failed') <> (r.lost > 0)
@@ -162,6 +164,47 @@ async fn everybody(seed: u64) -> i64 {
         );
     }
     rows.iter().map(|row| row.2).sum()
+}
+
+/// Every registry demands nothing and knows one wallet more; then every asset points to one that never told its storage, and
+/// whose past is being read.
+const UNKNOWN: &str = "
+    delete from chain.required_topics;
+    insert into chain.registrations (chain_id, storage, wallet, from_block, from_log, identity, identity_id, country, undetermined,
+        from_at)
+    select distinct l.chain_id, l.target, substr(sha256('wallet'), 1, 20), 1, 0, substr(sha256('identity'), 1, 20),
+        md5('identity')::uuid, 756, false, now()
+    from chain.contract_links l where l.link = 'storage';
+    update chain.contract_links l set to_block = k.finalized_number, to_log = 0, to_at = now() from chain.checkpoints k
+    where l.link = 'identity_registry' and l.to_block is null;
+    insert into chain.contract_links (chain_id, address, link, slot, from_block, from_log, target, from_at)
+    select l.chain_id, l.address, l.link, l.slot, l.to_block, 0, substr(sha256('registry'), 1, 20), now()
+    from chain.contract_links l join chain.checkpoints k on k.finalized_number = l.to_block where l.link = 'identity_registry';
+    insert into ops.coverage (chain_id, address, from_block, through_block)
+    select chain_id, substr(sha256('registry'), 1, 20), 0, 1 from chain.checkpoints";
+
+/// Nobody lost anything that anybody knows of: it waits for the past, and is undetermined where the past does not tell.
+#[tokio::test]
+async fn of_a_registry_whose_storage_is_not_known_no_loss_is_logged() {
+    let mut platform = followed(71, 2).await;
+    let owner = &mut platform.owner;
+    run(owner, UNKNOWN).await;
+    let rows = "select count(*) from app.compliance_logs
+        where details ->> 'registry' = api.hex(substr(sha256('registry'), 1, 20))";
+    while log(owner, 20).await > 0 {}
+    assert_eq!(count(owner, rows).await, 0, "its past is being read");
+    let read =
+        "update ops.coverage set through_block = null where address = substr(sha256('registry'), 1, 20)";
+    run(owner, read).await;
+    while log(owner, 20).await > 0 {}
+    let assets = count(owner, "select count(*) from chain.assets where asset_type = 'erc3643'").await;
+    let undetermined = format!(
+        "{rows} and result = 'undetermined' and (details ->> 'verified_before')::bigint > 0
+            and details -> 'undetermined_after' = details -> 'wallets_before'
+            and details @> '{{\"lost\": 0, \"gained\": 0, \"verified_after\": 0}}'"
+    );
+    assert!(assets > 0);
+    assert_eq!((count(owner, rows).await, count(owner, &undetermined).await), (assets, assets));
 }
 
 /// The facts of a block are archived: what it did to verdicts was logged with its hash.

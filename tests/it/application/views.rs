@@ -165,12 +165,33 @@ const MISJUDGED: &str = "
         from chain.verdicts(i.chain_id) v where v.identity = i.onchain_id_bytes) e
     left join lateral (
         select c.from_at, api.hex(c.issuer) as issuer
-        from chain.identity_claims c join chain.verification_providers p on p.chain_id = c.chain_id and p.issuer = c.issuer
-        where e.status = 'verified' and c.identity = i.onchain_id_bytes and c.to_block is null and p.to_block is null
-            and c.claim_type = any (p.topics) and c.id_matches and (c.issuer, c.signature_hash) not in (
-                select x.issuer, x.signature_hash from chain.claim_revocations x)
+        from chain.verdicts(i.chain_id) v
+        cross join lateral chain.verification_rules(i.chain_id, v.registry, null) g
+        join chain.identity_claims c on c.chain_id = i.chain_id and c.identity = v.identity
+        where v.identity = i.onchain_id_bytes and v.verdict = 'verified' and c.to_block is null and c.id_matches
+            and c.issuer || numeric_send(c.claim_type) = any (g.trusted) and c.issuer || c.signer_key = any (g.keys)
+            and c.issuer <> all (g.unknown) and (c.expires_at is null or c.expires_at > now())
+            and (c.issuer, c.signature_hash) not in (select x.issuer, x.signature_hash from chain.claim_revocations x)
         order by c.from_block desc, c.from_log desc limit 1) c on true
     where (i.verification_status, i.verified_at, i.issuer) is distinct from (e.status, c.from_at, c.issuer)";
+
+/// Every registered identity has a claim of an issuer trusted everywhere for each topic that is demanded, and a newer one that
+/// nobody signed.
+const CLAIMED: &str = "
+    insert into chain.verification_providers (chain_id, registry, issuer, from_block, from_log, topics, from_at)
+    select distinct l.chain_id, l.target, substr(sha256('issuer'), 1, 20), 0, 0, array(select distinct topic from chain.required_topics), now()
+    from chain.contract_links l where l.link = 'trusted_issuers' and l.to_block is null;
+    insert into chain.identity_keys (chain_id, identity, key_hash, purpose, from_block, from_log, key_type, from_at)
+    select k.chain_id, substr(sha256('issuer'), 1, 20), sha256('key'), 3, 0, 0, 1, now() from chain.checkpoints k;
+    insert into chain.identity_claims (chain_id, identity, claim_id, from_block, from_log, id, identity_id, claim_type, scheme, issuer,
+        id_matches, signature, signature_hash, signer_key, claim_data, uri, transaction_hash, from_at)
+    select r.chain_id, r.identity, sha256(r.identity || numeric_send(t.topic) || sha256(c.key)), c.block, 0, gen_random_uuid(),
+        r.identity_id, t.topic, 1, substr(sha256('issuer'), 1, 20), true, '', sha256(r.identity || numeric_send(t.topic)), sha256(c.key),
+        '', '', sha256(''), now() + c.block * interval '1 second'
+    from (select chain_id, identity, min(identity_id::text)::uuid as identity_id from chain.registrations
+        where to_block is null group by 1, 2) r
+    cross join (select distinct topic from chain.required_topics) t
+    cross join (values (0, 'key'::bytea), (1000000, 'nobody')) c (block, key)";
 
 #[tokio::test]
 async fn an_identity_stands_as_all_registries_find_it() {
@@ -180,10 +201,8 @@ async fn an_identity_stands_as_all_registries_find_it() {
         let owner = &mut platform.owner;
         for change in [
             "select",
-            // Claims of an issuer that is trusted for them, though not signed by it; then nothing is demanded.
-            "update chain.identity_claims set id_matches = true, issuer = (
-                select issuer from chain.verification_providers where to_block is null order by issuer limit 1);
-             update chain.verification_providers set topics = array(select distinct claim_type from chain.identity_claims)",
+            CLAIMED,
+            // Nothing is demanded.
             "delete from chain.required_topics",
             "update ops.coverage set through_block = 0 where address in (
                 select address from chain.contract_links where link = 'storage' order by address limit 1)",

@@ -191,6 +191,38 @@ async fn a_series_from_the_beginning_begins_with_the_asset() {
     assert_eq!(text(&pool, none).await, "0");
 }
 
+/// A later block may still fall into a day that is not over in a final one, whoever changed it last.
+#[tokio::test]
+async fn a_day_is_final_when_it_is_over_in_a_final_block() {
+    let pool = following_two_days(vec![vec![transfer(TOKEN, Address::ZERO, account(1, 1), 100)]]).await;
+    // The newest final header is at these seconds from the second day's beginning.
+    let none = "delete from ops.headers h using chain.checkpoints k where h.block_number < k.block_number";
+    let last = "insert into ops.headers (chain_id, block_number, block_hash, parent_hash, block_timestamp)
+        select chain_id, block_number - 1, parent_hash, genesis_hash,
+            extract(epoch from date_trunc('day', block_timestamp, 'UTC'))::bigint + $SECONDS$ from chain.checkpoints";
+    let told = "select string_agg(s.finality, ' ' order by s.day) from chain.checkpoints k, chain.assets a
+        cross join lateral api.daily_series(a.id, '-infinity', 'infinity') s";
+    let below =
+        "update chain.checkpoints set finalized_number = block_number - 1, finalized_hash = parent_hash";
+    let at = "update chain.checkpoints set finalized_number = block_number, finalized_hash = block_hash";
+    let second = "delete from ops.headers h using chain.checkpoints k where h.block_number = k.block_number";
+    for (change, expected) in [
+        (format!("{below}; {none}; {}", last.replace("$SECONDS$", "-1")), "provisional provisional"),
+        (format!("{none}; {}", last.replace("$SECONDS$", "0")), "final provisional"),
+        (none.to_owned(), "provisional provisional"),
+        // The head itself is final: nothing that comes is of the first day.
+        (at.to_owned(), "final provisional"),
+        (second.to_owned(), "final provisional"),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(change.clone())).execute(&pool).await.expect("the superuser may");
+        assert_eq!(text(&pool, told).await, expected, "after {change}");
+    }
+    let mut reader = pool.acquire().await.expect("a connection");
+    sqlx::raw_sql("set role asset_indexer_reader").execute(&mut *reader).await.expect("the superuser may");
+    let seen: String = sqlx::query_scalar(told).fetch_one(&mut *reader).await.expect("a reader may");
+    assert_eq!(seen, "final provisional");
+}
+
 const TOKEN: Address = Address::repeat_byte(0x2e);
 
 /// A token's blocks, each a transaction, and a day later an empty one.

@@ -137,3 +137,39 @@ async fn a_wallets_events_and_a_topics_claims_are_all_told() {
         assert_eq!(scalars(&pool, &sql).await, scalars(&pool, &standing).await, "topic {topic}");
     }
 }
+
+/// Who is verified no longer, with the reason; also where nobody can tell any more.
+#[tokio::test]
+async fn who_lost_being_verified_is_told_apart_from_whom_nobody_can_tell_of() {
+    let pool = followed(71).await;
+    let run = async |sql: &'static str| {
+        sqlx::query(sql).execute(&pool).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    };
+    run("delete from chain.required_topics").await;
+    run("insert into chain.registrations (chain_id, storage, wallet, from_block, from_log, identity, identity_id, country,
+            undetermined, from_at)
+         select distinct l.chain_id, l.target, substr(sha256('wallet'), 1, 20), 1, 0, substr(sha256('identity'), 1, 20),
+            md5('identity')::uuid, 756, false, now() from chain.contract_links l where l.link = 'storage'")
+    .await;
+    let registry = "select chain_id || ' ' || quote_literal(api.hex(address)) from chain.contract_links
+        where link = 'storage' and to_block is null and from_block < 50 order by address limit 1";
+    let registry = scalars(&pool, registry).await.remove(0);
+    let (chain, registry) = registry.split_once(' ').expect("two");
+    let told = format!(
+        "select verdict || ': ' || reason from ({}) q where wallet = api.hex(substr(sha256('wallet'), 1, 20))",
+        question("lost_verification", &[chain, registry, "50", "60"])
+    );
+    assert!(scalars(&pool, &told).await.is_empty());
+    run("update chain.registrations set to_block = 55, to_log = 0, to_at = now()
+         where wallet = substr(sha256('wallet'), 1, 20)")
+    .await;
+    assert_eq!(scalars(&pool, &told).await, ["not_verified: not registered"]);
+    run("update ops.coverage set through_block = 52
+         where address in (select target from chain.contract_links where link = 'storage')")
+    .await;
+    assert_eq!(scalars(&pool, &told).await, ["undetermined: a contract of the registry is catching up"]);
+    run("update chain.contract_links set to_block = 55, to_log = 0, to_at = now()
+         where link = 'storage' and to_block is null")
+    .await;
+    assert_eq!(scalars(&pool, &told).await, ["undetermined: storage of the registry not known"]);
+}

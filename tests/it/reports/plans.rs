@@ -64,7 +64,8 @@ async fn no_report_reads_a_whole_fact_table() {
             .replace("$2", "99000")
             .replace("$3::text", "'Europe/Zurich'::text")
             .replace("$3", "null")
-            .replace("$4", "null");
+            .replace("$4", "null")
+            .replace("$5", "null");
         connection
             .execute("begin; set local jit = off; set local random_page_cost = 1.1")
             .await

@@ -1,6 +1,7 @@
 //! Days of 23 and of 25 hours: which block a date leads to.
 
-use sqlx::{Executor, PgPool};
+use asset_indexer::report::{Kind, Period, Readers, regulatory};
+use sqlx::{AssertSqlSafe, Executor, PgPool};
 
 use crate::support::command::Line;
 use crate::support::world::{PROGRAM, database, pool};
@@ -43,7 +44,7 @@ async fn loaded() -> (String, PgPool, String) {
         .expect("computed");
     let id = asset_indexer::id::asset_id(7, token.parse().expect("an address"));
     let sql = LOAD.replace("$ID$", &format!("'{id}'::uuid"));
-    pool.acquire().await.expect("a connection").execute(sqlx::AssertSqlSafe(sql)).await.expect("a register");
+    pool.acquire().await.expect("a connection").execute(AssertSqlSafe(sql)).await.expect("a register");
     (database, pool, token)
 }
 
@@ -88,6 +89,70 @@ async fn a_date_is_its_last_instant_in_the_time_zone_also_where_the_clock_change
     }
 }
 
+/// On the Azores clocks go back from one to midnight: 2026-10-25 has two, and begins at the first.
+#[tokio::test]
+async fn a_day_with_two_midnights_begins_at_the_first() {
+    let (database, pool, token) = loaded().await;
+    for time in [
+        "asset_events set block_timestamp",
+        "asset_operations set executed_at",
+        "ownership_history set timestamp",
+    ] {
+        let sql = format!("update chain.{time} = '2026-10-25 00:30:00+00' where block_number = 9");
+        pool.execute(AssertSqlSafe(sql)).await.expect("the superuser may");
+    }
+    let azores = "Atlantic/Azores";
+    for (day, block) in [("2026-10-24", 8), ("2026-10-25", 10)] {
+        let report = stamped(&database, &token, &["--at", day, "--time-zone", azores]).await;
+        assert_eq!(report["stamp"]["as_of_block"], block, "{day}");
+    }
+    let asset = asset_indexer::id::asset_id(7, token.parse().expect("an address"));
+    let on_date = std::fs::read_to_string("tests/queries/holders_on_date.sql").expect("it is documented");
+    let on_date = on_date
+        .trim_end()
+        .trim_end_matches(';')
+        .replace("$1", &format!("'{asset}'"))
+        .replace("$2", "'2026-10-24'")
+        .replace("$3", &format!("'{azores}'"));
+    let held: String = sqlx::query_scalar(AssertSqlSafe(format!("select balance::text from ({on_date}) q")))
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+    assert_eq!(held, "0.36", "what blocks 1 to 8 minted");
+    let mut connection = pool.acquire().await.expect("a connection");
+    for (days, minted) in [("2026-10-24/2026-10-24", "2,0.15,15,"), ("2026-10-25/2026-10-25", "2,0.19,19,")] {
+        let period: Period = days.parse().expect("a period");
+        let within = (Some(&period), azores);
+        let own = regulatory::body(&mut Readers::alone(&mut connection), asset, 12, (Some(2), "66"), within)
+            .await
+            .expect("the program's own")
+            .expect("few topics");
+        assert!(own.ends_with(&format!("issuance,minted,{minted}\n")), "{own}");
+        let kind = Kind::Regulatory { period: Some(period.clone()), zone: azores.to_owned() };
+        assert_eq!(own, kind.body(&mut connection, asset, 12).await.expect("by SQL"));
+    }
+}
+
+/// Each day of some zones that are known for their clocks.
+#[tokio::test]
+async fn days_begin_at_the_first_instant_of_their_date() {
+    let pool = pool(&database().await).await;
+    let wrong: Vec<String> = sqlx::query_scalar(
+        "select zone || ' ' || d::date
+         from unnest(array['UTC', 'Europe/Zurich', 'Atlantic/Azores', 'America/Havana', 'America/Santiago',
+            'America/Scoresbysund', 'Antarctica/Casey', 'Asia/Amman', 'Asia/Beirut', 'Asia/Gaza', 'Australia/Lord_Howe']) zone
+         cross join generate_series(timestamp '2019-01-01', '2027-01-01', '1 day') d
+         cross join lateral (select api.begin_of_day(d::date, zone) as at) b
+         where (b.at at time zone zone)::date <> d::date
+            or ((b.at - interval '1 microsecond') at time zone zone)::date >= d::date
+            or api.end_of_day(d::date - 1, zone) <> b.at - interval '1 microsecond'",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("readable");
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 #[tokio::test]
 async fn a_time_that_blocks_may_still_fill_is_refused_and_so_is_a_zone_that_nobody_knows() {
     let (database, _, token) = loaded().await;
@@ -103,6 +168,21 @@ async fn a_time_that_blocks_may_still_fill_is_refused_and_so_is_a_zone_that_nobo
     report(&["--at", "2026-03-29", "--time-zone", "Europe/Zuerich"])
         .await
         .failed(2, &["Europe/Zuerich", "Europe/Zurich"]);
+}
+
+/// A block may come with the checkpoint's time: until it has passed, who held what then is not complete.
+#[tokio::test]
+async fn a_time_is_complete_once_no_block_can_come_with_it() {
+    let (_, pool, _) = loaded().await;
+    for (at, is_complete) in [("2026-12-01 00:00:11.999999+00", true), ("2026-12-01 00:00:12+00", false)] {
+        let sql = format!(
+            "select bool_and(h.complete), bool_and(b.settled), count(h) from chain.assets a
+             cross join lateral api.holders_at_time(a.id, '{at}') h cross join lateral api.block_at(a.chain_id, '{at}') b"
+        );
+        let told: (bool, bool, i64) =
+            sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&pool).await.expect("readable");
+        assert_eq!(told, (is_complete, is_complete, 1), "{at}");
+    }
 }
 
 #[tokio::test]
