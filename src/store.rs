@@ -85,6 +85,9 @@ pub struct Section {
 /// No stretch of evidence grows over a multiple of this, so that a hash that is known is never far from any block.
 pub const STRETCH_BLOCKS: u64 = 1_024;
 
+/// Every block that a chain can have.
+pub const ALL_BLOCKS: BlockRange = BlockRange { from: 0, to: i64::MAX as u64 };
+
 /// That the logs of some blocks are complete, and how it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -329,8 +332,21 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets what was proved: the chain's headers do not hang together with it.
     fn forget_evidence(&self, reason: &str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// What is proved, in the order of blocks; stretches don't overlap.
-    fn evidence(&self) -> impl Future<Output = Result<Vec<Evidence>, StoreError>> + Send;
+    /// What is proved, in the order of blocks: the stretches that end in these, and the first that ends above them. Stretches
+    /// don't overlap.
+    fn evidence(&self, blocks: BlockRange) -> impl Future<Output = Result<Vec<Evidence>, StoreError>> + Send;
+
+    /// From the first block that is proved to the last one, whatever gaps there are.
+    fn proved(&self) -> impl Future<Output = Result<Option<BlockRange>, StoreError>> + Send;
+
+    /// Whether a block above this one changed any of these rows of a table, given by their keys: what is written of them below
+    /// that block is lost when it is taken back.
+    fn is_journaled(
+        &self,
+        table: &'static TableDef,
+        keys: &[Row],
+        above: u64,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// What the tables say of a sample of assets and wallets; nothing where a store has no verdicts to tell.
     fn sample(&self, _: &Sample) -> impl Future<Output = Result<Stated, StoreError>> + Send {

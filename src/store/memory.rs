@@ -265,8 +265,30 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
-        Ok(self.read(|state| state.evidence.clone()))
+    async fn evidence(&self, blocks: BlockRange) -> Result<Vec<Evidence>, StoreError> {
+        Ok(self.read(|state| {
+            let ends = |stretch: &&Evidence| stretch.range.to >= blocks.from;
+            let mut found: Vec<Evidence> = state.evidence.iter().filter(ends).cloned().collect();
+            let within = found.iter().take_while(|stretch| stretch.range.to <= blocks.to).count();
+            found.truncate(within + 1);
+            found
+        }))
+    }
+
+    async fn proved(&self) -> Result<Option<BlockRange>, StoreError> {
+        Ok(self.read(|state| {
+            let (first, last) = (state.evidence.first()?, state.evidence.last()?);
+            Some(BlockRange { from: first.range.from, to: last.range.to })
+        }))
+    }
+
+    async fn is_journaled(
+        &self,
+        table: &'static TableDef,
+        keys: &[Row],
+        above: u64,
+    ) -> Result<bool, StoreError> {
+        Ok(self.read(|state| state.is_journaled(table, keys, above)))
     }
 
     async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {

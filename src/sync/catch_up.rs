@@ -4,7 +4,7 @@
 //! Every row belongs to the contract that caused it, so these contracts fold alone and disturb nobody; what spans
 //! contracts is joined when it is read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::Address;
 
@@ -14,11 +14,20 @@ use super::rollback::no_final_header;
 use super::{Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, RawLog};
 use crate::mutant::{Mutant, is};
+use crate::row::{Field, Row, Table, TableDef};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Section, Store};
-use crate::table::contract::{Coverage, LateHistory};
+use crate::table::contract::{Contract as ContractRow, Coverage, LateHistory};
 use crate::table::event::ConfiguredContract;
 use crate::table::fold::Fold;
+use crate::table::identity::Identity;
+
+/// Contracts that were read up to finality, and what they came to there.
+struct Joining {
+    fold: Fold,
+    watched: HashSet<Address>,
+    before: Assembled,
+}
 
 impl<S: Source, D: Store> Sync<S, D> {
     /// Reads the next stretch of the contracts that are behind.
@@ -52,9 +61,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
         self.fold_entries(&mut fold, &assembled.entries, None).await?;
-        if overtakes(&fold, view) {
-            return self.make_way(checkpoint, view).await;
-        }
+        let mut announced: BTreeSet<Address> = fold.announced_again().collect();
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
@@ -68,9 +75,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut events = assembled.entries.len();
         if reaches {
             let watched = behind.keys().copied().collect();
-            let joined = self.join(&mut sections, &mut fold, watched, assembled, checkpoint, view).await?;
-            let Some(joined) = joined else { return self.make_way(checkpoint, view).await };
-            events += joined;
+            let joining = Joining { fold, watched, before: assembled };
+            events += self.join(&mut sections, joining, &mut announced, checkpoint, view).await?;
+        }
+        if self.goes_with_the_head(&announced, &sections, checkpoint, view).await? {
+            return self.make_way(checkpoint, view).await;
         }
         self.commit(Commit {
             expected: checkpoint.block.id,
@@ -126,9 +135,38 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
     }
 
-    /// What catches up announces a contract that a block above finality has announced already. That block's undo journal
-    /// takes the contract away, with all that was read of it: the blocks above finality are taken back, and follow again
-    /// once the earlier word stands below them.
+    /// Whether a block that a reorg may take back brought in, or changed, what catching up relies on or writes: a contract that
+    /// both announce, an identity that both know. Its undo journal would take that away, and what was read of it.
+    async fn goes_with_the_head(
+        &self,
+        announced: &BTreeSet<Address>,
+        sections: &[Section],
+        checkpoint: &Checkpoint,
+        view: &View,
+    ) -> Result<bool, SyncError> {
+        let above = view.finalized.number;
+        if checkpoint.block.id.number <= above {
+            return Ok(false);
+        }
+        let chain_id = self.config.chain_id.to_value();
+        let contracts = announced.iter().map(|address| vec![chain_id.clone(), address.to_value()]).collect();
+        let identities = sections
+            .iter()
+            .flat_map(|section| &section.changes.upserts)
+            .filter(|(table, _)| *table == Identity::DEF)
+            .flat_map(|(table, rows)| rows.iter().map(|row| row[..table.key_len].to_vec()))
+            .collect();
+        let written: [(&'static TableDef, Vec<Row>); 2] =
+            [(ContractRow::DEF, contracts), (Identity::DEF, identities)];
+        for (table, keys) in written {
+            if !keys.is_empty() && self.store.is_journaled(table, &keys, above).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The blocks above finality are taken back, and follow again once what catches up stands below them.
     async fn make_way(&mut self, checkpoint: &Checkpoint, view: &View) -> Result<Outcome, SyncError> {
         let headers = self.store.headers().await?;
         let final_one = headers.into_iter().rfind(|header| header.id.number <= view.finalized.number);
@@ -139,17 +177,15 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.take_back(checkpoint, ancestor, ancestor.id.hash, reason).await
     }
 
-    /// The blocks above finality, each with its own undo, so that a later reorg takes back just what it should; `None` where
-    /// what they announce was announced by a block above them.
+    /// The blocks above finality, each with its own undo, so that a later reorg takes back just what it should.
     async fn join(
         &self,
         sections: &mut Vec<Section>,
-        fold: &mut Fold,
-        watched: HashSet<Address>,
-        before: Assembled,
+        Joining { mut fold, watched, before }: Joining,
+        announced: &mut BTreeSet<Address>,
         checkpoint: &Checkpoint,
         view: &View,
-    ) -> Result<Option<usize>, SyncError> {
+    ) -> Result<usize, SyncError> {
         let at = checkpoint.block.id.number;
         let mut found = before.found;
         let mut events = 0;
@@ -164,10 +200,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             let mut assembled =
                 self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly, &held).await?;
             fold.have_found(assembled.roles());
-            self.fold_entries(fold, &assembled.entries, None).await?;
-            if overtakes(fold, view) {
-                return Ok(None);
-            }
+            self.fold_entries(&mut fold, &assembled.entries, None).await?;
+            announced.extend(fold.announced_again());
             events += assembled.entries.len();
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));
@@ -177,7 +211,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let undo_block = (!is(Mutant::CatchUpWithoutUndo)).then_some(block.id.number);
             sections.push(Section { undo_block, changes });
         }
-        Ok(Some(events))
+        Ok(events)
     }
 
     /// What of the contracts that join now was not proved with the blocks that are proved already; all of it, since the
@@ -215,11 +249,6 @@ impl<S: Source, D: Store> Sync<S, D> {
             })
             .collect())
     }
-}
-
-/// Whether a block that a reorg may still take announced what these entries announce.
-fn overtakes(fold: &Fold, view: &View) -> bool {
-    fold.overtaken().is_some_and(|block| block > view.finalized.number)
 }
 
 fn is_unread(behind: &HashMap<Address, u64>, log: &RawLog) -> bool {

@@ -76,7 +76,14 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut is_added = new.is_empty();
         if !new.is_empty() && self.is_nodes(at).await? {
             let view = self.source.view().await?;
-            let resolved = self.resolve(&new, &view, checkpoint.finalized.number).await?;
+            let mut resolved = self.resolve(&new, &view, checkpoint.finalized.number).await?;
+            for known in resolved.iter_mut().filter(|one| roles.contains_key(&one.contract.address)) {
+                // The chain announced it, and all of it is in the tables: there is nothing to open.
+                if known.opening.take().is_some() {
+                    tracing::warn!(address = %known.contract.address,
+                        "the contract is known already, from its first event on: `partial` changes nothing");
+                }
+            }
             is_added = self.is_nodes(at).await?;
             if is_added {
                 openings.extend(resolved.iter().filter_map(|resolved| {

@@ -152,6 +152,8 @@ pub struct Sync<S, D> {
     /// Whether a block was seen whose bloom holds its logs: on such a chain an empty bloom proves absence.
     blooms_are_filled: AtomicBool,
     unproved: Option<sweep::Unproved>,
+    /// Whether the sweep behind the checkpoint is left out: its requests of the last steps have to be paid for.
+    sweep_rests: bool,
     /// Blocks of the next step of the sweep.
     sweep_blocks: u64,
     /// The checkpoint from which blocks above finality were taken back because a log stood in another's place.
@@ -188,6 +190,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             tally: Tally::default(),
             blooms_are_filled: AtomicBool::new(false),
             unproved: None,
+            sweep_rests: false,
             sweep_blocks,
             read_again_at: None,
             hashes_are_known: AtomicBool::new(false),
@@ -233,6 +236,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.indexes.forget();
         self.ahead = None;
         self.unproved = None;
+    }
+
+    /// Whether steps from now on leave the sweep behind the checkpoint out. Following the head and asking contracts go on;
+    /// what must be proved before anything else can be written is proved all the same.
+    pub fn rest_from_sweeping(&mut self, rests: bool) {
+        self.sweep_rests = rests;
     }
 
     /// Moves the chain at most one step, never above `until`.
@@ -301,7 +310,12 @@ impl<S: Source, D: Store> Sync<S, D> {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
                 // A node that is behind us, perhaps on another chain, proves nothing about ours.
                 Outcome::Idle if number == checkpoint.block.id.number => {
-                    match self.sweep_or_wait(&checkpoint).await? {
+                    let swept = if self.sweep_rests {
+                        Outcome::Idle
+                    } else {
+                        self.sweep_or_wait(&checkpoint).await?
+                    };
+                    match swept {
                         Outcome::Idle => self.reconcile(&checkpoint).await,
                         swept => Ok(swept),
                     }

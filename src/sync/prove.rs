@@ -102,7 +102,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<(), SyncError> {
         let Some(stretch) = proved.evidence.last() else { return Ok(()) };
         let last = stretch.last();
-        let known = held.iter().copied().chain(self.known_blocks().await?);
+        let above = BlockRange { from: last.number, to: last.number };
+        let known = held.iter().copied().chain(self.known_blocks(above).await?);
         let Some(next) = known.filter(|block| block.number >= last.number).min_by_key(|block| block.number)
         else {
             return Ok(());
@@ -130,17 +131,17 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The highest block of a range whose hash is known, so that what is proved up to it needs no more headers; its end
     /// where none is.
     pub(super) async fn known_end(&self, from: u64, to: u64) -> Result<u64, SyncError> {
-        let known = self.known_blocks().await?;
+        let known = self.known_blocks(BlockRange { from, to }).await?;
         Ok(known.map(|block| block.number).filter(|number| (from..=to).contains(number)).max().unwrap_or(to))
     }
 
-    /// The ends of what is proved.
-    async fn known_blocks(&self) -> Result<impl Iterator<Item = BlockId>, SyncError> {
+    /// The ends of what is proved that lie in a range, and the lowest above it.
+    async fn known_blocks(&self, blocks: BlockRange) -> Result<impl Iterator<Item = BlockId>, SyncError> {
         let below = |stretch: &Evidence| {
             let number = stretch.range.from.checked_sub(1)?;
             Some(BlockId { number, hash: stretch.parent })
         };
-        let known = self.store.evidence().await?;
+        let known = self.store.evidence(blocks).await?;
         Ok(known.into_iter().flat_map(move |stretch| [below(&stretch), Some(stretch.last())]).flatten())
     }
 

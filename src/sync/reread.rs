@@ -40,18 +40,20 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// Logs that the tables lack, or hold otherwise.
     pub missing: Vec<RawLog>,
-    /// The events to put into the tables: the missing logs, and those of every contract that they announce.
+    /// The events to put into the tables, where they were asked for: the missing logs, and those of every contract that they
+    /// announce.
     pub add: Vec<AssetEvent>,
     /// The events to take out of them.
     pub remove: Vec<Position>,
 }
 
 impl<S: Source, D: Store> Sync<S, D> {
-    /// Compares a range of indexed blocks with the node; changes nothing.
+    /// Compares a range of indexed blocks with the node; changes nothing. What would mend it is looked for where `mends`: of a
+    /// contract that a missing log announces that is the whole history.
     ///
     /// # Errors
     /// The node's and the database's.
-    pub async fn compare(&mut self, range: BlockRange) -> Result<Comparison, SyncError> {
+    pub async fn compare(&mut self, range: BlockRange, mends: bool) -> Result<Comparison, SyncError> {
         let Some(checkpoint) = self.store.checkpoint().await? else { return Ok(Comparison::default()) };
         if !self.configured {
             self.configure(&checkpoint).await?;
@@ -60,6 +62,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.refuse_moved(&[checkpoint.block.id]).await?;
         let mut comparison = self.list_again(range).await?;
         let missing = std::mem::take(&mut comparison.missing);
+        if !mends {
+            // The lists were of our checkpoint's chain to the end.
+            self.refuse_moved(&[checkpoint.block.id]).await?;
+            return Ok(comparison);
+        }
         let found = self.assemble_additions(&checkpoint, range.from, missing, &comparison.remove).await?;
         comparison.add =
             found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();

@@ -109,6 +109,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let rollback =
             Rollback { expected: checkpoint.block.id, ancestor, replaced_by, reason: reason.to_owned() };
         self.store.rollback(&rollback).await?;
+        self.position = Some(ancestor);
         match &mut self.known {
             Some(known) if is(Mutant::CacheOverRollback) => known.at = ancestor.id,
             _ => self.forget(),

@@ -77,6 +77,19 @@ pub enum StartError {
         /// The first event's block.
         first: u64,
     },
+    /// Opening balances would be asked for at a block that a reorg may take.
+    #[error(
+        "start block {start} of {address} leaves out older logs, and the block before it is not final yet (block {finalized} \
+         is): start at block {} or below, or wait until it is", finalized + 1
+    )]
+    OpensAboveFinality {
+        /// The contract.
+        address: Address,
+        /// The configured start.
+        start: u64,
+        /// The newest final block.
+        finalized: u64,
+    },
     /// The start is above the chain's head.
     #[error("start block {start} of {address} is above the chain's head {head}")]
     AboveHead {
@@ -156,6 +169,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let view = self.source.view().await?;
         let resolved = self.resolve(&self.config.contracts, &view, view.finalized.number).await?;
         let first = resolved.iter().map(|contract| contract.start_block).min().unwrap_or(1);
+        // A checkpoint that a reorg takes would leave no block to go back to.
+        let first = first.min(view.finalized.number.saturating_add(1));
         // Block 0 holds no transaction, hence no log: it is the lowest checkpoint there is.
         let below = self.header_at(first.max(1) - 1).await?;
         let genesis = self.header_at(0).await?.id.hash;
@@ -206,7 +221,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let opening = match firsts.get(&contract.address) {
                 Some(first) => {
                     let state_is_kept = before.get(&contract.address).is_some_and(Option::is_some);
-                    Some(self.opening(contract, start_block, *first, state_is_kept).await?)
+                    Some(self.opening(contract, start_block, *first, state_is_kept, finalized).await?)
                 }
                 None => None,
             };
@@ -251,6 +266,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         start: u64,
         first: u64,
         state_is_kept: bool,
+        finalized: u64,
     ) -> Result<BlockId, SyncError> {
         let address = contract.address;
         if !contract.partial {
@@ -258,6 +274,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         if !state_is_kept {
             return Err(StartError::NoOpening { address, start, first }.into());
+        }
+        if start - 1 > finalized {
+            return Err(StartError::OpensAboveFinality { address, start, finalized }.into());
         }
         Ok(self.header_at(start - 1).await?.id)
     }

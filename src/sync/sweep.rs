@@ -123,7 +123,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     async fn sweep_gap(&mut self, checkpoint: &Checkpoint, top: u64) -> Result<Outcome, SyncError> {
         let verified = checkpoint.verified;
         let from = verified.number + 1;
-        let known = self.store.evidence().await?.into_iter().find(|stretch| stretch.range.to >= from);
+        let known = self.store.evidence(BlockRange { from, to: from }).await?.into_iter().next();
         if known.as_ref().is_some_and(|known| known.range.from <= from) {
             // It reaches the watermark and does not go on from it: they are of two chains.
             return self.start_over(verified, "the block above it is proved to hang on another").await;
@@ -349,8 +349,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         if older.is_empty() || is(Mutant::LateHistoryForgotten) {
             return Ok(Vec::new());
         }
-        let known = self.store.evidence().await?;
-        let through_block = known.last().map_or(0, |last| last.range.to).max(checkpoint.verified.number);
+        let proved = self.store.proved().await?;
+        let through_block = proved.map_or(0, |proved| proved.to).max(checkpoint.verified.number);
         let chain_id = self.config.chain_id;
         let row = |(address, next_block)| LateHistory { chain_id, address, next_block, through_block };
         Ok(older.into_iter().map(row).filter(|row| row.next_block <= row.through_block).collect())
@@ -359,8 +359,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// The first block in which a configured contract may have logged unseen. Where it begins was told by one provider, and
     /// nothing proves it: what was proved without the contract may hold logs of it below that.
     pub(super) async fn unseen_from(&self, start: u64) -> Result<u64, SyncError> {
-        let evidence = self.store.evidence().await?;
-        Ok(evidence.first().map_or(start, |first| first.range.from.min(start)))
+        let proved = self.store.proved().await?;
+        Ok(proved.map_or(start, |proved| proved.from.min(start)))
     }
 
     /// The same for every contract that a batch found. Proved before the commit, it is proved already; read without proof,

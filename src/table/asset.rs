@@ -141,8 +141,18 @@ impl Fold {
             Some(Fact::InformationUpdated { decimals, version, .. }) => {
                 let name = self.observe(entry, calls::nameCall {}.abi_encode());
                 let symbol = self.observe(entry, calls::symbolCall {}.abi_encode());
+                // Initialized after its first logs, it may have been paused in silence: T-REX's `init` does.
+                let is_initialized = asset.version.is_none()
+                    && asset.unreadable_logs > 0
+                    && asset.created_block != entry.log.block.number
+                    && entry.role == Role::TrexToken
+                    && !self.missed;
+                let paused = is_initialized.then(|| self.observe(entry, calls::pausedCall {}.abi_encode()));
                 asset.name = name?.text();
                 asset.symbol = symbol?.text();
+                if let Some(said) = paused.transpose()?.and_then(|answer| answer.word()) {
+                    asset.paused = Some(!said.is_zero());
+                }
                 asset.decimals = Some(u32::from(*decimals));
                 asset.version = Some(version.clone());
             }

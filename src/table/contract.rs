@@ -90,8 +90,7 @@ impl Fold {
         let known = self.contracts.get(&key)?;
         let at = entry.position();
         if let Some(known) = &known {
-            self.overtaken =
-                self.overtaken.max(known.announced_block.filter(|block| *block > at.block_number));
+            self.announced_again.insert(address);
             let earlier = match (known.announced_block, known.announced_log) {
                 (Some(block_number), Some(log_index)) => at < Position { block_number, log_index },
                 _ => false,

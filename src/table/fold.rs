@@ -85,8 +85,8 @@ pub struct Fold {
     settings: Settings,
     /// The roles of contracts that these entries lead to.
     pub(super) found: BTreeMap<Address, Role>,
-    /// The highest block whose announcement of a contract was stored already and comes after one of these entries.
-    pub(super) overtaken: Option<u64>,
+    /// Contracts that these entries announce and that were known already.
+    pub(super) announced_again: BTreeSet<Address>,
     pub(super) assets: Rows<Asset>,
     pub(super) holders: Rows<AssetHolder>,
     pub(super) days: Rows<AssetDay>,
@@ -130,7 +130,7 @@ impl Fold {
         Self {
             settings,
             found: BTreeMap::new(),
-            overtaken: None,
+            announced_again: BTreeSet::new(),
             assets: Rows::default(),
             holders: Rows::default(),
             days: Rows::default(),
@@ -172,10 +172,9 @@ impl Fold {
         self.found.extend(found);
     }
 
-    /// The highest block above these entries that announces a contract which they announce too, if one is stored: what that
-    /// block's undo journal says of the contract is that it was not there before.
-    pub fn overtaken(&self) -> Option<u64> {
-        self.overtaken
+    /// The contracts that these entries announce and that were known already, by whosever word.
+    pub fn announced_again(&self) -> impl Iterator<Item = Address> {
+        self.announced_again.iter().copied()
     }
 
     /// Folds entries in chain order from what was loaded so far.
@@ -285,7 +284,7 @@ impl Fold {
     }
 
     fn reset(&mut self) {
-        self.overtaken = None;
+        self.announced_again.clear();
         self.assets.reset();
         self.holders.reset();
         self.days.reset();

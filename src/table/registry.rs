@@ -108,7 +108,7 @@ impl Fold {
 
     /// A storage gave some wallet of `old` the identity `new`, without saying which wallet.
     ///
-    /// The only wallet of `old` must be it; of several, the one that the call data names; else the one that the
+    /// The only wallet of `old` must be it, where all that the storage logged is known; of several, the one that the call data names; else the one that the
     /// storage maps to `new` at the end of the block. What none of these tells is marked, not guessed.
     pub(super) fn identity_modified(
         &mut self,
@@ -122,7 +122,8 @@ impl Fold {
         }
         let candidates = self.wallets_of(entry, old)?;
         let (wallet, told) = match candidates.as_slice() {
-            [only] => (Some(*only), false),
+            // Of a storage that is followed only from some block on, others may have it.
+            [only] if self.opening(entry.log.address).is_none() => (Some(*only), false),
             several => match self.named_by_input(entry, several, new)? {
                 Some(named) => (Some(named), true),
                 None => (self.named_by_state(entry, several, new)?, true),

@@ -10,7 +10,7 @@ use asset_indexer::id::asset_id;
 use asset_indexer::proof::Method;
 use asset_indexer::rpc::Rpc;
 use asset_indexer::store::postgres::PostgresStore;
-use asset_indexer::store::{Store, memory::MemoryStore};
+use asset_indexer::store::{ALL_BLOCKS, Store, memory::MemoryStore};
 use asset_indexer::sync::Sync;
 use asset_indexer::table::asset::Asset;
 use asset_indexer::table::contract::{Contract, ContractLink};
@@ -79,7 +79,7 @@ async fn tables_equal_what_the_contracts_answer() {
 async fn every_block_is_proved(indexed: &Indexed) {
     let checkpoint = indexed.worker.store().checkpoint().await.expect("readable").expect("there");
     assert_eq!(checkpoint.verified, checkpoint.block.id, "up to the head, without a gap");
-    let evidence = indexed.worker.store().evidence().await.expect("readable");
+    let evidence = indexed.worker.store().evidence(ALL_BLOCKS).await.expect("readable");
     let blocks = |method: Method| -> u64 {
         evidence.iter().filter(|one| one.method == method).map(|one| one.range.len()).sum()
     };

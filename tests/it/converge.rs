@@ -6,7 +6,6 @@ use std::sync::Arc;
 use alloy::primitives::{Address, keccak256};
 use asset_indexer::block::BlockRange;
 use asset_indexer::fact::Role;
-use asset_indexer::store::Store;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::sync::{Config, Outcome, Proving};
 
@@ -14,7 +13,7 @@ use crate::support::world::{
     assert_equal, assert_same, config, converge, database, dump, fresh, postgres_store, worker,
 };
 use simulation::chain::{NewTransaction, SimChain};
-use simulation::events::{account, claim_added, log, raw, storage, transfer};
+use simulation::events::{account, claim_added, raw, transfer};
 use simulation::play::{PLAIN, Play};
 
 /// One seed: grows and forks a chain while two stores follow it, and compares them at every rest.
@@ -98,62 +97,6 @@ async fn a_reorg_that_crosses_finality_halts_and_changes_nothing() {
     };
     assert!(reason.contains("a reorg crossed finality") && reason.contains("rewind --to"), "{reason}");
     assert_same(&dump(&*store).await, &before, "halted against before");
-}
-
-/// A storage that is configured later had registered, in block `earlier`, an identity that the followed one registers at
-/// the head: a reorg that takes the head's word leaves the identity to the other storage, with what it logged.
-async fn a_reorg_takes_the_second_word<D: Store>(store: Arc<D>, earlier: usize) {
-    const LENGTH: usize = 12;
-    const SECOND: usize = 10;
-    let (followed, added, identity) = (account(7, 1), account(7, 2), account(8, 1));
-    let registers = |at, wallet, identity| {
-        log(at, storage::IdentityStored { investorAddress: account(9, wallet), identity })
-    };
-    let block = |number: usize, has_second: bool| {
-        let mut logs = Vec::new();
-        if number == 1 {
-            // Both storages were there from the start.
-            logs.extend([followed, added].map(|storage| registers(storage, 3, account(8, 2))));
-        }
-        if number == 3 {
-            logs.push(claim_added(identity, account(6, 6), 1, 1));
-        }
-        if number == earlier {
-            logs.push(registers(added, 2, identity));
-        }
-        if number == SECOND && has_second {
-            logs.push(registers(followed, 1, identity));
-        }
-        vec![NewTransaction { logs, ..NewTransaction::default() }]
-    };
-    let chain = Arc::new(Play::chain(6));
-    for number in 1..=LENGTH {
-        chain.mine(block(number, true));
-    }
-    let role = Role::IdentityRegistryStorage;
-    converge(&mut worker(chain.clone(), store.clone(), config(&[(role, followed)]))).await;
-    let settings = config(&[(role, followed), (role, added)]);
-    let mut worker = worker(chain.clone(), store.clone(), settings.clone());
-    let outcomes = converge(&mut worker).await;
-    let made_way = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::RolledBack { .. })).count();
-    assert_eq!(made_way, 1, "{outcomes:?}");
-    let expected = fresh(&chain, &settings).await;
-    assert_equal(&*store, &expected, &format!("added, announced in {earlier}, against fresh")).await;
-
-    let others = (SECOND..=LENGTH + 1).map(|number| block(number, false)).collect();
-    chain.reorg(LENGTH - SECOND + 1, others);
-    converge(&mut worker).await;
-    let expected = fresh(&chain, &settings).await;
-    assert_equal(&*store, &expected, &format!("reorganized, announced in {earlier}, against fresh")).await;
-}
-
-#[tokio::test]
-async fn a_contract_of_two_announcers_stays_when_a_reorg_takes_the_one_followed_first() {
-    for earlier in [4, 8] {
-        a_reorg_takes_the_second_word(Arc::new(MemoryStore::new()), earlier).await;
-        let store = postgres_store(&database().await).await;
-        a_reorg_takes_the_second_word(Arc::new(store), earlier).await;
-    }
 }
 
 /// Ranges, and how many logs each of them had; the rows are those of steps of a block each.

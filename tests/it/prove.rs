@@ -9,7 +9,7 @@ use asset_indexer::proof::Method;
 use asset_indexer::proof::beside::is_beside;
 use asset_indexer::source::Witnesses;
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::store::{Checkpoint, Evidence, STRETCH_BLOCKS, Status, Store};
+use asset_indexer::store::{ALL_BLOCKS, Checkpoint, Evidence, STRETCH_BLOCKS, Status, Store};
 use asset_indexer::sync::{Config, Outcome, Proving, Sync, SyncError};
 use asset_indexer::table::contract::{Contract, LateHistory};
 
@@ -97,7 +97,7 @@ async fn an_honest_chain_is_proved_to_its_finality_and_at_its_head() {
     world.assert_mended("honest").await;
     let checkpoint = world.checkpoint().await;
     assert_eq!(checkpoint.verified, checkpoint.block.id, "blocks at the head are proved as they come");
-    let evidence = world.worker.store().evidence().await.expect("readable");
+    let evidence = world.worker.store().evidence(ALL_BLOCKS).await.expect("readable");
     assert!(evidence.iter().any(|stretch| stretch.method == Method::Receipts));
     for pair in evidence.windows(2) {
         assert_eq!(pair[0].range.to + 1, pair[1].range.from, "without a gap");
@@ -309,7 +309,7 @@ async fn two_providers_that_agree_stand_in_for_a_proof_and_two_that_differ_do_no
         world.liar.tell(honest.clone());
         converge(&mut world.worker).await;
         world.assert_mended("by quorum").await;
-        let evidence = world.worker.store().evidence().await.expect("readable");
+        let evidence = world.worker.store().evidence(ALL_BLOCKS).await.expect("readable");
         assert!(evidence.iter().all(|stretch| stretch.method == Method::Quorum));
         assert!(evidence.iter().all(|stretch| stretch.provider == "liar+second"), "{evidence:?}");
     }

@@ -101,6 +101,13 @@ impl State {
         Ok(())
     }
 
+    /// Whether a block above one changed any of these rows: they are not what they were before it.
+    pub(super) fn is_journaled(&self, table: &'static TableDef, keys: &[Row], above: u64) -> bool {
+        let Some((_, before)) = self.before.range(above + 1..).next() else { return false };
+        let row = |tables: &Tables, key: &Row| tables.get(table.name)?.get(key.as_slice()).cloned();
+        keys.iter().any(|key| row(before, key) != row(&self.tables, key))
+    }
+
     fn expect_checkpoint(&self, expected: BlockId) -> Result<Checkpoint, StoreError> {
         self.checkpoint
             .clone()
@@ -277,7 +284,12 @@ impl State {
                     matches!(number, Some(Value::Int(at)) if u64::try_from(at).is_ok_and(|at| at < *block))
                 };
                 let rows = self.tables.get(table.name).into_iter().flat_map(|rows| rows.iter());
-                let older = rows.filter(|(_, row)| is_older(row));
+                // Observations were written anew, with the blocks that asked for them.
+                let asked = (table == Observation::DEF).then(|| tables.get(table.name).cloned()).flatten();
+                let was_asked = |key: &Arc<[Value]>| {
+                    table != Observation::DEF || asked.as_ref().is_some_and(|asked| asked.contains_key(key))
+                };
+                let older = rows.filter(|(key, row)| is_older(row) && was_asked(key));
                 let older: Rows = older.map(|(key, row)| (key.clone(), row.clone())).collect();
                 tables.insert(table.name, Arc::new(older));
             }

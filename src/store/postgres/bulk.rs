@@ -182,14 +182,14 @@ pub(super) async fn journal_late(
 }
 
 /// A row's key as [`key_json`] writes it.
-fn key_of(table: &TableDef, row: &Row) -> serde_json::Value {
+pub(super) fn key_of(table: &TableDef, row: &Row) -> serde_json::Value {
     let pairs = table.key_columns().iter().zip(row).map(|(column, value)| {
         let json = match value {
             Value::Int(number) => serde_json::json!(number),
             Value::Bytes(bytes) => serde_json::json!(format!("\\x{}", alloy::hex::encode(bytes))),
             Value::Uuid(id) => serde_json::json!(id.to_string()),
             Value::Text(text) => serde_json::json!(text),
-            other => unreachable!("append-only tables have no key column like {other:?}"),
+            other => unreachable!("no key column is like {other:?}"),
         };
         (column.name.to_owned(), json)
     });

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::int;
 use crate::block::{BlockId, Header};
-use crate::store::{Checkpoint, Status};
+use crate::store::{Checkpoint, Start, Status};
 
 pub(super) fn unsigned(row: &PgRow, place: usize) -> Result<u64, sqlx::Error> {
     u64::try_from(row.try_get::<i64, _>(place)?).map_err(|e| sqlx::Error::Decode(e.into()))
@@ -34,6 +34,43 @@ pub async fn read_checkpoint(
     .fetch_optional(connection)
     .await?;
     row.map(|row| checkpoint_of(&row)).transpose()
+}
+
+/// Sets a chain's first checkpoint.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    start: &Start,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash,
+             block_timestamp, finalized_number, finalized_hash, verified_number, verified_hash, origin_number,
+             origin_hash, status)
+         values ($1, $2, $3, $4, $5, to_timestamp($6), $7, $8, $3, $4, $3, $4, 'running')",
+    )
+    .bind(int(chain_id))
+    .bind(start.genesis.as_slice())
+    .bind(int(start.block.id.number))
+    .bind(start.block.id.hash.as_slice())
+    .bind(start.block.parent.as_slice())
+    .bind(start.block.timestamp as f64)
+    .bind(int(start.finalized.number))
+    .bind(start.finalized.hash.as_slice())
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Hash of a chain's block 0, if the tables hold the chain.
+pub(super) async fn genesis(
+    connection: &mut PgConnection,
+    chain_id: u64,
+) -> Result<Option<B256>, sqlx::Error> {
+    let row = sqlx::query("select genesis_hash from chain.checkpoints where chain_id = $1")
+        .bind(int(chain_id))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| hash(&row, 0)).transpose()
 }
 
 /// The headers that are kept, ascending.

@@ -1,7 +1,7 @@
 //! What is proved about the completeness of blocks: stretches that hang together by hashes, and how far they reach.
 
 use sqlx::Row as _;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::checkpoint::{hash, unsigned};
 use super::int;
@@ -79,18 +79,53 @@ pub async fn all(connection: &mut PgConnection, chain_id: u64) -> Result<Vec<Evi
     .bind(int(chain_id))
     .fetch_all(connection)
     .await?;
-    let read = |row: &sqlx::postgres::PgRow| -> Result<Evidence, sqlx::Error> {
-        let name: String = row.try_get(4)?;
-        let method = Method::from_name(&name)
-            .ok_or_else(|| sqlx::Error::Decode(format!("{name:?} is no method of proof").into()))?;
-        Ok(Evidence {
-            range: BlockRange { from: unsigned(row, 0)?, to: unsigned(row, 1)? },
-            parent: hash(row, 2)?,
-            hash: hash(row, 3)?,
-            method,
-            provider: row.try_get(5)?,
-            requests: unsigned(row, 6)?,
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(stretch_of).collect()
+}
+
+/// The stretches that end in a range, and the first that ends above it.
+pub(super) async fn around(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    blocks: BlockRange,
+) -> Result<Vec<Evidence>, sqlx::Error> {
+    let rows = sqlx::query(
+        "(select from_block, to_block, parent_hash, block_hash, method, provider, requests from ops.evidence
+          where chain_id = $1 and to_block between $2 and $3 order by to_block)
+         union all
+         (select from_block, to_block, parent_hash, block_hash, method, provider, requests from ops.evidence
+          where chain_id = $1 and to_block > $3 order by to_block limit 1)",
+    )
+    .bind(int(chain_id))
+    .bind(int(blocks.from))
+    .bind(int(blocks.to))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(stretch_of).collect()
+}
+
+/// From the first block that is proved to the last one.
+pub(super) async fn ends(
+    connection: &mut PgConnection,
+    chain_id: u64,
+) -> Result<Option<BlockRange>, sqlx::Error> {
+    let (from, to): (Option<i64>, Option<i64>) =
+        sqlx::query_as("select min(from_block), max(to_block) from ops.evidence where chain_id = $1")
+            .bind(int(chain_id))
+            .fetch_one(connection)
+            .await?;
+    Ok(from.zip(to).map(|(from, to)| BlockRange { from: from.cast_unsigned(), to: to.cast_unsigned() }))
+}
+
+fn stretch_of(row: &PgRow) -> Result<Evidence, sqlx::Error> {
+    let name: String = row.try_get(4)?;
+    let method = Method::from_name(&name)
+        .ok_or_else(|| sqlx::Error::Decode(format!("{name:?} is no method of proof").into()))?;
+    Ok(Evidence {
+        range: BlockRange { from: unsigned(row, 0)?, to: unsigned(row, 1)? },
+        parent: hash(row, 2)?,
+        hash: hash(row, 3)?,
+        method,
+        provider: row.try_get(5)?,
+        requests: unsigned(row, 6)?,
+    })
 }

@@ -25,6 +25,7 @@ mod requests;
 mod rollback;
 mod rows;
 mod schema;
+mod session;
 mod shadow;
 mod silence;
 mod stated;
@@ -35,8 +36,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy::primitives::{Address, B256};
+use sqlx::Executor;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Executor};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -46,7 +47,6 @@ use crate::reconcile::{Found, Sample, Stated};
 use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
 use crate::table::fold::Load;
-use checkpoint::hash;
 
 #[cfg(feature = "program")]
 pub(crate) use archived::KEEP_PARTITIONS;
@@ -60,8 +60,10 @@ pub use requests::{Request, RequestState, Requests};
 pub(crate) use rows::base_type;
 pub use rows::{read_events, read_page};
 pub use schema::{
-    Migrated, check_schema, check_version, migrate, migrate_application, role_sql, schema_version,
+    Migrated, check_schema, check_schema_again, check_version, migrate, migrate_application, role_sql,
+    schema_version,
 };
+pub(crate) use session::lift_timeouts;
 pub use shadow::{ShadowStore, TableDifference};
 pub use stated::{read_drawn, read_positions, read_probes, read_supplies, suspect_assets};
 pub use step_down::{Loss, Part, SteppedDown, step_down};
@@ -109,24 +111,9 @@ struct Inner {
 impl PostgresStore {
     /// The tables of a chain, written under a lease.
     pub fn new(options: PgConnectOptions, chain_id: u64, epoch: Uuid) -> Self {
-        let options = options
-            .application_name(&lease::writer_name(chain_id))
-            // A writer that is paused between two statements must not hold its locks for long, nor one whose machine is gone
-            // in the middle of a COPY; see also [`lease`].
-            // Planners that know little of a table that was just filled compile what takes a millisecond to run.
-            .options([
-                ("idle_in_transaction_session_timeout", "10s"),
-                ("lock_timeout", "30s"),
-                ("tcp_keepalives_idle", "15"),
-                ("tcp_keepalives_interval", "5"),
-                ("tcp_keepalives_count", "3"),
-                ("jit", "off"),
-                SEARCH_PATH,
-            ])
-            .log_statements(tracing::log::LevelFilter::Off);
         Self {
             chain_id,
-            options,
+            options: session::options_of_writer(options, chain_id),
             epoch,
             inner: Mutex::default(),
             beside: Mutex::default(),
@@ -219,22 +206,7 @@ impl Store for PostgresStore {
             if start.defers_indexes {
                 indexes::defer(connection).await?;
             }
-            sqlx::query(
-                "insert into chain.checkpoints (chain_id, genesis_hash, block_number, block_hash, parent_hash,
-                     block_timestamp, finalized_number, finalized_hash, verified_number, verified_hash, origin_number,
-                     origin_hash, status)
-                 values ($1, $2, $3, $4, $5, to_timestamp($6), $7, $8, $3, $4, $3, $4, 'running')",
-            )
-            .bind(int(self.chain_id))
-            .bind(start.genesis.as_slice())
-            .bind(int(start.block.id.number))
-            .bind(start.block.id.hash.as_slice())
-            .bind(start.block.parent.as_slice())
-            .bind(start.block.timestamp as f64)
-            .bind(int(start.finalized.number))
-            .bind(start.finalized.hash.as_slice())
-            .execute(&mut *connection)
-            .await?;
+            checkpoint::insert(connection, self.chain_id, start).await?;
             let section = Section { undo_block: None, changes: start.changes.clone() };
             self.write(connection, inner, &section).await?;
             self.keep_header(connection, start.block).await?;
@@ -250,11 +222,7 @@ impl Store for PostgresStore {
 
     async fn genesis(&self) -> Result<Option<B256>, StoreError> {
         self.with("reading the genesis hash", async |connection, _| {
-            let row = sqlx::query("select genesis_hash from chain.checkpoints where chain_id = $1")
-                .bind(int(self.chain_id))
-                .fetch_optional(connection)
-                .await?;
-            row.map(|row| hash(&row, 0)).transpose()
+            checkpoint::genesis(connection, self.chain_id).await
         })
         .await
     }
@@ -378,9 +346,28 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
-        self.with("reading evidence", async |connection, _| evidence::all(connection, self.chain_id).await)
+    async fn evidence(&self, blocks: BlockRange) -> Result<Vec<Evidence>, StoreError> {
+        self.with("reading evidence", async |connection, _| {
+            evidence::around(connection, self.chain_id, blocks).await
+        })
+        .await
+    }
+
+    async fn proved(&self) -> Result<Option<BlockRange>, StoreError> {
+        self.with("reading evidence", async |connection, _| evidence::ends(connection, self.chain_id).await)
             .await
+    }
+
+    async fn is_journaled(
+        &self,
+        table: &'static TableDef,
+        keys: &[Row],
+        above: u64,
+    ) -> Result<bool, StoreError> {
+        self.with("reading the journal", async |connection, _| {
+            rollback::is_journaled(connection, self.chain_id, table, keys, above).await
+        })
+        .await
     }
 
     async fn sample(&self, sample: &Sample) -> Result<Stated, StoreError> {

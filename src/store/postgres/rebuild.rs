@@ -135,9 +135,15 @@ impl PostgresStore {
             (Observation::DEF, "came late on late.address = t.target"),
             (TransactionInput::DEF, of_transaction),
         ];
-        sqlx::query("delete from ops.undo where chain_id = $1 and table_name = any($2) and before is null")
+        // What was asked of a contract that was known goes with the block that asked, as this rebuild wrote it.
+        let sql = format!(
+            "delete from ops.undo o where o.chain_id = $1 and o.table_name = any($2) and o.before is null
+                 and (o.table_name <> $3 or o.key ->> 'target' in (select u.key ->> 'address' {came}))"
+        );
+        sqlx::query(AssertSqlSafe(sql))
             .bind(int(self.chain_id))
             .bind(ground.map(|(table, _)| table.name))
+            .bind(Observation::DEF.name)
             .execute(&mut *connection)
             .await?;
         let any_came: bool = sqlx::query_scalar(AssertSqlSafe(format!("select exists (select {came})")))

@@ -8,6 +8,16 @@ use uuid::Uuid;
 use super::{int, silence};
 use crate::store::StoreError;
 
+/// How often a request is begun: one that a worker left unfinished so often has ended all of them, and would end the next.
+const STARTS_MAX: i64 = 3;
+
+/// What is told of such a request.
+const ENDED_ITS_WORKERS: &str = "worker_ended: a worker began it three times, and ended each time before it did (out of \
+    memory, killed, or stopped); it is not begun again: look at what ended the worker, and hand it in anew, or for less";
+
+/// What is told of a request that was taken back while it waited.
+const WITHDRAWN: &str = "withdrawn";
+
 /// What a command asks of the worker.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -51,6 +61,16 @@ pub struct RequestState {
     pub result: Option<Json>,
 }
 
+/// A request that was taken up.
+struct Taken {
+    id: Uuid,
+    request: Request,
+    /// A worker began it before, and is gone.
+    left: bool,
+    /// Workers ended over it too often: it is failed instead.
+    given_up: bool,
+}
+
 /// The requests of one chain.
 #[derive(Debug, Clone)]
 pub struct Requests {
@@ -70,52 +90,99 @@ impl Requests {
     /// The database's.
     pub async fn submit(&self, request: &Request) -> Result<Uuid, StoreError> {
         let id = Uuid::new_v4();
+        self.submit_as(id, request).await.map(|()| id)
+    }
+
+    /// The same under an id of the caller's, who can ask for it when it is not known whether the database took it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn submit_as(&self, id: Uuid, request: &Request) -> Result<(), StoreError> {
         let submitting = sqlx::query("insert into ops.requests (id, chain_id, request) values ($1, $2, $3)")
             .bind(id)
             .bind(int(self.chain_id))
             .bind(SqlJson(request))
             .execute(&self.pool);
-        silence::answered("handing in a request", submitting).await.map(|_| id)
+        silence::answered("handing in a request", submitting).await.map(drop)
     }
 
     /// The oldest request that waits, or that a worker left unfinished, now marked as running; and whether one was left:
-    /// it may have been carried out, and only the word of it be missing.
+    /// it may have been carried out, and only the word of it be missing. One that was left three times is failed, and the
+    /// next one taken, unless a migration asked for it.
     ///
     /// # Errors
     /// The database's.
     pub async fn next(&self) -> Result<Option<(Uuid, Request, bool)>, StoreError> {
-        let reading = sqlx::query(
-            "with next as (
-                 select id, status from ops.requests where chain_id = $1 and status in ('waiting', 'running')
-                 order by submitted_at, id limit 1
-             )
-             update ops.requests r
-             set status = 'running', started_at = coalesce(r.started_at, clock_timestamp())
-             from next where r.id = next.id
-             returning r.id, r.request, next.status = 'running'",
-        )
-        .bind(int(self.chain_id))
-        .fetch_optional(&self.pool);
-        let Some(row) = silence::answered("reading requests", reading).await? else { return Ok(None) };
-        let (id, SqlJson(request)) = (row.get::<Uuid, _>(0), row.get::<SqlJson<Request>, _>(1));
-        Ok(Some((id, request, row.get(2))))
+        while let Some(taken) = self.take(None).await? {
+            if !taken.given_up {
+                return Ok(Some((taken.id, taken.request, taken.left)));
+            }
+        }
+        Ok(None)
     }
 
-    /// Marks one request as running, like [`Requests::next`]; `None` when it is finished, else whether it was left.
+    /// Marks one request as running, like [`Requests::next`]; `None` when it is finished or failed, else whether it was left.
     ///
     /// # Errors
     /// The database's.
     pub async fn begin(&self, id: Uuid) -> Result<Option<bool>, StoreError> {
-        let beginning = sqlx::query_scalar(
-            "with this as (select id, status from ops.requests where id = $1 and status in ('waiting', 'running'))
+        let taken = self.take(Some(id)).await?;
+        Ok(taken.filter(|taken| !taken.given_up).map(|taken| taken.left))
+    }
+
+    /// Takes a request up, or the oldest; counted in the same statement, which is committed before the work begins.
+    async fn take(&self, only: Option<Uuid>) -> Result<Option<Taken>, StoreError> {
+        // Locked where it is read: one that is withdrawn at this moment is not taken, and the other way round.
+        let taking = sqlx::query(
+            "with next as (
+                 select o.id, o.status, o.status = 'running' and coalesce(s.starts, 0) >= $3
+                     and o.request ->> 'kind' is distinct from 'upgrade' as given_up
+                 from ops.requests o left join ops.request_starts s on s.request_id = o.id
+                 where o.chain_id = $1 and o.status in ('waiting', 'running') and ($2::uuid is null or o.id = $2)
+                 order by o.submitted_at, o.id limit 1
+                 for update of o
+             ),
+             counted as (
+                 insert into ops.request_starts as s (request_id, starts) select id, 1 from next where not given_up
+                 on conflict (request_id) do update set starts = s.starts + 1
+             )
              update ops.requests r
-             set status = 'running', started_at = coalesce(r.started_at, clock_timestamp())
-             from this where r.id = this.id
-             returning this.status = 'running'",
+             set status = case when next.given_up then 'failed' else 'running' end,
+                 started_at = coalesce(r.started_at, clock_timestamp()),
+                 result = case when next.given_up then to_jsonb($4::text) else r.result end,
+                 finished_at = case when next.given_up then clock_timestamp() else r.finished_at end
+             from next where r.id = next.id
+             returning r.id, r.request, next.status = 'running', next.given_up",
         )
-        .bind(id)
+        .bind(int(self.chain_id))
+        .bind(only)
+        .bind(STARTS_MAX)
+        .bind(ENDED_ITS_WORKERS)
         .fetch_optional(&self.pool);
-        silence::answered("taking a request over", beginning).await
+        let Some(row) = silence::answered("reading requests", taking).await? else { return Ok(None) };
+        let SqlJson(request) = row.get::<SqlJson<Request>, _>(1);
+        let taken = Taken { id: row.get(0), request, left: row.get(2), given_up: row.get(3) };
+        if taken.given_up {
+            tracing::error!(id = %taken.id, request = ?taken.request, reason = ENDED_ITS_WORKERS, "a request is given up");
+        }
+        Ok(Some(taken))
+    }
+
+    /// Takes a request back that no worker has begun; false where there is none such. What a migration asked for stays: the
+    /// tables need it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn withdraw(&self, id: Uuid) -> Result<bool, StoreError> {
+        let withdrawing = sqlx::query(
+            "update ops.requests set status = 'failed', result = to_jsonb($3::text), finished_at = clock_timestamp()
+             where chain_id = $1 and id = $2 and status = 'waiting' and request ->> 'kind' is distinct from 'upgrade'",
+        )
+        .bind(int(self.chain_id))
+        .bind(id)
+        .bind(WITHDRAWN)
+        .execute(&self.pool);
+        silence::answered("withdrawing a request", withdrawing).await.map(|done| done.rows_affected() > 0)
     }
 
     /// Puts a request that cannot be carried out yet behind all others.

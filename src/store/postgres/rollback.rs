@@ -5,10 +5,10 @@
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
-use super::bulk::{into, key_json, on_conflict, same_key};
+use super::bulk::{into, key_json, key_of, on_conflict, same_key};
 use super::{commit, evidence, int, rows};
 use crate::mutant::{Mutant, is};
-use crate::row::TableDef;
+use crate::row::{Row, TableDef};
 use crate::store::Rollback;
 use crate::table;
 
@@ -100,6 +100,27 @@ async fn journaled(
         .bind(int(rollback.ancestor.id.number))
         .fetch_all(connection)
         .await
+}
+
+/// Whether the journal has images of any of these rows, given by their keys, of blocks above one.
+pub(super) async fn is_journaled(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    table: &'static TableDef,
+    keys: &[Row],
+    above: u64,
+) -> Result<bool, sqlx::Error> {
+    let keys: Vec<String> = keys.iter().map(|key| key_of(table, key).to_string()).collect();
+    sqlx::query_scalar(
+        "select exists (select from ops.undo where chain_id = $1 and block_number > $2 and table_name = $3
+             and key = any (select named::jsonb from unnest($4::text[]) named))",
+    )
+    .bind(int(chain_id))
+    .bind(int(above))
+    .bind(table.name)
+    .bind(keys)
+    .fetch_one(connection)
+    .await
 }
 
 /// Restores the rows of one table from the journal: of each key the first image of the lowest block above the ancestor.

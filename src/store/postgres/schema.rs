@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::approval::Before;
 use super::locks::{LOCK_RETRIES, until_free, wait_for_locks, wait_little_for_locks};
-use super::{failed, indexes};
+use super::{failed, indexes, lift_timeouts, silence};
 use crate::retry::Delays;
 use crate::store::StoreError;
 
@@ -139,8 +139,9 @@ async fn bring_up(
     migrations: &Migrator,
     table: &'static str,
 ) -> Result<Migrated, StoreError> {
+    lift_timeouts(connection).await.map_err(|e| failed("preparing the connection", &e))?;
     let before = versions(connection, table).await?;
-    refuse_newer(&before, migrations)?;
+    refuse_newer(before.last().copied(), migrations)?;
     let is_missing = |migration: &Migration| !before.contains(&migration.version);
     if migrations
         .iter()
@@ -238,12 +239,43 @@ async fn drop_unfinished_indexes(
 pub async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
     check_version(connection).await?;
     let found = versions(connection, APPLIED).await?;
-    refuse_newer(&found, &MIGRATIONS)?;
-    refuse_newer(&versions(connection, APPLIED_TO_APPLICATION).await?, &APPLICATION)?;
+    let of_application = versions(connection, APPLIED_TO_APPLICATION).await?;
+    check_newest(found.last().copied(), of_application.last().copied())
+}
+
+/// Checks again that the schema is this program's, as [`check_schema`] found it once: it may have been migrated beside a
+/// program that runs, which then must neither write nor carry out what the migration asked of its own program.
+///
+/// # Errors
+/// As [`check_schema`], but for the server's version.
+pub async fn check_schema_again(pool: &PgPool) -> Result<(), StoreError> {
+    let reading = async {
+        let mut connection = pool.acquire().await?;
+        let (found, has_application): (Option<i64>, bool) = sqlx::query_as(
+            "select max(version), to_regclass('asset_indexer.app_migrations') is not null from asset_indexer.migrations",
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        let of_application: Option<i64> = if has_application {
+            let sql = "select max(version) from asset_indexer.app_migrations";
+            sqlx::query_scalar(sql).fetch_one(&mut *connection).await?
+        } else {
+            None
+        };
+        Ok::<_, sqlx::Error>((found, of_application))
+    };
+    let (found, of_application) = silence::answered("checking the schema", reading).await?;
+    check_newest(found, of_application)
+}
+
+/// Whether the newest versions that were applied to the schema, and to the application's, are this program's.
+fn check_newest(found: Option<i64>, of_application: Option<i64>) -> Result<(), StoreError> {
+    refuse_newer(found, &MIGRATIONS)?;
+    refuse_newer(of_application, &APPLICATION)?;
     let needed = newest(&MIGRATIONS);
-    if found.last() != Some(&needed) {
+    if found != Some(needed) {
         return Err(StoreError::OtherSchema {
-            found: found.last().map_or("not there yet".to_owned(), |version| format!("version {version}")),
+            found: found.map_or("not there yet".to_owned(), |version| format!("version {version}")),
             needed: format!("version {needed}"),
             remedy: "run `asset-indexer migrate` with the owner's ADMIN_DATABASE_URL",
         });
@@ -251,9 +283,9 @@ pub async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreErro
     Ok(())
 }
 
-fn refuse_newer(found: &[i64], migrations: &Migrator) -> Result<(), StoreError> {
-    match found.last() {
-        Some(version) if *version > newest(migrations) => Err(StoreError::OtherSchema {
+fn refuse_newer(found: Option<i64>, migrations: &Migrator) -> Result<(), StoreError> {
+    match found {
+        Some(version) if version > newest(migrations) => Err(StoreError::OtherSchema {
             found: format!("version {version}"),
             needed: format!("version {}", newest(migrations)),
             remedy: "the database was migrated by a newer program: run that one",

@@ -296,7 +296,15 @@ impl Store for ShadowStore {
         Self::not_done()
     }
 
-    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
+    async fn evidence(&self, _: BlockRange) -> Result<Vec<Evidence>, StoreError> {
+        Self::not_done()
+    }
+
+    async fn proved(&self) -> Result<Option<BlockRange>, StoreError> {
+        Self::not_done()
+    }
+
+    async fn is_journaled(&self, _: &'static TableDef, _: &[Row], _: u64) -> Result<bool, StoreError> {
         Self::not_done()
     }
 

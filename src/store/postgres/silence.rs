@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row as _};
 use tokio::time::{sleep, timeout};
 
-use super::failed;
+use super::{failed, lift_timeouts};
 use crate::store::StoreError;
 
 /// How long work may last before the server is asked about it, and between two questions.
@@ -42,10 +42,11 @@ enum Seen {
     Gone,
 }
 
-/// Connects within bounded time; also tells the number of the server's process.
+/// Connects within bounded time, for work that may take long; also tells the number of the server's process.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, i32), sqlx::Error> {
     let connecting = async {
         let mut connection = PgConnection::connect_with(options).await?;
+        lift_timeouts(&mut connection).await?;
         let process = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut connection).await?;
         Ok((connection, process))
     };

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use super::approval::Before;
 use super::locks::{LOCK_RETRIES, until_free, wait_little_for_locks};
 use super::schema::{APPLICATION, APPLIED, APPLIED_TO_APPLICATION, MIGRATIONS, exists, refused, versions};
-use super::{failed, indexes};
+use super::{failed, indexes, lift_timeouts};
 use crate::retry::Delays;
 use crate::store::StoreError;
 
@@ -65,6 +65,7 @@ pub async fn step_down(
     target: i64,
     accepted: &[String],
 ) -> Result<SteppedDown, StoreError> {
+    lift_timeouts(connection).await.map_err(|e| failed("preparing the connection", &e))?;
     let (migrations, table) = part.migrations();
     let applied = versions(connection, table).await?;
     if target != 0 && !applied.contains(&target) {

@@ -50,3 +50,21 @@ fn a_proxy_that_is_initialized_after_its_first_log_is_asked_again() {
     let blocks: Vec<u64> = asked.iter().map(|call| call.block.number).collect();
     assert!(!blocks.contains(&13), "it has said who it is: {blocks:?}");
 }
+
+/// T-REX's `init` pauses the token and logs what it is called.
+#[test]
+fn a_security_that_is_initialized_after_its_first_log_is_asked_whether_it_is_paused() {
+    let of_token = |block, event| {
+        let entry = trial::entry((TOKEN, Role::TrexToken), block, 0, event);
+        Entry { asset_id: Some(id::asset_id(1, TOKEN)), ..entry }
+    };
+    let told =
+        Fact::InformationUpdated { decimals: 0, version: "4.1.6".to_owned(), onchain_id: Address::ZERO };
+    let entries = [of_token(10, trial::unknown()), of_token(12, trial::event(told))];
+    let settings = Settings { chain_id: 1, ..Settings::default() };
+    let (changes, _) = trial::folded(settings, &entries, |call| {
+        let paused = call.input[..4] == calls::pausedCall::SELECTOR && call.block.number == 12;
+        CallAnswer::Returned(U256::from(paused).abi_encode().into())
+    });
+    assert_eq!(trial::rows::<Asset>(&changes)[0].paused, Some(true));
+}

@@ -9,10 +9,14 @@ use crate::support::command::{Folder, Line, played, played_and_pruned};
 use crate::support::real::node;
 use crate::support::world::{PROGRAM, database, pool};
 
+/// Anvil calls a block final that has two epochs of 32 blocks above it; opening balances are asked for at no other.
+const BLOCKS_UNTIL_FINAL: u64 = 64;
+
 #[tokio::test]
 async fn a_start_above_the_first_event_needs_partial_and_then_opens_with_what_the_chain_says() {
     let (node, database) = (node().await, database().await);
     let token = token(&node).await.address;
+    node.mine(BLOCKS_UNTIL_FINAL).await.expect("anvil mines");
     let said = [
         &format!("start block 5 of {token} is above its first event at block 1"),
         "start at 1 or below",
@@ -134,12 +138,14 @@ async fn an_opening_balance_that_the_node_has_forgotten_is_not_guessed() {
         NodeOptions { dump_state: Some(file.clone()), historical_states: false, ..NodeOptions::default() };
     let node = Node::start_with(options).await.expect("anvil starts");
     let token = token(&node).await;
+    node.mine(BLOCKS_UNTIL_FINAL).await.expect("anvil mines");
     let line = async |node: &Node, from: &str, to: &str| {
         backfill(node, &database, token.address, &["--from", from, "--to", to, "--partial"]).await.run().await
     };
     line(&node, "6", "9").await.done();
     // The first wallet has 10 since block 2 and moves for the first time since the start.
     node.send(&token.transfer(node.account(1), node.account(2), U256::from(4))).await.expect("it transfers");
+    let head = node.head().await.expect("the node answers").header.number.to_string();
     let dump = node.dump_state().await.expect("anvil dumps");
     node.stop().await.expect("anvil writes its dump");
     let options = NodeOptions { load_state: Some(file), ..NodeOptions::default() };
@@ -150,14 +156,14 @@ async fn an_opening_balance_that_the_node_has_forgotten_is_not_guessed() {
         &token.address.to_string(),
         "use a node that keeps it",
     ];
-    line(&pruned, "10", "10").await.failed(CONFIG, &said);
+    line(&pruned, "10", &head).await.failed(CONFIG, &said);
     let whole = self::node().await;
     whole.load_state(&dump).await.expect("the dump fits");
-    line(&whole, "10", "10").await.done();
-    let head = whole.head().await.expect("the node answers").header.hash;
+    line(&whole, "10", &head).await.done();
+    let hash = whole.head().await.expect("the node answers").header.hash;
     for number in 1..=2 {
         let wallet = whole.account(number);
-        let truth = truth::balance(&whole, head, token.address, wallet).await.expect("the token answers");
+        let truth = truth::balance(&whole, hash, token.address, wallet).await.expect("the token answers");
         let ours: String =
             sqlx::query_scalar("select balance::text from chain.asset_holders where holder = $1")
                 .bind(wallet.as_slice())

@@ -176,6 +176,15 @@ impl Token {
                 // Observed, also where a T-REX 3 token logs the texts themselves.
                 self.facts.insert("name", ask_text("name()", here, ask));
                 self.facts.insert("symbol", ask_text("symbol()", here, ask));
+                // The first such event of a security that logged before it was initialized: it may be paused since.
+                let is_initialized =
+                    self.facts["version"].is_null() && self.facts["created_block"] != here.number();
+                if self.facts["asset_type"] == "erc3643" && self.unreadable > 0 && is_initialized {
+                    match ask_small("paused()", &Type::Bool, here, ask) {
+                        Value::Null => {}
+                        said => drop(self.facts.insert("paused", said)),
+                    }
+                }
                 self.facts.insert("decimals", Value::from(event.number("_newDecimals").to::<u64>()));
                 self.facts.insert("version", event.shown_text("_newVersion", words::SHORT));
             }

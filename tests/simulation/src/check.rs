@@ -8,7 +8,7 @@ use asset_indexer::block::BlockId;
 use asset_indexer::proof::Method;
 use asset_indexer::row::{ColumnType, Table, TableDef};
 use asset_indexer::store::memory::MemoryStore;
-use asset_indexer::store::{Checkpoint, Evidence, Store};
+use asset_indexer::store::{ALL_BLOCKS, Checkpoint, Evidence, Store};
 use asset_indexer::table::contract::{Coverage, LateHistory};
 use asset_indexer::table::event::{AssetEvent, ConfiguredContract};
 
@@ -246,5 +246,5 @@ pub fn verified_events(
 /// The store's.
 pub async fn present(ours: &MemoryStore) -> Option<(Checkpoint, Vec<Evidence>)> {
     let checkpoint = ours.checkpoint().await.ok().flatten()?;
-    Some((checkpoint, ours.evidence().await.unwrap_or_default()))
+    Some((checkpoint, ours.evidence(ALL_BLOCKS).await.unwrap_or_default()))
 }

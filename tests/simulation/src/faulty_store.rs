@@ -258,10 +258,25 @@ impl Store for FaultyStore {
         self.write("forgetting evidence", self.store.forget_evidence(reason)).await
     }
 
-    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
-        let evidence = self.read("reading evidence", self.store.evidence()).await?;
+    async fn evidence(&self, blocks: BlockRange) -> Result<Vec<Evidence>, StoreError> {
+        let evidence = self.read("reading evidence", self.store.evidence(blocks)).await?;
         self.ports.asked_evidence();
         Ok(evidence)
+    }
+
+    async fn proved(&self) -> Result<Option<BlockRange>, StoreError> {
+        let proved = self.read("reading evidence", self.store.proved()).await?;
+        self.ports.asked_evidence();
+        Ok(proved)
+    }
+
+    async fn is_journaled(
+        &self,
+        table: &'static TableDef,
+        keys: &[Row],
+        above: u64,
+    ) -> Result<bool, StoreError> {
+        self.read("reading the journal", self.store.is_journaled(table, keys, above)).await
     }
 
     async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {

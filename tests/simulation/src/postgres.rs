@@ -183,10 +183,10 @@ impl Backend for OnPostgres {
                 return Some(difference);
             }
         }
-        use asset_indexer::store::Store;
+        use asset_indexer::store::{ALL_BLOCKS, Store};
         let read = async {
             self.looker.checkpoint().await?;
-            self.looker.evidence().await?;
+            self.looker.evidence(ALL_BLOCKS).await?;
             self.looker.headers().await.map(drop)
         };
         if let Err(error) = read.await {

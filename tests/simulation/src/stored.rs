@@ -159,10 +159,29 @@ impl Store for Stored {
         }
     }
 
-    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
+    async fn evidence(&self, blocks: BlockRange) -> Result<Vec<Evidence>, StoreError> {
         match self {
-            Self::Memory(store) => store.evidence().await,
-            Self::Twin(store) => store.evidence().await,
+            Self::Memory(store) => store.evidence(blocks).await,
+            Self::Twin(store) => store.evidence(blocks).await,
+        }
+    }
+
+    async fn proved(&self) -> Result<Option<BlockRange>, StoreError> {
+        match self {
+            Self::Memory(store) => store.proved().await,
+            Self::Twin(store) => store.proved().await,
+        }
+    }
+
+    async fn is_journaled(
+        &self,
+        table: &'static TableDef,
+        keys: &[Row],
+        above: u64,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Self::Memory(store) => store.is_journaled(table, keys, above).await,
+            Self::Twin(store) => store.is_journaled(table, keys, above).await,
         }
     }
 

@@ -237,8 +237,28 @@ impl Store for Twin {
         self.change("forget_evidence", self.real.forget_evidence(reason), copy).await
     }
 
-    async fn evidence(&self) -> Result<Vec<Evidence>, StoreError> {
-        self.both("the evidence", self.real.evidence(), self.copy.evidence()).await
+    async fn evidence(&self, blocks: BlockRange) -> Result<Vec<Evidence>, StoreError> {
+        self.both("the evidence", self.real.evidence(blocks), self.copy.evidence(blocks)).await
+    }
+
+    async fn proved(&self) -> Result<Option<BlockRange>, StoreError> {
+        self.both("what is proved", self.real.proved(), self.copy.proved()).await
+    }
+
+    async fn is_journaled(
+        &self,
+        table: &'static TableDef,
+        keys: &[Row],
+        above: u64,
+    ) -> Result<bool, StoreError> {
+        // A row that was changed, and changed back, is in the journal, and is what it was.
+        let real = self.real.is_journaled(table, keys, above).await?;
+        let copy = self.copy.is_journaled(table, keys, above).await?;
+        if copy && !real {
+            self.compared
+                .note(|| format!("no image of a row of {} that was changed is in the journal", table.name));
+        }
+        Ok(real)
     }
 
     async fn dump(&self, table: &'static TableDef) -> Result<Vec<Row>, StoreError> {
