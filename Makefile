@@ -1,5 +1,5 @@
-# Two commands: `make demo` shows it at work on real contracts, `make test` checks everything.
-# Both install what is missing; neither leaves anything in the way of a second run.
+# Most need two commands: `make demo` shows it at work on real contracts, `make test` checks everything. The others are parts of
+# `make test`, or measure. They install what is missing and leave nothing in the way of a second run.
 
 KEEP ?= 0
 TOOLS ?= $(CURDIR)/.tools
@@ -28,7 +28,7 @@ drill:
 	cargo build --quiet --locked --workspace --exclude simulation
 	deploy/backup/drill.sh
 
-# 2,000 seeds in memory and 100 on PostgreSQL, a death at every await of ten scenarios, the cases of the catalogue, every
+# 2,000 seeds in memory and 100 on PostgreSQL, a death at every await of eleven scenarios, the cases of the catalogue, every
 # scenario that once failed, and every planted bug, which must be found.
 FAST := $(foreach package,asset-indexer simulation oracle,--config profile.dev.package.$(package).opt-level=2)
 SIMULATION := --locked $(FAST) -p simulation --features mutants

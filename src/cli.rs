@@ -9,10 +9,12 @@ mod privacy;
 mod providers;
 mod redact;
 mod report;
+mod requests;
 mod run;
 mod setup;
 mod status;
 mod verify;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +28,7 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 something was found (differences, a failed check); 2 usage; 69 the node or the database was not \
 there at the start; 70 a stored row cannot be read, or a bug; 71 no threads could be started; 73 a file could not be \
 written; 75 try again, or a check that could not be finished; 76 halted: an operator must act; 77 rights are missing; 78 \
-the configuration or the schema is wrong.";
+the configuration or the schema is wrong; 141 the reader of its output has gone.";
 
 /// Keeps the register of title for tokenized assets: follows ERC-3643, ONCHAINID and ERC-20 contracts into PostgreSQL.
 ///
@@ -148,6 +150,15 @@ enum Command {
         /// Why; kept in the audit trail.
         #[arg(long)]
         reason: String,
+    },
+    /// Show what was handed to the worker and has not ended; or take one back that has not begun.
+    ///
+    /// `backfill`, `rebuild`, `rewind` and `resume` hand their work to a worker that is alive. Ended by SIGINT or SIGTERM, or
+    /// when the database stays away for a minute, they take it back; what has begun goes on, and they say so.
+    Requests {
+        /// Take this one back: it is not carried out.
+        #[arg(long, value_name = "ID")]
+        withdraw: Option<uuid::Uuid>,
     },
     /// Bring the database's schema to this program's version (as its owner: ADMIN_DATABASE_URL).
     Migrate {
@@ -316,6 +327,7 @@ impl From<crate::execute::ExecuteError> for Failure {
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
+    redact::watch_panics();
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -351,6 +363,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,
         Command::Resume { reason } => operate::resume(config, reason).await,
+        Command::Requests { withdraw } => requests::requests(&config, *withdraw).await,
         Command::Migrate { down_to: Some(target), application, accept_loss, .. } => {
             let part = if *application { Part::Application } else { Part::Chain };
             migrate::down(&config, part, *target, accept_loss).await

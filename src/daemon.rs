@@ -8,6 +8,7 @@ mod security;
 mod settings;
 mod submitted;
 mod upkeep;
+mod waits;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,23 +18,22 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use self::errors::Errors;
+use self::requests::PutOff;
 pub use self::requests::told;
 use self::rounds::Rounds;
+use self::waits::{GRACE, SweepPace, for_a_turn, pausing, unless_given_up, with_signs_of_life};
 use crate::decode::Decoder;
 use crate::observe::{Board, Phase};
 use crate::retry::{Delays, Policy};
 use crate::source::Source;
 use crate::store::StoreError;
-use crate::store::postgres::{Lease, PostgresStore};
+use crate::store::postgres::{Lease, PostgresStore, check_schema_again};
 use crate::sync::{Config, Looking, Outcome, Proving, Remedy, Sync, SyncError};
 
 /// How often a standby tries to take the lease, and an idle worker looks for requests.
 const GLANCE: Duration = Duration::from_millis(500);
 /// How often a piece of work that takes long is said to be alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
-/// How long a step under way may take to end in order once the process is asked to stop; then it is given up, which
-/// the next start cannot tell from a crash.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// What a worker works with.
 pub struct Daemon<S> {
@@ -96,8 +96,14 @@ impl<S: Source> Daemon<S> {
     ) -> Result<End, SyncError> {
         loop {
             let lease = Lease::new(self.pool.clone(), self.config.chain_id, self.holder.clone());
-            if !self.stand_by(&lease, stop).await? {
-                return Ok(End::Stopped);
+            match self.stand_by(&lease, stop).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(End::Stopped),
+                Err(error) => {
+                    // It may be taken, and the schema not be ours.
+                    give_up(&lease).await;
+                    return Err(error);
+                }
             }
             let lost = stop.child_token();
             let heart = tokio::spawn({
@@ -110,13 +116,7 @@ impl<S: Source> Daemon<S> {
             let ended = self.work(&lease, until, &lost, watcher).await;
             heart.abort();
             self.board.lease(false);
-            match tokio::time::timeout(GRACE, lease.release()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "the lease could not be released; it expires by itself")
-                }
-                Err(_) => tracing::warn!("the lease could not be released in time; it expires by itself"),
-            }
+            give_up(&lease).await;
             match ended {
                 Err(SyncError::Store(StoreError::NotTheWriter)) => {
                     tracing::warn!("another writer took over; standing by");
@@ -129,13 +129,21 @@ impl<S: Source> Daemon<S> {
         }
     }
 
-    /// Waits for the lease. False when asked to stop.
+    /// Waits for the lease, and takes it only over the schema that this program is built for: since it started, a newer one
+    /// may have migrated the database. False when asked to stop.
     async fn stand_by(&self, lease: &Lease, stop: &CancellationToken) -> Result<bool, SyncError> {
         let mut delays = Delays::new(Policy::SUPERVISOR);
         let mut said = false;
         loop {
             self.board.tick();
-            let Some(acquired) = unless_given_up(stop, lease.acquire()).await else { return Ok(false) };
+            let taking = async {
+                let taken = lease.acquire().await?;
+                if taken {
+                    check_schema_again(&self.pool).await?;
+                }
+                Ok::<bool, StoreError>(taken)
+            };
+            let Some(acquired) = unless_given_up(stop, self.alive(taking)).await else { return Ok(false) };
             let pause = match acquired {
                 Ok(true) => {
                     self.board.problem(None, true);
@@ -155,7 +163,7 @@ impl<S: Source> Daemon<S> {
                 }
                 Err(error) => self.failed(error.into(), &mut delays)?,
             };
-            if pausing(stop, pause).await {
+            if self.alive(pausing(stop, pause)).await {
                 return Ok(false);
             }
         }
@@ -173,20 +181,24 @@ impl<S: Source> Daemon<S> {
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
                 .looking(self.looking);
         let mut delays = Delays::new(Policy::SUPERVISOR);
-        let (mut checked, mut rounds) = (false, Rounds::default());
+        let (mut checked, mut rounds, mut put_off) = (false, Rounds::default(), PutOff::default());
+        let mut pace = SweepPace::new(self.sweep_requests_per_second);
         let mut errors = Errors::new(&self.pool, self.config.chain_id);
         while !stop.is_cancelled() {
             self.board.tick();
             self.alive(self.go_round(&mut rounds, stop)).await;
             let began = Instant::now();
-            let once = self.once(&mut sync, &store, &mut checked, until);
+            sync.rest_from_sweeping(pace.rests_until(began).is_some());
+            let once = self.once(&mut sync, &store, (&mut checked, &mut put_off), until);
             let Some(once) = unless_given_up(stop, self.alive(once)).await else { break };
             let stepped = match once {
                 Ok(outcome) => outcome,
                 Err(error) => {
+                    // Else the head would stand still with the tables, and the chain not seem to be ahead.
+                    self.show_head(&sync);
                     unless_given_up(stop, errors.note(error.kind(), &error.to_string())).await;
                     let pause = self.failed(error, &mut delays)?;
-                    if pausing(stop, pause).await {
+                    if self.alive(pausing(stop, pause)).await {
                         break;
                     }
                     continue;
@@ -205,22 +217,11 @@ impl<S: Source> Daemon<S> {
             }
             match stepped {
                 Outcome::Idle | Outcome::Disputed { .. } => {
-                    tokio::select! {
-                        () = stop.cancelled() => break,
-                        () = self.source.wait_for_head() => {}
-                    }
+                    let due = pace.rests_until(Instant::now());
+                    self.alive(for_a_turn(stop, self.source.wait_for_head(), due)).await;
                 }
-                Outcome::Verified { requests, .. } if self.sweep_requests_per_second > 0 => {
-                    let due =
-                        Duration::from_secs_f64(requests as f64 / self.sweep_requests_per_second as f64);
-                    let rest = due.saturating_sub(began.elapsed());
-                    tokio::select! {
-                        () = stop.cancelled() => break,
-                        () = tokio::time::sleep(rest) => {}
-                        // The head comes first; what it takes is taken from the sweep.
-                        () = self.source.wait_for_head() => {}
-                    }
-                }
+                // The head comes first, then what contracts are asked; what they take is taken from the sweep.
+                Outcome::Verified { requests, .. } => pace.spent(began, requests),
                 Outcome::Halted { reason } if until.is_some() => return Ok(End::Halted(reason)),
                 Outcome::Halted { .. } => {
                     pausing(stop, GLANCE).await;
@@ -235,13 +236,7 @@ impl<S: Source> Daemon<S> {
     /// to turn: such waits have limits of their own, and a restart would only begin them anew. It is not said while a thread is
     /// stuck; that the chain stands still is told by an alert.
     async fn alive<T>(&self, piece: impl Future<Output = T>) -> T {
-        let mut piece = Box::pin(piece);
-        loop {
-            tokio::select! {
-                done = &mut piece => return done,
-                () = tokio::time::sleep(SIGN_OF_LIFE) => self.board.tick(),
-            }
-        }
+        with_signs_of_life(SIGN_OF_LIFE, || self.board.tick(), piece).await
     }
 
     /// An operator's request if there is one, else one step.
@@ -249,14 +244,14 @@ impl<S: Source> Daemon<S> {
         &self,
         sync: &mut Sync<S, PostgresStore>,
         store: &Arc<PostgresStore>,
-        checked: &mut bool,
+        (checked, put_off): (&mut bool, &mut PutOff),
         until: Option<u64>,
     ) -> Result<Outcome, SyncError> {
         if !*checked {
             sync.check_chain().await?;
             *checked = true;
         }
-        let executed = self.execute_request(store).await;
+        let executed = self.execute_request(store, put_off).await;
         if !matches!(executed, Ok(false)) {
             // Also after an error: the tables may be others' by now, and only that it is done could not be told.
             sync.forget();
@@ -265,12 +260,18 @@ impl<S: Source> Daemon<S> {
         sync.step(until).await
     }
 
+    /// Tells of the node's newest block, as the last step saw it.
+    fn show_head(&self, sync: &Sync<S, PostgresStore>) {
+        if let Some(view) = sync.view() {
+            self.board.head(view.head.id.number, view.head.timestamp, view.finalized.number);
+        }
+    }
+
     fn report(&self, sync: &mut Sync<S, PostgresStore>, outcome: &Outcome, took: Duration) {
         let board = &self.board;
         board.problem(None, true);
-        if let Some(view) = sync.view() {
-            board.head(view.head.id.number, view.head.timestamp, view.finalized.number);
-        }
+        board.stepped();
+        self.show_head(sync);
         if let Some(position) = sync.position() {
             board.checkpoint(position.id.number, position.timestamp);
         }
@@ -368,20 +369,11 @@ impl<S: Source> Daemon<S> {
     }
 }
 
-/// Waits; true when asked to stop meanwhile.
-async fn pausing(stop: &CancellationToken, pause: Duration) -> bool {
-    tokio::time::timeout(pause, stop.cancelled()).await.is_ok()
-}
-
-/// The outcome, or nothing when it did not come within [`GRACE`] after the word to stop. Safe at any instant: a store
-/// drops the connection of work that is given up.
-async fn unless_given_up<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
-    let given_up = async {
-        stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        done = work => Some(done),
-        () = given_up => None,
+/// Gives the lease up, if it is ours.
+async fn give_up(lease: &Lease) {
+    match tokio::time::timeout(GRACE, lease.release()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the lease could not be released; it expires by itself"),
+        Err(_) => tracing::warn!("the lease could not be released in time; it expires by itself"),
     }
 }

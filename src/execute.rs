@@ -1,21 +1,28 @@
 //! Executes an operator's requests: the lease holder does, wherever the command was typed.
 
+mod ancestor;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alloy::primitives::B256;
 use serde_json::{Value as Json, json};
 
-use crate::block::{BlockId, BlockRange, Header};
+use crate::block::{BlockRange, Header, Position};
 use crate::decode::Decoder;
 use crate::source::{Source, SourceError};
 use crate::store::postgres::{PostgresStore, Request};
 use crate::store::{Cause, Checkpoint, Rollback, Store, StoreError};
-use crate::sync::{Config, Difference, Ground, Sync, SyncError, fold_ground};
+use crate::sync::{Comparison, Config, Difference, Ground, Sync, SyncError, fold_ground};
+use crate::table::event::AssetEvent;
 
 /// Blocks compared at once.
 const REREAD_BLOCKS: u64 = 2_000;
 /// Differences that a report lists; the rest is counted.
 const DIFFERENCES_MAX: usize = 100;
+/// Events that one repair puts in and takes out at most, and bytes of their data: they are held in memory until all are known.
+const MENDED_EVENTS_MAX: usize = 50_000;
+const MENDED_BYTES_MAX: usize = 128 << 20;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -34,15 +41,15 @@ pub enum ExecuteError {
         /// The checkpoint.
         checkpoint: u64,
     },
-    /// The chain changed further down than the block that should stay.
+    /// The node has no block that the tables have.
     #[error(
-        "block {number}, not above {to}, is {ours} in the tables and {theirs} on the node: the chain changed further down, and \
-         what is in the tables from there on is not its; rewind to a block below {number}, or ask a node that has this chain"
+        "block {number}, not above {to}, is {ours} in the tables and {theirs} on the node, and they share none below: ask a \
+         node that has this chain"
     )]
-    ChangedBelow {
+    NothingShared {
         /// The block that should stay.
         to: u64,
-        /// A block at or below it that the two have differently.
+        /// The lowest block that was found to be another.
         number: u64,
         /// Its hash in the tables.
         ours: B256,
@@ -59,6 +66,24 @@ pub enum ExecuteError {
         /// The checkpoint.
         checkpoint: u64,
     },
+    /// A repair would hold too much in memory, and end its worker.
+    #[error(
+        "blocks {from} to {reached} alone differ in {events} events, with {bytes} bytes of data, and one repair mends {max} or \
+         {bytes_max} bytes at most: nothing was changed; repair a shorter range at a time, or rewind below block {from} and let \
+         all be read again",
+        max = MENDED_EVENTS_MAX,
+        bytes_max = MENDED_BYTES_MAX
+    )]
+    TooMuchToMend {
+        /// First block of the range.
+        from: u64,
+        /// How far it was compared.
+        reached: u64,
+        /// Events to put in and to take out so far.
+        events: usize,
+        /// Bytes of data of those to put in.
+        bytes: usize,
+    },
     /// A rebuild would lose track of them, and a comparison see half of them.
     #[error("contracts are still catching up: run this again when `asset-indexer status` shows none")]
     CatchingUp,
@@ -73,6 +98,40 @@ impl From<StoreError> for ExecuteError {
 impl From<SourceError> for ExecuteError {
     fn from(error: SourceError) -> Self {
         Self::Sync(error.into())
+    }
+}
+
+/// What a repair puts into the tables and takes out of them, as far as the range was compared.
+#[derive(Debug, Default)]
+struct Mending {
+    /// By place: a contract that several stretches of the range announce comes with its whole history each time.
+    add: BTreeMap<(u64, u32), AssetEvent>,
+    remove: Vec<Position>,
+    /// Of the data of what is added.
+    bytes: usize,
+}
+
+impl Mending {
+    fn take(&mut self, compared: Comparison) {
+        for event in compared.add {
+            self.add.entry((event.block_number, event.log_index)).or_insert_with(|| {
+                self.bytes += event.data.len();
+                event
+            });
+        }
+        self.remove.extend(compared.remove);
+    }
+
+    fn refuse_too_much(&self, from: u64, reached: u64) -> Result<(), ExecuteError> {
+        let (events, bytes) = (self.add.len() + self.remove.len(), self.bytes);
+        if events > MENDED_EVENTS_MAX || bytes > MENDED_BYTES_MAX {
+            return Err(ExecuteError::TooMuchToMend { from, reached, events, bytes });
+        }
+        Ok(())
+    }
+
+    fn cause(self, reason: String) -> Cause {
+        Cause::Repair { add: self.add.into_values().collect(), remove: self.remove, reason }
     }
 }
 
@@ -149,34 +208,33 @@ impl<S: Source> Executor<S> {
         self.refuse_catching_up().await?;
         let mut sync =
             Sync::new(self.node().await?, self.store.clone(), self.decoder.clone(), self.config.clone());
-        let (mut differences, mut logs): (Vec<Difference>, usize) = (Vec::new(), 0);
-        let (mut add, mut remove) = (Vec::new(), Vec::new());
+        let (mut first, mut found, mut logs): (Vec<Difference>, usize, usize) = (Vec::new(), 0, 0);
+        let mut mending = Mending::default();
         let mut from = range.from;
         while from <= range.to {
             let to = range.to.min(from + REREAD_BLOCKS - 1);
-            let compared = sync.compare(BlockRange { from, to }).await?;
-            logs += compared.logs;
-            differences.extend(compared.differences);
-            add.extend(compared.add);
-            remove.extend(compared.remove);
+            let mut compared = sync.compare(BlockRange { from, to }, repair).await?;
+            (logs, found) = (logs + compared.logs, found + compared.differences.len());
+            let listed = compared.differences.len().min(DIFFERENCES_MAX - first.len());
+            first.extend(compared.differences.drain(..listed));
+            if repair {
+                mending.take(compared);
+                mending.refuse_too_much(range.from, to)?;
+            }
             progress(to);
             from = to + 1;
         }
-        add.sort_by_key(|event| (event.block_number, event.log_index));
-        add.dedup_by_key(|event| (event.block_number, event.log_index));
-        let found = differences.len();
         let repaired = repair && found > 0;
         if repaired {
             let reason = format!("backfill --from {} --to {} --repair", range.from, range.to);
             // No proof covers what this node lists, nor the contracts that it may announce.
             self.refuse_catching_up().await?;
             self.store.forget_evidence(&format!("{reason} changes what was proved")).await?;
-            self.rebuild(&Cause::Repair { add, remove, reason }, checkpoint, headers, progress).await?;
+            self.rebuild(&mending.cause(reason), checkpoint, headers, progress).await?;
         }
-        differences.truncate(DIFFERENCES_MAX);
         Ok(json!({
             "from": range.from, "to": range.to, "logs": logs, "differences": found, "repaired": repaired,
-            "first_differences": differences,
+            "first_differences": first,
         }))
     }
 
@@ -219,30 +277,6 @@ impl<S: Source> Executor<S> {
         Ok(json!({ "from": at.number, "to": to, "from_journal": journalled }))
     }
 
-    /// The newest block, at a height whose header is not kept or below it, that the tables and the node are known to share. It
-    /// is the one at that height where they share one above: a hash stands for all that is below it. Else it is the newest one
-    /// below of which the tables tell the hash: nothing is in them between the two.
-    async fn shared(&self, to: u64) -> Result<Header, ExecuteError> {
-        let node = self.node().await?;
-        let header = async |number| {
-            let header = node.header(number).await?;
-            Ok::<_, ExecuteError>(header.ok_or(SourceError::BlockGone { number, hash: None })?)
-        };
-        let [below, above] = self.store.known_around(to).await?;
-        if let Some(above) = above
-            && node.header(above.number).await?.is_some_and(|there| there.id == above)
-        {
-            return header(to).await;
-        }
-        let Some(below) = below else { return header(to).await };
-        let there = header(below.number).await?;
-        if there.id != below {
-            let BlockId { number, hash } = below;
-            return Err(ExecuteError::ChangedBelow { to, number, ours: hash, theirs: there.id.hash });
-        }
-        Ok(there)
-    }
-
     async fn rebuild(
         &self,
         cause: &Cause,
@@ -275,5 +309,65 @@ impl<S: Source> Executor<S> {
         );
         sync.watched_roles().await?;
         if sync.contract_counts().1 > 0 { Err(ExecuteError::CatchingUp) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, Bytes};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::row::Time;
+
+    fn event(block_number: u64, bytes: usize) -> AssetEvent {
+        AssetEvent {
+            chain_id: 1,
+            block_number,
+            log_index: 0,
+            part: 0,
+            id: Uuid::nil(),
+            asset_id: None,
+            block_hash: B256::ZERO,
+            block_timestamp: Time(0),
+            transaction_hash: B256::ZERO,
+            transaction_index: 0,
+            address: Address::ZERO,
+            role: "erc20".to_owned(),
+            event_type: None,
+            event_data: None,
+            unreadable: None,
+            topic0: None,
+            topic1: None,
+            topic2: None,
+            topic3: None,
+            data: Bytes::from(vec![0; bytes]),
+            withheld: None,
+        }
+    }
+
+    fn found(add: Vec<AssetEvent>, remove: usize) -> Comparison {
+        let place = |log_index| Position { block_number: 0, log_index };
+        Comparison { add, remove: (0..remove as u32).map(place).collect(), ..Comparison::default() }
+    }
+
+    #[test]
+    fn what_one_repair_may_hold_is_bounded() {
+        let mut mending = Mending::default();
+        // What several stretches find alike counts once.
+        for _ in 0..3 {
+            mending.take(found((0..1_000).map(|block| event(block, 10)).collect(), 0));
+        }
+        assert_eq!((mending.add.len(), mending.bytes), (1_000, 10_000));
+        mending.take(found(Vec::new(), MENDED_EVENTS_MAX - 1_000));
+        mending.refuse_too_much(5, 9).expect("as many as may be");
+        mending.take(found(vec![event(1_000, 0)], 0));
+        let refused = mending.refuse_too_much(5, 9).expect_err("one more").to_string();
+        assert!(refused.contains("blocks 5 to 9 alone differ in 50001 events"), "{refused}");
+        assert!(refused.contains("nothing was changed; repair a shorter range"), "{refused}");
+
+        let mut mending = Mending::default();
+        mending.take(found(vec![event(1, MENDED_BYTES_MAX + 1)], 0));
+        assert!(mending.refuse_too_much(1, 1).is_err(), "few events may be large");
     }
 }

@@ -31,7 +31,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::store::StoreError;
-use crate::store::postgres::failed;
+use crate::store::postgres::{failed, lift_timeouts};
 
 pub use catalogue::{Bounds, Partition, Unit};
 pub use destroy::{Expired, destroy, expired};
@@ -146,8 +146,9 @@ pub async fn prepare(connection: &mut PgConnection) -> Result<(), MaintainError>
     // COPY writes what these say; a file must have the same bytes from every server.
     let settings = "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres';
          set bytea_output = 'hex'; set extra_float_digits = 1; set client_encoding = 'UTF8';
-         set idle_in_transaction_session_timeout = 0; set statement_timeout = 0";
+         set idle_in_transaction_session_timeout = 0";
     run(connection, during, settings).await?;
+    lift_timeouts(connection).await.map_err(wrong(during))?;
     run(connection, during, "select set_config('app.actor', 'asset-indexer maintain', false)").await?;
     // Told from the catalogue: whoever may not read the policies is told so too.
     let foreign: Option<(String, String)> = sqlx::query_as(

@@ -6,6 +6,7 @@
 //! become a restart storm here. Lag is exported as raw block times too, because a gauge computed in a loop that died
 //! stands still at "no lag".
 
+mod application;
 mod http;
 mod providers;
 mod reconciliation;
@@ -21,6 +22,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
+pub use application::Look as ApplicationLook;
 pub use http::serve;
 pub use reconciliation::Look;
 use series::*;
@@ -123,8 +125,11 @@ impl Board {
         for name in others.into_iter().chain(superseded::OF_THE_WRITER) {
             gauge!(name, "chain" => self.chain.clone()).set(0);
         }
-        // It stays so where nothing is to be proved: a zero would say that the sweep stands still.
-        gauge!(VERIFIED_BLOCK, "chain" => self.chain.clone()).set(f64::NAN);
+        // The first stays so where nothing is to be proved: a zero would say that the sweep stands still. The second does with
+        // who never writes.
+        for name in [VERIFIED_BLOCK, LAST_STEP] {
+            gauge!(name, "chain" => self.chain.clone()).set(f64::NAN);
+        }
         for mode in ["backfill", "follow"] {
             counter!(BLOCKS, "chain" => self.chain.clone(), "mode" => mode).absolute(0);
         }
@@ -144,6 +149,7 @@ impl Board {
             counter!(name, "chain" => self.chain.clone()).absolute(0);
         }
         self.begin_reconciliation();
+        self.begin_looks_at_the_application();
         // Asking for a histogram is enough for its series to exist.
         drop(histogram!(REORG_DEPTH, "chain" => self.chain.clone()));
         for mode in ["backfill", "follow"] {
@@ -211,8 +217,12 @@ impl Board {
     pub fn committed(&self, mode: &'static str, blocks: u64, took: Duration) {
         counter!(BLOCKS, "chain" => self.chain.clone(), "mode" => mode).increment(blocks);
         histogram!(COMMIT_DURATION, "mode" => mode).record(took.as_secs_f64());
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        gauge!(LAST_COMMIT, "chain" => self.chain.clone()).set(now.as_secs_f64());
+        gauge!(LAST_COMMIT, "chain" => self.chain.clone()).set(seconds_now());
+    }
+
+    /// A step succeeded, also one that found nothing to do.
+    pub fn stepped(&self) {
+        gauge!(LAST_STEP, "chain" => self.chain.clone()).set(seconds_now());
     }
 
     /// How far everything is proved complete.
@@ -270,6 +280,9 @@ impl Board {
     /// Whether this process may write.
     pub fn lease(&self, held: bool) {
         gauge!(LEASE_HELD, "chain" => self.chain.clone()).set(u8::from(held));
+        // A writer whose first step never succeeds is told of by its age, as one whose later steps do not; who gave the lease up
+        // makes no steps.
+        gauge!(LAST_STEP, "chain" => self.chain.clone()).set(if held { seconds_now() } else { f64::NAN });
         if held && self.inner().head_timestamp == 0 {
             // Not unknown any more: a writer that comes to know no head is told of.
             gauge!(HEAD_TIMESTAMP, "chain" => self.chain.clone()).set(0);
@@ -292,17 +305,6 @@ impl Board {
         gauge!(DEFERRED_INDEXES, "chain" => self.chain.clone()).set(count as f64);
     }
 
-    /// Months after this one that every monthly table of the application has a partition for.
-    pub fn partitions_ahead(&self, months: i32) {
-        gauge!(PARTITIONS_AHEAD, "chain" => self.chain.clone()).set(f64::from(months));
-    }
-
-    /// Findings of security within the last hour: failed logins, rights beyond those approved, and the like.
-    pub fn security_findings(&self, kind: String, count: i64) {
-        self.inner().finding_kinds.insert(kind.clone());
-        gauge!(SECURITY_FINDINGS, "chain" => self.chain.clone(), "kind" => kind).set(count as f64);
-    }
-
     /// The present status.
     pub fn status(&self) -> Status {
         self.inner().status.clone()
@@ -318,6 +320,12 @@ impl Board {
             && !matches!(inner.status.phase, Phase::Halted | Phase::Starting)
             && inner.ticked.elapsed() < TICK_MAX
     }
+}
+
+/// Unix time in seconds, by this machine's clock.
+fn seconds_now() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap_or_default().as_secs_f64()
 }
 
 /// The recorder could not be installed, or the address not be bound.

@@ -28,6 +28,9 @@ pub struct Policy {
 pub enum Limit {
     /// So many tries in all, the first one included.
     Attempts(u32),
+    /// The same where another can be asked instead: no wait that the other side asks for is kept when it is longer than
+    /// [`Policy::longest`].
+    AttemptsBesideOthers(u32),
     /// No try begins later than this after the first.
     Deadline(Duration),
     /// Never: for the loop of a supervisor.
@@ -42,16 +45,21 @@ impl Policy {
         limit: Limit::Attempts(5),
     };
 
-    /// The same where another node can be asked instead: two tries within a second.
+    /// The same where another node can be asked instead: two tries within a second, or one where the node asks for more time.
     pub const REQUEST_BESIDE_OTHERS: Self = Self {
         first: Duration::from_millis(200),
         longest: Duration::from_secs(1),
-        limit: Limit::Attempts(2),
+        limit: Limit::AttemptsBesideOthers(2),
     };
 
     /// For a worker's loop: for ever, up to half a minute apart.
     pub const SUPERVISOR: Self =
         Self { first: Duration::from_millis(250), longest: Duration::from_secs(30), limit: Limit::Never };
+
+    /// Whether another is asked instead of waiting as long as the other side asks for.
+    pub fn is_too_long(&self, asked: Duration) -> bool {
+        matches!(self.limit, Limit::AttemptsBesideOthers(_)) && asked > self.longest
+    }
 }
 
 /// The delays of one series of tries.
@@ -61,7 +69,7 @@ impl Policy {
 #[derive(Debug)]
 pub struct Delays {
     bounds: ExponentialBackoff<SystemClock>,
-    limit: Limit,
+    policy: Policy,
     tries: u32,
     began: Instant,
 }
@@ -78,19 +86,21 @@ impl Delays {
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
-        Self { bounds, limit: policy.limit, tries: 1, began: Instant::now() }
+        Self { bounds, policy, tries: 1, began: Instant::now() }
     }
 
     /// The wait before the next try, or `None` when the caller should give up.
     ///
     /// `asked` is the wait that the other side asked for (`Retry-After`); the delay is never shorter than
-    /// that, up to [`ASKED_LONGEST`].
+    /// that, up to [`ASKED_LONGEST`]; where another can be asked, a longer wish ends the tries at once.
     pub fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let bound = self.bounds.next_backoff()?;
+        let asked = asked.unwrap_or_default();
         let jittered = bound.mul_f64(rand::random::<f64>());
-        let delay = jittered.max(asked.unwrap_or_default().min(ASKED_LONGEST));
-        match self.limit {
-            Limit::Attempts(most) if self.tries >= most => return None,
+        let delay = jittered.max(asked.min(ASKED_LONGEST));
+        match self.policy.limit {
+            Limit::Attempts(most) | Limit::AttemptsBesideOthers(most) if self.tries >= most => return None,
+            Limit::AttemptsBesideOthers(_) if self.policy.is_too_long(asked) => return None,
             Limit::Deadline(most) if self.began.elapsed() + delay > most => return None,
             _ => {}
         }
@@ -152,6 +162,17 @@ mod tests {
         let asked = Duration::from_secs(7);
         assert_eq!(delays.next(Some(asked)), Some(asked));
         assert_eq!(delays.next(Some(Duration::from_secs(86_400))), Some(ASKED_LONGEST));
+    }
+
+    #[test]
+    fn beside_others_only_a_short_wish_is_kept() {
+        let policy = policy(Limit::AttemptsBesideOthers(9));
+        let mut delays = Delays::new(policy);
+        assert_eq!(delays.next(Some(policy.longest)), Some(policy.longest));
+        assert_eq!(delays.next(Some(policy.longest + Duration::from_millis(1))), None);
+        let mut delays = Delays::new(Policy { limit: Limit::AttemptsBesideOthers(2), ..policy });
+        assert!(delays.next(None).is_some());
+        assert_eq!(delays.next(None), None, "attempts count all the same");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Commands that change tables: carried out here when no worker is alive, else handed to it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::backfill::Progress;
 use super::setup::{self, Database};
@@ -13,13 +12,10 @@ use super::{Failure, lacks_rights};
 use crate::config::Config;
 use crate::execute::{ExecuteError, Executor};
 use crate::store::StoreError;
-use crate::store::postgres::{Lease, PostgresStore, Request, Requests, failed};
+use crate::store::postgres::{Lease, PostgresStore, Request, failed};
 
 /// How often a watched request is looked at.
-const GLANCE: Duration = Duration::from_millis(300);
-/// How long a chain may be without a worker before a command that waits for one does the work itself: a standby, or the
-/// worker's restart, comes first.
-const ORPHANED: Duration = Duration::from_secs(10);
+pub(super) const GLANCE: Duration = Duration::from_millis(300);
 
 /// Where a request goes.
 pub(super) struct Handed<'a> {
@@ -41,7 +37,7 @@ impl Handed<'_> {
     }
 
     /// Carries a request out under a lease that is ours.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         lease: &Lease,
         request: &Request,
@@ -73,67 +69,17 @@ impl Handed<'_> {
         heart.abort();
         done
     }
-
-    /// Has the worker carry a request out; when the worker is gone and none follows, takes its place.
-    async fn watch(&self, lease: &Lease, request: &Request, mut progress: Progress) -> Result<Json, Failure> {
-        let requests = Requests::new(self.database.pool.clone(), self.chain_id);
-        let id = requests.submit(request).await?;
-        let mut seen = Instant::now();
-        loop {
-            tokio::time::sleep(GLANCE).await;
-            let Some(state) = requests.state(id).await? else {
-                return Err(Failure::new(Failure::TEMPORARY, "the request is gone from ops.requests"));
-            };
-            if let Some(block) = state.progress {
-                progress.reached(block, 0);
-            }
-            match state.status.as_str() {
-                "done" => return Ok(state.result.unwrap_or_default()),
-                "failed" => {
-                    let reason = state.result.and_then(|r| r.as_str().map(str::to_owned)).unwrap_or_default();
-                    return Err(as_told(&reason));
-                }
-                _ => {}
-            }
-            if lease.current_holder().await?.is_some() {
-                seen = Instant::now();
-            } else if seen.elapsed() > ORPHANED && lease.acquire().await? {
-                let done = self.take_over(lease, &requests, id, request, &mut progress).await;
-                lease.release().await?;
-                match done? {
-                    Some(done) => return Ok(done),
-                    None => seen = Instant::now(),
-                }
-            }
-        }
-    }
-
-    /// Carries out what a worker that is gone left; nothing when it finished it after all.
-    async fn take_over(
-        &self,
-        lease: &Lease,
-        requests: &Requests,
-        id: Uuid,
-        request: &Request,
-        progress: &mut Progress,
-    ) -> Result<Option<Json>, Failure> {
-        let Some(left) = requests.begin(id).await? else { return Ok(None) };
-        tracing::info!("no worker is alive any more: carrying the request out here");
-        let done = self.carry_out(lease, request, left, progress).await;
-        if done.is_err() && !lease.renew().await? {
-            // We were taken for dead ourselves: the request is another worker's again.
-            return Ok(None);
-        }
-        requests
-            .finished(id, done.as_ref().map(Json::clone).map_err(|failure| failure.message.clone()))
-            .await?;
-        done.map(Some)
-    }
 }
 
 /// What a worker told of a request that it could not carry out ([`crate::daemon::told`]), with the exit code that the same
 /// failure has where the command does the work itself.
-fn as_told(reason: &str) -> Failure {
+pub(super) fn as_told(reason: &str) -> Failure {
+    if reason == "withdrawn" {
+        return Failure::new(
+            Failure::FINDINGS,
+            "the request was withdrawn: asset-indexer requests --withdraw",
+        );
+    }
     let (kind, words) = reason.split_once(": ").unwrap_or_default();
     let code = match kind {
         "provider_unavailable" | "database_unavailable" => Failure::UNAVAILABLE,
@@ -141,7 +87,10 @@ fn as_told(reason: &str) -> Failure {
         "database_refused" | "provider_refused" | "provider_pruned" | "other_chain" | "other_schema"
         | "configuration" => Failure::CONFIG,
         "block_gone" | "unprovable" | "not_the_writer" => Failure::TEMPORARY,
-        "archived" | "contradiction" | "disproved" | "provider_inconsistent" => Failure::HALTED,
+        // The last is told of a request, not of an error: what has ended three workers is for people to look at.
+        "archived" | "contradiction" | "disproved" | "provider_inconsistent" | "worker_ended" => {
+            Failure::HALTED
+        }
         "database_corrupt" => Failure::BUG,
         _ => return Failure::new(Failure::FINDINGS, format!("the worker could not do it: {reason}")),
     };
@@ -254,7 +203,15 @@ pub(super) async fn rewind(config: Config, to: u64, reason: &str) -> Result<(), 
     database.close().await;
     let report = report?;
     let how = if report["from_journal"].as_bool() == Some(true) { "the undo journal" } else { "ground" };
-    println!("the checkpoint is block {to} now, restored from {how}; a running worker goes on from there");
+    let reached = report["to"].as_u64().unwrap_or(to);
+    if reached < to {
+        println!(
+            "the chain changed below block {to}, too: more events went with the blocks down to {reached}"
+        );
+    }
+    println!(
+        "the checkpoint is block {reached} now, restored from {how}; a running worker goes on from there"
+    );
     Ok(())
 }
 

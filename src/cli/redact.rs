@@ -49,12 +49,27 @@ impl Secrets {
 /// Keeps the secrets for the rest of the process, for [`clean`] and for what a panic says.
 pub(super) fn keep(secrets: Secrets) {
     // A second configuration in one process happens only in tests.
-    if SECRETS.set(secrets).is_ok() {
-        panic::set_hook(Box::new(|panicked| {
-            let trace = std::backtrace::Backtrace::capture();
-            eprintln!("{}", clean(&format!("{panicked}\n{trace}")));
-        }));
+    let _ = SECRETS.set(secrets);
+}
+
+/// From now on a panic tells no secret that is kept, and output that nobody takes is no panic.
+pub(super) fn watch_panics() {
+    panic::set_hook(Box::new(|panicked| {
+        refuse_output(panicked.payload_as_str().unwrap_or_default());
+        let trace = std::backtrace::Backtrace::capture();
+        eprintln!("{}", clean(&format!("{panicked}\n{trace}")));
+    }));
+}
+
+/// Ends the process where standard output takes no more: quietly where its reader has gone (`| head`), as a program ends that
+/// the signal for it ends.
+fn refuse_output(said: &str) {
+    let Some(reason) = said.strip_prefix("failed printing to stdout: ") else { return };
+    if reason.contains("os error 32") {
+        std::process::exit(128 + 13);
     }
+    eprintln!("asset-indexer: standard output takes no more: {reason}");
+    std::process::exit(73);
 }
 
 /// The text without the secrets that were kept; as it is while there are none.

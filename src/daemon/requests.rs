@@ -1,7 +1,9 @@
 //! Carries out what commands, and migrations, ask of the worker.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::Daemon;
@@ -9,14 +11,64 @@ use crate::execute::{ExecuteError, Executor};
 use crate::observe::Phase;
 use crate::source::Source;
 use crate::store::StoreError;
-use crate::store::postgres::{PostgresStore, Request, Requests};
+use crate::store::postgres::{PostgresStore, Request, Requests, check_schema_again, failed};
 use crate::sync::{Remedy, SyncError};
 
+/// How long after its first failure what a migration asked for is tried again; twice as long after each further one.
+const PAUSE_FIRST: Duration = Duration::from_secs(10 * 60);
+/// It is tried so often at least.
+const PAUSE_LONGEST: Duration = Duration::from_secs(6 * 3600);
+/// The same while contracts are catching up: that is seen at once, and costs no try.
+const PAUSE_CATCHING_UP: Duration = Duration::from_secs(10);
+/// How long it may take to see whether an operator's request waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Until when what a migration asked for is left alone, once it could not be carried out. A try may take hours, and what
+/// stood in its way need not pass soon (no room for a second copy of the tables): the chain is followed in between.
+#[derive(Debug, Default)]
+pub(super) struct PutOff {
+    until: Option<Instant>,
+    /// The pause after the last failure.
+    pause: Duration,
+}
+
+impl PutOff {
+    fn is_on(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until > now)
+    }
+
+    /// A try failed; gives the pause until the next one.
+    fn failed(&mut self, now: Instant) -> Duration {
+        self.pause = (self.pause * 2).clamp(PAUSE_FIRST, PAUSE_LONGEST);
+        self.until = Some(now + self.pause);
+        self.pause
+    }
+
+    fn catching_up(&mut self, now: Instant) {
+        self.until = Some(now + PAUSE_CATCHING_UP);
+    }
+}
+
 impl<S: Source> Daemon<S> {
-    /// The oldest request, if there is one; whether the tables may have changed by it.
-    pub(super) async fn execute_request(&self, store: &Arc<PostgresStore>) -> Result<bool, SyncError> {
+    /// The oldest request, if there is one that is not put off; whether the tables may have changed by it.
+    pub(super) async fn execute_request(
+        &self,
+        store: &Arc<PostgresStore>,
+        put_off: &mut PutOff,
+    ) -> Result<bool, SyncError> {
         let requests = Requests::new(self.pool.clone(), self.config.chain_id);
+        if put_off.is_on(Instant::now()) && !others_wait(&self.pool, self.config.chain_id).await? {
+            return Ok(false);
+        }
         let Some((id, request, left)) = requests.next().await? else { return Ok(false) };
+        if request == Request::Upgrade
+            && let Err(error) = check_schema_again(&self.pool).await
+        {
+            // It is for the program that the migration belongs to: this one would fill the tables that it knows, and nobody the
+            // new ones.
+            requests.postpone(id).await?;
+            return Err(error.into());
+        }
         self.board.phase(Phase::Executing);
         tracing::info!(?request, "executing an operator's request");
         let executor = Executor {
@@ -54,10 +106,38 @@ impl<S: Source> Daemon<S> {
             return Err(StoreError::NotTheWriter.into());
         }
         match outcome {
-            Err(error) if request == Request::Upgrade => put_off(&requests, id, error).await?,
+            Err(error) if request == Request::Upgrade => self.put_off(&requests, id, error, put_off).await?,
             outcome => requests.finished(id, outcome.map_err(|error| told(&error))).await?,
         }
         Ok(true)
+    }
+
+    /// Nobody watches what a migration asked for: what can pass is tried again later, and what cannot is told in the log.
+    async fn put_off(
+        &self,
+        requests: &Requests,
+        id: Uuid,
+        error: ExecuteError,
+        put_off: &mut PutOff,
+    ) -> Result<(), SyncError> {
+        match error {
+            ExecuteError::CatchingUp => {
+                requests.postpone(id).await?;
+                put_off.catching_up(Instant::now());
+                Ok(())
+            }
+            ExecuteError::Sync(error) if error.remedy() == Remedy::Retry => {
+                requests.postpone(id).await?;
+                let pause_s = put_off.failed(Instant::now()).as_secs();
+                self.board.error("retry");
+                tracing::warn!(%error, pause_s, "tables of the new version could not be filled: tried again later, and the chain is followed meanwhile");
+                Ok(())
+            }
+            error => {
+                tracing::error!(%error, "tables of the new version could not be filled: run `asset-indexer rebuild` once this is mended");
+                Ok(requests.finished(id, Err(error.to_string())).await?)
+            }
+        }
     }
 }
 
@@ -70,17 +150,47 @@ pub fn told(error: &ExecuteError) -> String {
     }
 }
 
-/// Nobody watches what a migration asked for: what can pass is waited for, and what cannot is told in the log.
-async fn put_off(requests: &Requests, id: Uuid, error: ExecuteError) -> Result<(), SyncError> {
-    match error {
-        ExecuteError::CatchingUp => Ok(requests.postpone(id).await?),
-        ExecuteError::Sync(error) if error.remedy() == Remedy::Retry => {
-            requests.postpone(id).await?;
-            Err(error)
+/// Whether an operator's request waits. If so, it is taken before what a migration asked for, which is put behind it.
+async fn others_wait(pool: &PgPool, chain_id: u64) -> Result<bool, StoreError> {
+    let during = "looking for requests";
+    let asking = sqlx::query_scalar(
+        "with operators as (
+             select exists (
+                 select from ops.requests
+                 where chain_id = $1 and status in ('waiting', 'running') and request ->> 'kind' <> 'upgrade') as there
+         ), behind as (
+             update ops.requests set submitted_at = clock_timestamp()
+             where chain_id = $1 and status = 'waiting' and request ->> 'kind' = 'upgrade' and (select there from operators)
+         )
+         select there from operators",
+    )
+    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+    .fetch_one(pool);
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(answer) => answer.map_err(|error| failed(during, &error)),
+        Err(_) => {
+            let reason = format!("no answer within {} s", PATIENCE.as_secs());
+            Err(StoreError::Unavailable { during, reason })
         }
-        error => {
-            tracing::error!(%error, "tables of the new version could not be filled: run `asset-indexer rebuild` once this is mended");
-            Ok(requests.finished(id, Err(error.to_string())).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_migration_asked_for_is_put_off_longer_and_longer() {
+        let now = Instant::now();
+        let mut put_off = PutOff::default();
+        assert!(!put_off.is_on(now), "the first try is made at once");
+        for minutes in [10, 20, 40, 80, 160, 320, 360, 360] {
+            let pause = Duration::from_secs(minutes * 60);
+            assert_eq!(put_off.failed(now), pause);
+            assert!(put_off.is_on(now + pause - Duration::from_secs(1)), "{minutes} minutes");
+            assert!(!put_off.is_on(now + pause), "{minutes} minutes");
         }
+        put_off.catching_up(now);
+        assert!(put_off.is_on(now) && !put_off.is_on(now + PAUSE_CATCHING_UP));
     }
 }

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::upkeep::{application_has, in_time};
-use crate::observe::Board;
+use super::upkeep::{can_look, in_time};
+use crate::observe::{ApplicationLook, Board};
 
 /// How often it is looked at.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Counts the findings of the last hour. What could not be counted keeps its last figure, and is told in the log.
+/// Counts the findings of the last hour. What could not be counted keeps its last figure, so that no alert ends by it; that it
+/// could not is told by a metric, and in the log.
 pub(super) async fn look(board: &Board, pool: &PgPool) {
     let looking = async {
-        if !application_has(pool, "security_figures").await? {
+        if !can_look(pool, "kept_rights", "security_figures").await? {
             return Ok(Vec::new());
         }
         sqlx::query_as::<_, (String, i64)>("select kind, figure from app.security_figures()")
@@ -23,6 +24,7 @@ pub(super) async fn look(board: &Board, pool: &PgPool) {
             .await
     };
     let figures = in_time(PATIENCE, "the findings of security could not be counted", looking).await;
+    board.unseen(ApplicationLook::Security, figures.is_none());
     for (kind, figure) in figures.into_iter().flatten() {
         board.security_findings(kind, figure);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::observe::Board;
+use crate::observe::{ApplicationLook, Board};
 
 /// How often partitions are looked after.
 pub(super) const EVERY: Duration = Duration::from_secs(3600);
@@ -25,6 +25,21 @@ pub(super) async fn application_has(pool: &PgPool, function: &str) -> Result<boo
     let sql = "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
         where n.nspname = 'app' and p.proname = $1)";
     sqlx::query_scalar(sql).bind(function).fetch_one(pool).await
+}
+
+/// Whether a look at the application can be taken: schema `app` has the table that it is about. By the catalogue, too.
+///
+/// # Errors
+/// The database's, and where the function that tells of the table is not there: somebody took it away, which is not to pass for
+/// a database without the application.
+pub(super) async fn can_look(pool: &PgPool, table: &str, function: &str) -> Result<bool, sqlx::Error> {
+    let sql = "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'app' and c.relname = $1)";
+    let is_there: bool = sqlx::query_scalar(sql).bind(table).fetch_one(pool).await?;
+    if is_there && !application_has(pool, function).await? {
+        return Err(sqlx::Error::Configuration(format!("app.{function} is not there").into()));
+    }
+    Ok(is_there)
 }
 
 /// What work gives that ends in time. Else `failed` is told in the log, and it is done the next time: nothing depends on it.
@@ -125,23 +140,40 @@ pub(super) async fn verdicts(pool: PgPool, chain_id: u64) {
     in_time(SNAPSHOT_PATIENCE, "changes of verdicts could not all be logged", logging).await;
 }
 
-/// Makes the months that are missing, tells how many there are now, and seals the trails unless that is switched off. That
-/// months could not be made is told by the metric, which stays; what could not be sealed is sealed the next time.
+/// Makes the months that are missing, tells how many there are now, and seals the trails unless that is switched off; each
+/// whatever became of the others. That months could not be made or counted is told by a metric; what could not be sealed is
+/// sealed the next time.
 pub(super) async fn look_after(board: &Board, pool: &PgPool, seals: bool) {
-    let looking = async {
-        if application_has(pool, "ensure_months").await? {
+    let making = async {
+        if can_look(pool, "monthly_tables", "ensure_months").await? {
             let made: i32 =
                 sqlx::query_scalar("select app.ensure_months($1)").bind(AHEAD).fetch_one(pool).await?;
-            let ahead: i32 = sqlx::query_scalar("select app.months_ahead()").fetch_one(pool).await?;
-            board.partitions_ahead(ahead);
-            tracing::debug!(made, ahead, "partitions of the application's monthly tables");
-            if seals {
-                seal(pool).await?;
-            }
+            tracing::debug!(made, "partitions of the application's monthly tables");
         }
         Ok::<(), sqlx::Error>(())
     };
-    in_time(PATIENCE, "the application's tables could not be looked after", looking).await;
+    let made = in_time(PATIENCE, "the application's months could not be made", making).await;
+    let counting = async {
+        if !can_look(pool, "monthly_tables", "months_ahead").await? {
+            return Ok(None);
+        }
+        sqlx::query_scalar::<_, i32>("select app.months_ahead()").fetch_one(pool).await.map(Some)
+    };
+    // Also where they could not be made: then they run out.
+    let counted = in_time(PATIENCE, "the application's months could not be counted", counting).await;
+    if let Some(Some(ahead)) = counted {
+        board.partitions_ahead(ahead);
+    }
+    board.unseen(ApplicationLook::Months, made.is_none() || counted.is_none());
+    if seals {
+        let sealing = async {
+            if application_has(pool, "seal_trail").await? {
+                seal(pool).await?;
+            }
+            Ok::<(), sqlx::Error>(())
+        };
+        in_time(PATIENCE, "the application's trails could not be sealed", sealing).await;
+    }
 }
 
 /// The newest seal is told in the log, out of reach of whoever may alter tables.

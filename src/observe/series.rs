@@ -26,6 +26,7 @@ names! {
     LAG_BLOCKS = "asset_indexer_lag_blocks" gauge Count "Blocks between the tables and the head.";
     LAG_SECONDS = "asset_indexer_lag_seconds" gauge Seconds "Seconds of chain time between the tables and the head.";
     LAST_COMMIT = "asset_indexer_last_commit_timestamp_seconds" gauge Seconds "When rows were last committed, by this machine's clock.";
+    LAST_STEP = "asset_indexer_last_step_timestamp_seconds" gauge Seconds "When the writer's last step succeeded, or it took the lease, by this machine's clock.";
     BLOCKS = "asset_indexer_blocks_total" counter Count "Blocks committed.";
     EVENTS = "asset_indexer_events_total" counter Count "Logs written, by the role of their contract.";
     UNDECODABLE = "asset_indexer_undecodable_logs_total" counter Count "Logs kept raw, by the reason.";
@@ -47,6 +48,7 @@ names! {
     SUSPECT_ASSETS = "asset_indexer_suspect_assets" gauge Count "Assets whose contract answers otherwise than the tables say.";
     RECONCILIATIONS = "asset_indexer_reconciliations_total" counter Count "Looks at the contracts, by what came of them.";
     PARTITIONS_AHEAD = "asset_indexer_partitions_ahead" gauge Count "Months after this one that every monthly table of the application has a partition for.";
+    APPLICATION_UNSEEN = "asset_indexer_application_unseen" gauge Count "1 when the last look at the application's months or security failed: what is told of them is older.";
     SECURITY_FINDINGS = "asset_indexer_security_findings" gauge Count "Findings of the last hour in the application's logs and rights, by kind.";
     HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
     ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";

@@ -22,7 +22,7 @@ pub(super) const OF_THE_WRITER: [&str; 12] = [
 ];
 
 /// The same where an alert is about a zero: no comparison with NaN holds, and a maximum or minimum passes over it.
-const UNKNOWN: [&str; 3] = [HEAD_TIMESTAMP, PARTITIONS_AHEAD, VERIFIED_BLOCK];
+const UNKNOWN: [&str; 4] = [HEAD_TIMESTAMP, LAST_STEP, PARTITIONS_AHEAD, VERIFIED_BLOCK];
 
 impl Board {
     /// Another process writes: what this one knew as the writer is taken back, in the metrics and in the status. Rules take
@@ -43,5 +43,6 @@ impl Board {
         for kind in &inner.finding_kinds {
             gauge!(SECURITY_FINDINGS, "chain" => self.chain.clone(), "kind" => kind.clone()).set(0);
         }
+        self.begin_looks_at_the_application();
     }
 }

@@ -220,11 +220,17 @@ impl Client {
         answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect()
     }
 
-    /// Asks once. A failure of the whole exchange is the answer to every call.
+    /// Asks once. A failure of the whole exchange is the answer to every call; so is a pause that is not waited for.
     async fn attempt(&self, calls: &[Call]) -> Vec<Answer> {
         let Ok(_permit) = self.in_flight.acquire().await else {
             return vec![Err(Fault::broken("the client is closed")); calls.len()];
         };
+        let left = self.pause.left();
+        if self.retry.is_too_long(left) {
+            // It is kept, and meanwhile another is asked.
+            let text = format!("it asked for a pause, of which {} s are left", left.as_secs());
+            return vec![Err(Fault::new(RpcFault::Rate { retry_after: Some(left) }, text)); calls.len()];
+        }
         self.pause.over().await;
         if let Some(pace) = &self.pace {
             pace.admit(calls.len()).await;

@@ -45,6 +45,12 @@ impl Pause {
         *until = (*until).max(Some(end));
     }
 
+    /// How long it goes on; zero when no pause is running.
+    pub fn left(&self) -> Duration {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+
     /// Returns when no pause is running.
     pub async fn over(&self) {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);

@@ -309,6 +309,24 @@ async fn a_contract_added_to_the_configuration_is_read_from_its_start() {
     assert_eq!(assets.len(), 3);
 }
 
+#[test]
+fn output_that_nobody_takes_is_no_panic() {
+    let print = |output: std::process::Stdio| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_asset-indexer"));
+        let child =
+            command.args(["migrate", "--print-roles"]).stdout(output).stderr(std::process::Stdio::piped());
+        let ended = child.spawn().expect("it starts").wait_with_output().expect("it ends");
+        (ended.status.code(), String::from_utf8(ended.stderr).expect("UTF-8"))
+    };
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert_eq!(print(writer.into()), (Some(141), String::new()));
+    let full = std::fs::File::create("/dev/full").expect("Linux has it");
+    let (code, said) = print(full.into());
+    assert_eq!(code, Some(73), "{said}");
+    assert!(said.starts_with("asset-indexer: standard output takes no more: No space left"), "{said}");
+}
+
 #[tokio::test]
 async fn migrating_twice_is_migrating_once() {
     let name = format!("t_{}", Uuid::new_v4().simple());

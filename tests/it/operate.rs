@@ -1,18 +1,21 @@
 //! What operators do to tables: add contracts, rebuild, rewind, compare and repair; and what a second writer cannot do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use asset_indexer::execute::ExecuteError;
 use asset_indexer::fact::Role;
-use asset_indexer::store::postgres::{Lease, PostgresStore, Request};
+use asset_indexer::store::postgres::{Lease, PostgresStore, Request, Requests};
 use asset_indexer::store::{Commit, Section, Store, StoreError};
 use asset_indexer::sync::{Config, Outcome, Sync};
 use serde_json::Value as Json;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 
+use crate::support::command::{Ended, Line};
 use crate::support::world::{
-    CHAIN_ID, assert_equal, assert_same, config, converge, database, dump, executor, fresh, pool,
-    postgres_store, worker,
+    CHAIN_ID, PROGRAM, WRITER, assert_equal, assert_same, config, converge, database, dump, executor, fresh,
+    pool, postgres_store, worker,
 };
 use simulation::chain::SimChain;
 use simulation::events::account;
@@ -153,22 +156,22 @@ async fn a_rewind_is_the_way_out_of_a_halt() {
     followed.assert_fresh("after the halt").await;
 }
 
+/// As the reason of the halt says: one below the block that was final and is another.
 #[tokio::test]
-async fn a_rewind_to_a_block_that_the_chain_does_not_share_is_refused() {
+async fn a_rewind_goes_further_down_where_the_chain_changed_below() {
     let mut followed = Followed::new(42, config(&Play::contracts())).await;
     let blocks = followed.play.blocks(16);
     followed.chain.reorg(14, blocks);
     let outcomes = converge(&mut followed.worker).await;
-    assert!(matches!(outcomes.last(), Some(Outcome::Halted { .. })), "{outcomes:?}");
-    let before = dump(followed.store()).await;
+    let Some(Outcome::Halted { reason }) = outcomes.last() else { panic!("{outcomes:?}") };
     // The chain changed above block 26; what stands between there and finality is another chain's.
-    let request = Request::Rewind { to: 29, reason: "one below finality".to_owned() };
-    let refused = followed.execute(true, request).await.expect_err("block 29 is of the other chain");
-    let ExecuteError::ChangedBelow { to: 29, number, .. } = refused else { panic!("{refused}") };
-    assert!((27..=29).contains(&number), "{refused}");
-    assert_same(&dump(followed.store()).await, &before, "a rewind that was refused");
-    let request = Request::Rewind { to: 26, reason: "where the chains part".to_owned() };
-    followed.execute(true, request).await.expect("it rewinds");
+    let to = reason.split("rewind --to ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a way out");
+    let to: u64 = to.parse().expect("a block");
+    assert!(to > 26, "{reason}");
+    let request = Request::Rewind { to, reason: "one below finality".to_owned() };
+    let report = followed.execute(true, request).await.expect("it rewinds");
+    let reached = report["to"].as_u64().expect("a block");
+    assert!((20..=26).contains(&reached), "the newest that both are known to have: {report}");
     followed.worker.forget();
     converge(&mut followed.worker).await;
     followed.assert_fresh("rewound to where the chains part").await;
@@ -390,4 +393,115 @@ async fn withdrawn_rows_are_kept_as_evidence() {
         .await
         .expect("readable");
     assert_eq!(told, 1);
+}
+
+/// The requests of a database of their own.
+async fn requests() -> (Requests, String) {
+    let database = database().await;
+    (Requests::new(pool(&database).await, CHAIN_ID), database)
+}
+
+/// A request's status, and what is told of it.
+async fn told(requests: &Requests, id: uuid::Uuid) -> (String, String) {
+    let state = requests.state(id).await.expect("readable").expect("it is there");
+    (state.status, state.result.and_then(|told| told.as_str().map(str::to_owned)).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_request_that_ended_its_worker_three_times_is_failed_and_the_next_one_taken() {
+    let (requests, _) = requests().await;
+    let one = requests.submit(&Request::Rebuild).await.expect("handed in");
+    let resume = Request::Resume { reason: "a test".to_owned() };
+    let other = requests.submit(&resume).await.expect("handed in");
+    for left in [false, true, true] {
+        let taken = requests.next().await.expect("readable").expect("it is open");
+        assert_eq!(taken, (one, Request::Rebuild, left));
+    }
+    let taken = requests.next().await.expect("readable").expect("it is open");
+    assert_eq!(taken, (other, resume, false), "it does not stand in the way of others");
+    let (status, words) = told(&requests, one).await;
+    assert_eq!(status, "failed");
+    assert!(words.starts_with("worker_ended: a worker began it three times"), "{words}");
+    // A command that takes the place of a worker that is gone is one.
+    for _ in 0..2 {
+        assert_eq!(requests.begin(other).await.expect("readable"), Some(true));
+    }
+    assert_eq!(requests.begin(other).await.expect("readable"), None);
+    assert_eq!(told(&requests, other).await.0, "failed");
+    assert_eq!(requests.next().await.expect("readable"), None);
+}
+
+/// Without it tables of the new version stay empty: nobody would hand it in again.
+#[tokio::test]
+async fn what_a_migration_asked_for_is_taken_up_as_often_as_it_takes() {
+    let (requests, _) = requests().await;
+    let id = requests.submit(&Request::Upgrade).await.expect("handed in");
+    for times in 0..9 {
+        let taken = requests.next().await.expect("readable").expect("it is open");
+        assert_eq!(taken, (id, Request::Upgrade, times > 0));
+    }
+    requests.postpone(id).await.expect("it waits");
+    assert!(!requests.withdraw(id).await.expect("readable"), "nor is it taken back");
+    assert_eq!(told(&requests, id).await.0, "waiting");
+}
+
+/// A command over a database's requests; it needs no node.
+async fn command(database: &str, words: &[&str]) -> Ended {
+    let line = Line::new(words).set("ASSET_INDEXER__CHAIN__ID", CHAIN_ID.to_string());
+    line.contract("erc20", account(7, 7)).database(PROGRAM, database).await.run().await
+}
+
+#[tokio::test]
+async fn a_request_that_waits_is_shown_and_can_be_taken_back() {
+    let (requests, database) = requests().await;
+    let begun = requests.submit(&Request::Rebuild).await.expect("handed in");
+    requests.next().await.expect("readable").expect("it is open");
+    let waiting = requests.submit(&Request::Rebuild).await.expect("handed in");
+    let shown = command(&database, &["requests"]).await.done();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with(&format!("{begun}  running, begun 1 times, handed in 2")), "{shown}");
+    assert!(lines[1].starts_with(&format!("{waiting}  waiting, handed in 2")), "{shown}");
+    assert!(lines[1].ends_with(r#": {"kind":"rebuild"}"#), "{shown}");
+
+    command(&database, &["requests", "--withdraw", &waiting.to_string()]).await.done();
+    assert_eq!(told(&requests, waiting).await, ("failed".to_owned(), "withdrawn".to_owned()));
+    for (id, why) in
+        [(begun, "it has begun"), (waiting, "it has ended: failed"), (uuid::Uuid::nil(), "has no request")]
+    {
+        let refused = command(&database, &["requests", "--withdraw", &id.to_string()]).await;
+        refused.failed(1, &["cannot be withdrawn", why]);
+    }
+    requests.finished(begun, Ok(Json::Null)).await.expect("finished");
+    assert_eq!(command(&database, &["requests"]).await.done(), "no request is open\n");
+}
+
+/// What is set for a role, so that no query of people's runs for ever, would end the writer's work each time anew.
+#[tokio::test]
+async fn a_roles_timeouts_end_none_of_the_writers_statements() {
+    let database = database().await;
+    let pool = pool(&database).await;
+    let version: i32 = sqlx::query_scalar("select current_setting('server_version_num')::int")
+        .fetch_one(&pool)
+        .await
+        .expect("readable");
+    let mut timeouts = vec!["statement_timeout"];
+    if version >= 170_000 {
+        timeouts.push("transaction_timeout");
+    }
+    for timeout in timeouts {
+        let sql = format!("alter role {WRITER} in database {database} set {timeout} = '1s'");
+        sqlx::query(AssertSqlSafe(sql)).execute(&pool).await.expect("the superuser may");
+    }
+    let store = postgres_store(&database).await;
+    let mut held = pool.begin().await.expect("a transaction");
+    sqlx::query("lock table chain.checkpoints in access exclusive mode")
+        .execute(&mut *held)
+        .await
+        .expect("the superuser may");
+    let letting_go = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        held.rollback().await.expect("it was only a lock");
+    };
+    let (read, ()) = tokio::join!(store.checkpoint(), letting_go);
+    assert!(read.expect("it was waited for").is_none());
 }

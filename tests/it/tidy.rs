@@ -61,7 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("maintain", &["store"]),
     ("report", &["amount", "id", "store", "verify"]),
-    ("execute", &["block", "decode", "source", "store", "sync"]),
+    ("execute", &["block", "decode", "source", "store", "sync", "table"]),
     ("observe", &["fact", "providers", "rpc", "table"]),
     ("daemon", &["decode", "execute", "observe", "retry", "source", "store", "sync"]),
     ("config", &["decode", "fact", "providers", "rpc", "sync"]),

@@ -7,11 +7,13 @@ use asset_indexer::store::postgres::{Request, Requests};
 use scenario::{Reorg, Step};
 use serde_json::Value as Json;
 use sqlx::{Postgres, Transaction};
-use tokio::time::sleep;
+use tokio::process::Child;
+use tokio::time::{sleep, timeout};
 
 use super::slots;
 use crate::support::command::Ended;
-use crate::support::process::{Daemon, PATIENCE, Program, until};
+use crate::support::fragile::Fragile;
+use crate::support::process::{Daemon, PATIENCE, Program, signal, until};
 use crate::support::real::rpc;
 use crate::support::scene::Scene;
 use crate::support::world::{CHAIN_ID, assert_same, dump, worker};
@@ -220,6 +222,81 @@ async fn outcomes(scene: &Scene) -> Vec<String> {
 }
 
 type Command = tokio::task::JoinHandle<Ended>;
+
+/// Starts a command, which a worker that is busy cannot begin; it has handed its request in when this returns.
+async fn waiting(scene: &Scene, arguments: &[&str]) -> Child {
+    let child = scene.program.line(arguments).start();
+    until("the request is handed in", async || {
+        outcomes(scene).await.last().is_some_and(|newest| newest == "waiting").then_some(())
+    })
+    .await;
+    child
+}
+
+/// Sends a signal to a command, and waits for its end; what it said.
+async fn stopped(child: Child, name: &str) -> String {
+    signal(name, child.id().expect("it is still there"));
+    let ended = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").expect("it is our child");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(75), "{said}");
+    said
+}
+
+#[tokio::test]
+async fn a_command_that_is_stopped_takes_back_what_has_not_begun() {
+    let (scene, _daemon) = following().await;
+    let held = scene.hold("chain.asset_holders").await;
+    let begun = scene.program.line(&["rebuild"]).start();
+    scene.waiting("^asset-indexer writer", 1).await;
+    let to = (scene.head().await.0 - 5).to_string();
+    for name in ["INT", "TERM"] {
+        let rewind = waiting(&scene, &["rewind", "--to", &to, "--reason", "a test"]).await;
+        let said = stopped(rewind, name).await;
+        assert!(said.contains("the request was withdrawn before anything was done"), "{said}");
+    }
+    let said = stopped(begun, "TERM").await;
+    assert!(said.contains("has begun, and is carried out all the same"), "{said}");
+    assert_eq!(outcomes(&scene).await, ["running", "failed", "failed"]);
+    held.rollback().await.expect("it was only a lock");
+    until("the rebuild is done", async || (outcomes(&scene).await[0] == "done").then_some(())).await;
+    let rewound: i64 = sqlx::query_scalar("select count(*) from chain.audit_trail where actor = 'a test'")
+        .fetch_one(&scene.pool)
+        .await
+        .expect("readable");
+    assert_eq!(
+        (rewound, outcomes(&scene).await),
+        (0, ["done", "failed", "failed"].map(str::to_owned).to_vec())
+    );
+    scene.assert_fresh("rebuilt, and not rewound").await;
+}
+
+#[tokio::test]
+async fn a_command_outlives_an_outage_of_its_database_and_says_what_it_cannot_take_back() {
+    let mut fragile = Fragile::start().await;
+    let mut scene = fragile.scene().await;
+    scene.play_through(Step::Burn).await;
+    let daemon = scene.program.writer().await;
+    scene.caught_up().await;
+    let (held, command) = executing(&scene, "chain.asset_holders", &["rebuild"]).await;
+    let to = (scene.head().await.0 - 5).to_string();
+    let rewind = waiting(&scene, &["rewind", "--to", &to, "--reason", "a test"]).await;
+    let mark = daemon.mark();
+    // Else the crash may lose what was handed in: the cluster's commits do not wait for the disk.
+    sqlx::query("checkpoint").execute(&scene.pool).await.expect("the superuser may");
+    fragile.kill();
+    drop(held);
+    let said = stopped(rewind, "INT").await;
+    assert!(said.contains("will still be carried out") && said.contains("requests --withdraw"), "{said}");
+    // Longer than a connection is waited for: a look at the request has failed by then.
+    sleep(Duration::from_secs(12)).await;
+    fragile.start_again().await;
+    let ended = command.await.expect("the command ends");
+    assert!(ended.err.contains("the request cannot be watched now"), "{ended:?}");
+    assert!(ended.done().contains("folded again from"));
+    daemon.said_after(mark, "executing an operator's request").await;
+    until("both are done", async || (outcomes(&scene).await == ["done", "done"]).then_some(())).await;
+    scene.assert_fresh("rebuilt, rewound and followed").await;
+}
 
 #[tokio::test]
 async fn a_signal_ends_it_in_order_while_it_executes_and_the_next_one_finishes() {

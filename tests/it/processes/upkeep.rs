@@ -162,3 +162,52 @@ async fn a_running_daemon_makes_months_seals_trails_and_logs_verdicts() {
         .await;
     }
 }
+
+/// Looks that fail are told, and what does not hang on what failed is told all the same.
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_told_and_months_that_run_out_are_counted() {
+    let scene = Scene::begin(slots(4)).await;
+    let spoil = r"
+        alter function app.ensure_months(integer) rename to not_to_be_found;
+        alter function app.security_figures() rename to not_to_be_found;
+        do $$
+        declare
+            month text;
+        begin
+            for month in
+                select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = 'app' and c.relname ~ '^access_logs_\d{4}_\d{2}$'
+                    and c.relname > 'access_logs' || to_char(now() at time zone 'UTC', '_YYYY_MM')
+            loop
+                execute format('drop table app.%I', month);
+            end loop;
+        end
+        $$";
+    sqlx::raw_sql(spoil).execute(&scene.pool).await.expect("the superuser may");
+    let daemon = scene.program.writer().await;
+    let tells = async |sample: &str| {
+        until(sample, async || {
+            let (_, text) = daemon.get("/metrics").await;
+            text.lines().any(|line| line == sample).then_some(())
+        })
+        .await;
+    };
+    tells("asset_indexer_partitions_ahead{chain=\"31337\"} 0").await;
+    for look in ["months", "security"] {
+        tells(&format!("asset_indexer_application_unseen{{chain=\"31337\",look=\"{look}\"}} 1")).await;
+    }
+    daemon.stop("to look again").await;
+    let mend = "alter function app.not_to_be_found(integer) rename to ensure_months;
+        alter function app.not_to_be_found() rename to security_figures";
+    sqlx::raw_sql(mend).execute(&scene.pool).await.expect("the superuser may");
+    let daemon = scene.program.writer().await;
+    for look in ["months", "security"] {
+        let sample = format!("asset_indexer_application_unseen{{chain=\"31337\",look=\"{look}\"}} 0");
+        until(&sample, async || {
+            let (_, text) = daemon.get("/metrics").await;
+            (text.contains(&sample) && text.contains("asset_indexer_partitions_ahead{chain=\"31337\"} 3"))
+                .then_some(())
+        })
+        .await;
+    }
+}

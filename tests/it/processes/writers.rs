@@ -75,6 +75,7 @@ async fn tells(daemon: &Daemon) {
         .await;
     }
     assert!(daemon.metric("asset_indexer_head_timestamp_seconds").await > 0.0);
+    assert!(daemon.metric("asset_indexer_last_step_timestamp_seconds").await > 0.0);
     assert!(daemon.metric("asset_indexer_partitions_ahead").await > 0.0);
     assert!(findings(daemon).await.iter().any(|count| *count > 0.0), "a right was not approved");
 }
@@ -109,7 +110,9 @@ async fn forgot(daemon: &Daemon) {
         assert_eq!(daemon.metric(&format!("asset_indexer_{name}")).await, 0.0, "{name}");
     }
     // Where an alert is about a zero.
-    for name in ["head_timestamp_seconds", "partitions_ahead", "verified_block"] {
+    for name in
+        ["head_timestamp_seconds", "last_step_timestamp_seconds", "partitions_ahead", "verified_block"]
+    {
         assert!(daemon.metric(&format!("asset_indexer_{name}")).await.is_nan(), "{name}");
     }
     let findings = findings(daemon).await;

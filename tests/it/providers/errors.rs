@@ -1,15 +1,16 @@
 //! Errors that nobody knows: split, taken from receipts, counted; and what they are counted by.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, Bytes};
 use asset_indexer::block::BlockRange;
+use asset_indexer::providers::{Budget, Providers, Rules};
 use asset_indexer::retry::{Limit, Policy};
 use asset_indexer::rpc::{Config, Finality, Rpc};
-use asset_indexer::source::Source;
+use asset_indexer::source::{CallAnswer, CallRequest, Source};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use crate::support::scripted_node::{Chain, ScriptedNode, error, range_of};
+use crate::support::scripted_node::{Chain, Page, ScriptedNode, error, id, range_of};
 
 const TOKEN: Address = Address::repeat_byte(0x11);
 const STRANGE: &str = "the moon is in the wrong house for canary";
@@ -74,4 +75,40 @@ async fn a_known_error_is_not_counted_as_unknown() {
     });
     rpc(&node).logs_in_range(BlockRange { from: 1, to: 8 }, &[TOKEN]).await.expect("one by one");
     assert!(!recorder.handle().render().contains("unclassified"), "{}", recorder.handle().render());
+}
+
+/// A provider may ask for an hour of one method alone, and look well otherwise.
+#[tokio::test]
+async fn a_long_pause_that_one_asks_for_is_anothers_turn() {
+    let nodes = [
+        ScriptedNode::start(Chain::with_logs(8, TOKEN, [])).await,
+        ScriptedNode::start(Chain::with_logs(8, TOKEN, [])).await,
+    ];
+    nodes[0].page(|request| {
+        let calls = request.as_array().cloned().unwrap_or_else(|| vec![request.clone()]);
+        let is_limited = calls.iter().any(|call| call["method"] == "eth_call");
+        is_limited.then(|| Page { status: 429, retry_after: Some(3_600), body: "slow down".to_owned() })
+    });
+    let beside =
+        |node: &ScriptedNode| (rpc(node).with_retry(Policy::REQUEST_BESIDE_OTHERS), Budget::default());
+    let providers = Providers::new(nodes.iter().map(beside).collect(), None, Rules::default());
+    // More than one batch, of which one may be under way at a time: the others meet the pause.
+    let asked: Vec<CallRequest> = (0..35)
+        .map(|number| CallRequest { block: id(8), target: TOKEN, input: Bytes::from(vec![number]) })
+        .collect();
+    let began = Instant::now();
+    let working = async {
+        loop {
+            if providers.view().await.is_ok()
+                && let Ok(answers) = providers.calls(&asked).await
+            {
+                return answers;
+            }
+        }
+    };
+    let answers = tokio::time::timeout(Duration::from_secs(15), working).await.expect("in time");
+    assert_eq!(answers, vec![CallAnswer::Returned(Bytes::new()); asked.len()]);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(nodes[0].asked("eth_call").len(), 10, "the pause that it asked for is kept all the same");
+    assert!(nodes[1].asked("eth_call").len() >= asked.len());
 }

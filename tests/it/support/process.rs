@@ -240,6 +240,17 @@ impl Daemon {
         log
     }
 
+    /// Waits until it ends by itself, with this exit code, and gives its log.
+    pub async fn ends(mut self, code: i32) -> Vec<String> {
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        // What it wrote last may still be on its way.
+        while ended.is_ok() && self.log.changed().await.is_ok() {}
+        let log = self.log.borrow().clone();
+        let ended = ended.map(|status| status.expect("it is our child").code());
+        assert_eq!(ended, Ok(Some(code)), "the end of process {}", self.pid);
+        log
+    }
+
     /// SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it is our child");

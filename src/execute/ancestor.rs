@@ -1,0 +1,73 @@
+//! Down to which block a rewind goes: one that the tables and the node share.
+
+use alloy::primitives::B256;
+
+use super::{ExecuteError, Executor};
+use crate::block::{BlockId, Header};
+use crate::source::{Source, SourceError};
+
+/// A block of which the tables tell the hash, beside the node's at its height.
+enum Compared {
+    /// The tables tell of none.
+    Nothing,
+    /// The same.
+    Shared(Header),
+    /// Another one; the node's hash.
+    Strange(BlockId, B256),
+}
+
+impl<S: Source> Executor<S> {
+    /// The newest block, at a height whose header is not kept or below it, that the tables and the node are known to share. It
+    /// is the one at that height where they share one above: a hash stands for all that is below it. Else it is the newest one
+    /// below of which the tables tell the hash, and the node has the same: nothing is in them between the two.
+    pub(super) async fn shared(&self, to: u64) -> Result<Header, ExecuteError> {
+        let [_, above] = self.store.known_around(to).await?;
+        let node = self.node().await?;
+        if let Some(above) = above
+            && node.header(above.number).await?.is_some_and(|there| there.id == above)
+        {
+            return self.header(to).await;
+        }
+        let (mut strange, mut steps) = match self.compared_below(to).await? {
+            Compared::Nothing => return self.header(to).await,
+            Compared::Shared(header) => return Ok(header),
+            Compared::Strange(ours, theirs) => ((ours, theirs), 1),
+        };
+        // Ever further down, until they share one; and up from there, by halves, to the newest.
+        let mut shared = loop {
+            let at = strange.0.number.checked_sub(steps);
+            match self.compared_below(at.unwrap_or(0)).await? {
+                Compared::Shared(header) => break header,
+                Compared::Strange(ours, theirs) if at.is_some_and(|at| at > 0) => strange = (ours, theirs),
+                Compared::Strange(..) | Compared::Nothing => {
+                    let (BlockId { number, hash }, theirs) = strange;
+                    return Err(ExecuteError::NothingShared { to, number, ours: hash, theirs });
+                }
+            }
+            steps *= 2;
+        };
+        let (mut low, mut high) = (shared.id.number, strange.0.number);
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            match self.compared_below(middle).await? {
+                Compared::Shared(header) => (low, shared) = (middle, header),
+                Compared::Strange(ours, _) => high = ours.number,
+                Compared::Nothing => low = middle,
+            }
+        }
+        Ok(shared)
+    }
+
+    /// The newest block, at a height or below it, of which the tables tell the hash, beside the node's.
+    async fn compared_below(&self, height: u64) -> Result<Compared, ExecuteError> {
+        let [below, _] = self.store.known_around(height).await?;
+        let Some(ours) = below else { return Ok(Compared::Nothing) };
+        let there = self.header(ours.number).await?;
+        Ok(if there.id == ours { Compared::Shared(there) } else { Compared::Strange(ours, there.id.hash) })
+    }
+
+    async fn header(&self, number: u64) -> Result<Header, ExecuteError> {
+        let header = self.node().await?.header(number).await?;
+        Ok(header.ok_or(SourceError::BlockGone { number, hash: None })?)
+    }
+}
