@@ -10,4 +10,15 @@ comment on table ops.request_starts is 'How often a request was begun. Begun thr
 comment on column ops.request_starts.request_id is 'The request.';
 comment on column ops.request_starts.starts is 'How often a worker began it.';
 insert into ops.table_classes (table_name, class) values ('ops.request_starts', 'operation');
-grant select, insert, update, delete on ops.request_starts to asset_indexer_writer;
+grant select, insert, update on ops.request_starts to asset_indexer_writer;
+
+-- What was folded otherwise before: who is the only wallet of an identity, of a storage that is followed from some block on; and
+-- whether a security is paused that logged before it was initialized.
+insert into ops.requests (id, chain_id, request)
+select gen_random_uuid(), k.chain_id, '{"kind": "upgrade"}' from chain.checkpoints k
+where (exists (select from chain.configured_contracts c where c.chain_id = k.chain_id
+            and c.role = 'identity_registry_storage' and c.opening_block is not null)
+        or exists (select from chain.assets a where a.chain_id = k.chain_id and a.asset_type = 'erc3643'
+            and a.unreadable_logs > 0))
+    and not exists (select from ops.requests r where r.chain_id = k.chain_id and r.status = 'waiting'
+        and r.request ->> 'kind' = 'upgrade');

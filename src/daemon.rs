@@ -300,7 +300,14 @@ impl<S: Source> Daemon<S> {
                 board.committed("follow", 1, took);
                 tracing::debug!(block = block.number, hash = %block.hash, events, "followed");
             }
-            Outcome::RolledBack { from, ancestor } => {
+            Outcome::RolledBack { from, ancestor, is_reorg: false } => {
+                tracing::info!(
+                    from = from.number,
+                    ancestor = ancestor.number,
+                    "taken back, to be read again"
+                );
+            }
+            Outcome::RolledBack { from, ancestor, is_reorg: true } => {
                 let depth = from.number - ancestor.number;
                 board.reorg(depth);
                 tracing::warn!(depth, from = from.number, ancestor = ancestor.number, "reorg: rolled back");

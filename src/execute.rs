@@ -248,7 +248,7 @@ impl<S: Source> Executor<S> {
         let at = checkpoint.block.id;
         // It may have gone further down than it was told.
         if self.left && to >= at.number {
-            return Ok(json!({ "from": to, "to": to, "from_journal": true }));
+            return Ok(json!({ "from": null, "to": at.number, "from_journal": true }));
         }
         if to >= at.number {
             return Err(ExecuteError::NothingAbove { to, checkpoint: at.number });

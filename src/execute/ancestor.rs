@@ -35,14 +35,11 @@ impl<S: Source> Executor<S> {
         };
         // Ever further down, until they share one; and up from there, by halves, to the newest.
         let mut shared = loop {
-            let at = strange.0.number.checked_sub(steps);
-            match self.compared_below(at.unwrap_or(0)).await? {
+            match self.compared_below(strange.0.number.saturating_sub(steps)).await? {
                 Compared::Shared(header) => break header,
-                Compared::Strange(ours, theirs) if at.is_some_and(|at| at > 0) => strange = (ours, theirs),
-                Compared::Strange(..) | Compared::Nothing => {
-                    let (BlockId { number, hash }, theirs) = strange;
-                    return Err(ExecuteError::NothingShared { to, number, ours: hash, theirs });
-                }
+                Compared::Strange(ours, theirs) if ours.number < strange.0.number => strange = (ours, theirs),
+                // Below the lowest that the tables tell of.
+                Compared::Strange(..) | Compared::Nothing => break self.lowest_shared(to, strange).await?,
             }
             steps *= 2;
         };
@@ -56,6 +53,18 @@ impl<S: Source> Executor<S> {
             }
         }
         Ok(shared)
+    }
+
+    /// The lowest block of which the tables tell the hash, if the node has it.
+    async fn lowest_shared(&self, to: u64, strange: (BlockId, B256)) -> Result<Header, ExecuteError> {
+        let [_, lowest] = self.store.known_around(0).await?;
+        let ours = lowest.unwrap_or(strange.0);
+        let there = self.header(ours.number).await?;
+        if there.id == ours {
+            return Ok(there);
+        }
+        let BlockId { number, hash } = ours;
+        Err(ExecuteError::NothingShared { to, number, ours: hash, theirs: there.id.hash })
     }
 
     /// The newest block, at a height or below it, of which the tables tell the hash, beside the node's.

@@ -18,9 +18,15 @@ use crate::row::{Field, Row, Table, TableDef};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Section, Store};
 use crate::table::contract::{Contract as ContractRow, Coverage, LateHistory};
-use crate::table::event::ConfiguredContract;
+use crate::table::event::{ConfiguredContract, TransactionInput, TransactionInputKey};
 use crate::table::fold::Fold;
 use crate::table::identity::Identity;
+
+/// What catching up found in the tables, and relies on.
+struct Relied {
+    contracts: BTreeSet<Address>,
+    inputs: BTreeSet<TransactionInputKey>,
+}
 
 /// Contracts that were read up to finality, and what they came to there.
 struct Joining {
@@ -52,7 +58,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(known) = &self.known else { return Ok(Outcome::Idle) };
         let behind = known.catching_up.clone();
         let from = behind.values().min().map_or(at, |through| through + 1);
-        let goal = view.finalized.number.min(at);
+        let floor = self.floor(view).await?;
+        let goal = floor.min(at);
         let (to, assembled) = self.read_stretch(&behind, from, goal, checkpoint.block.id).await?;
         let reaches = to.max(from.saturating_sub(1)) >= goal;
         if from <= to {
@@ -61,7 +68,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
         self.fold_entries(&mut fold, &assembled.entries, None).await?;
-        let mut announced: BTreeSet<Address> = fold.announced_again().collect();
+        let mut relied = Relied { contracts: fold.announced_again().collect(), inputs: fold.inputs_known() };
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
@@ -76,10 +83,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         if reaches {
             let watched = behind.keys().copied().collect();
             let joining = Joining { fold, watched, before: assembled };
-            events += self.join(&mut sections, joining, &mut announced, checkpoint, view).await?;
+            events +=
+                self.join(&mut sections, joining, &mut relied, checkpoint, view.finalized, floor).await?;
         }
-        if self.goes_with_the_head(&announced, &sections, checkpoint, view).await? {
-            return self.make_way(checkpoint, view).await;
+        if self.goes_with_the_head(relied, &sections, checkpoint, floor).await? {
+            return self.make_way(checkpoint, floor).await;
         }
         self.commit(Commit {
             expected: checkpoint.block.id,
@@ -135,31 +143,44 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
     }
 
+    /// The height above which blocks can be taken back: that of the newest final block; that where reading began, where that was
+    /// above finality. Headers are kept from there on.
+    async fn floor(&self, view: &View) -> Result<u64, SyncError> {
+        let headers = self.store.headers().await?;
+        let lowest = headers.first().map_or(0, |header| header.id.number);
+        Ok(view.finalized.number.max(lowest))
+    }
+
     /// Whether a block that a reorg may take back brought in, or changed, what catching up relies on or writes: a contract that
-    /// both announce, an identity that both know. Its undo journal would take that away, and what was read of it.
+    /// both announce, an identity that both know, a transaction that both asked for. Its undo journal would take that away, and what was read of it.
     async fn goes_with_the_head(
         &self,
-        announced: &BTreeSet<Address>,
+        relied: Relied,
         sections: &[Section],
         checkpoint: &Checkpoint,
-        view: &View,
+        floor: u64,
     ) -> Result<bool, SyncError> {
-        let above = view.finalized.number;
-        if checkpoint.block.id.number <= above {
+        if checkpoint.block.id.number <= floor {
             return Ok(false);
         }
         let chain_id = self.config.chain_id.to_value();
-        let contracts = announced.iter().map(|address| vec![chain_id.clone(), address.to_value()]).collect();
+        let contracts =
+            relied.contracts.iter().map(|address| vec![chain_id.clone(), address.to_value()]).collect();
         let identities = sections
             .iter()
             .flat_map(|section| &section.changes.upserts)
             .filter(|(table, _)| *table == Identity::DEF)
             .flat_map(|(table, rows)| rows.iter().map(|row| row[..table.key_len].to_vec()))
             .collect();
-        let written: [(&'static TableDef, Vec<Row>); 2] =
-            [(ContractRow::DEF, contracts), (Identity::DEF, identities)];
+        // One of a block that may go itself goes with that.
+        let inputs = relied.inputs.into_iter().filter(|key| key.block_number <= floor);
+        let written: [(&'static TableDef, Vec<Row>); 3] = [
+            (ContractRow::DEF, contracts),
+            (Identity::DEF, identities),
+            (TransactionInput::DEF, inputs.map(|key| TransactionInput::key_values(&key)).collect()),
+        ];
         for (table, keys) in written {
-            if !keys.is_empty() && self.store.is_journaled(table, &keys, above).await? {
+            if !keys.is_empty() && self.store.is_journaled(table, &keys, floor).await? {
                 return Ok(true);
             }
         }
@@ -167,30 +188,31 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// The blocks above finality are taken back, and follow again once what catches up stands below them.
-    async fn make_way(&mut self, checkpoint: &Checkpoint, view: &View) -> Result<Outcome, SyncError> {
+    async fn make_way(&mut self, checkpoint: &Checkpoint, floor: u64) -> Result<Outcome, SyncError> {
         let headers = self.store.headers().await?;
-        let final_one = headers.into_iter().rfind(|header| header.id.number <= view.finalized.number);
-        let ancestor = final_one.ok_or_else(|| no_final_header(view.finalized.number))?;
+        let highest = headers.into_iter().rfind(|header| header.id.number <= floor);
+        let ancestor = highest.ok_or_else(|| no_final_header(floor))?;
         // The next step is this one again.
         self.caught_up_last = false;
         let reason = "a contract that was configured later had announced what these blocks announced: they follow again";
         self.take_back(checkpoint, ancestor, ancestor.id.hash, reason).await
     }
 
-    /// The blocks above finality, each with its own undo, so that a later reorg takes back just what it should.
+    /// The blocks above the floor, each with its own undo, so that a later reorg takes back just what it should.
     async fn join(
         &self,
         sections: &mut Vec<Section>,
         Joining { mut fold, watched, before }: Joining,
-        announced: &mut BTreeSet<Address>,
+        relied: &mut Relied,
         checkpoint: &Checkpoint,
-        view: &View,
+        finalized: BlockId,
+        floor: u64,
     ) -> Result<usize, SyncError> {
         let at = checkpoint.block.id.number;
         let mut found = before.found;
         let mut events = 0;
         for block in self.store.headers().await? {
-            if block.id.number <= view.finalized.number || block.id.number > at {
+            if block.id.number <= floor || block.id.number > at {
                 continue;
             }
             let known = found.keys().copied().collect::<HashSet<_>>();
@@ -198,10 +220,11 @@ impl<S: Source, D: Store> Sync<S, D> {
             let assembly = Assembly::with(std::mem::take(&mut found));
             let held = [checkpoint.block.id];
             let mut assembled =
-                self.assemble_block(block, view.finalized, &logs, watched.clone(), assembly, &held).await?;
+                self.assemble_block(block, finalized, &logs, watched.clone(), assembly, &held).await?;
             fold.have_found(assembled.roles());
             self.fold_entries(&mut fold, &assembled.entries, None).await?;
-            announced.extend(fold.announced_again());
+            relied.contracts.extend(fold.announced_again());
+            relied.inputs.extend(fold.inputs_known());
             events += assembled.entries.len();
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));

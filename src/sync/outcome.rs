@@ -21,12 +21,14 @@ pub enum Outcome {
         /// Logs written.
         events: usize,
     },
-    /// Blocks that left the chain were taken back.
+    /// Blocks were taken back.
     RolledBack {
         /// The block that was the checkpoint.
         from: BlockId,
         /// The block that both chains share.
         ancestor: BlockId,
+        /// Whether they left the chain; else they are read again for a reason of ours.
+        is_reorg: bool,
     },
     /// An index, or a key, that waited for the end of the first load was built.
     IndexBuilt {

@@ -10,6 +10,9 @@ use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError};
 use crate::store::{Checkpoint, Rollback, Store, StoreError};
 
+/// Why blocks are taken back that are the chain's no more.
+const REORG: &str = "reorg";
+
 /// How often a provider that is alone must tell the same of a deep reorg.
 const LOOKS: u32 = 3;
 
@@ -34,7 +37,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                         return Ok(outcome);
                     }
                     let ancestor = if is(Mutant::AncestorTooHigh) { above.unwrap_or(header) } else { header };
-                    return self.take_back(checkpoint, ancestor, replaced_by, "reorg").await;
+                    return self.take_back(checkpoint, ancestor, replaced_by, REORG).await;
                 }
                 Some(theirs) => replaced_by = theirs.id.hash,
                 // One of several behind a URL may lag: what it does not have yet did not leave the chain.
@@ -114,7 +117,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             Some(known) if is(Mutant::CacheOverRollback) => known.at = ancestor.id,
             _ => self.forget(),
         }
-        Ok(Outcome::RolledBack { from: checkpoint.block.id, ancestor: ancestor.id })
+        let is_reorg = reason == REORG;
+        Ok(Outcome::RolledBack { from: checkpoint.block.id, ancestor: ancestor.id, is_reorg })
     }
 
     /// Takes back what is above finality, to be read again, with its proof: it was read without, and a log of it stands

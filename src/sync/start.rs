@@ -130,6 +130,9 @@ pub enum StartError {
     },
 }
 
+/// Reading begins so many blocks below the first that is wanted at the most, to begin at one that is final.
+const LOWERED_BLOCKS_MAX: u64 = 10_000;
+
 /// Contracts whose first events are searched together: all logs of a part of the past are in memory at once.
 const SOUGHT_MAX: usize = 20;
 
@@ -169,8 +172,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         let view = self.source.view().await?;
         let resolved = self.resolve(&self.config.contracts, &view, view.finalized.number).await?;
         let first = resolved.iter().map(|contract| contract.start_block).min().unwrap_or(1);
-        // A checkpoint that a reorg takes would leave no block to go back to.
-        let first = first.min(view.finalized.number.saturating_add(1));
+        // A checkpoint that a reorg takes would leave no block to go back to. Where nothing near is final, reorgs are not what
+        // is to be feared, and all blocks from there would be read one by one.
+        let unfinal = view.finalized.number.saturating_add(1);
+        let first =
+            if first.saturating_sub(unfinal) <= LOWERED_BLOCKS_MAX { first.min(unfinal) } else { first };
         // Block 0 holds no transaction, hence no log: it is the lowest checkpoint there is.
         let below = self.header_at(first.max(1) - 1).await?;
         let genesis = self.header_at(0).await?.id.hash;

@@ -15,7 +15,7 @@ use super::asset::Asset;
 use super::contract::{Contract, ContractLink};
 use super::day::AssetDay;
 use super::document::AssetDocument;
-use super::event::{AssetEvent, Observation, TransactionInput};
+use super::event::{AssetEvent, Observation, TransactionInput, TransactionInputKey};
 use super::holder::{AssetHolder, OwnershipHistory};
 use super::identity::{ClaimRevocation, Identity, IdentityClaim, IdentityKeyRow, IdentityLink};
 use super::module::{ComplianceModule, ModuleParameter};
@@ -28,7 +28,7 @@ use crate::decode::claim;
 use crate::discovery::announcements;
 use crate::fact::{Entry, Fact, Role};
 use crate::mutant::{Mutant, is};
-use crate::row::{Row, TableDef, Time};
+use crate::row::{Row, Table, TableDef, Time};
 use crate::source::{CallAnswer, CallRequest};
 
 /// What the fold must know beside rows; part of the configuration, the same for live runs and rebuilds.
@@ -175,6 +175,11 @@ impl Fold {
     /// The contracts that these entries announce and that were known already, by whosever word.
     pub fn announced_again(&self) -> impl Iterator<Item = Address> {
         self.announced_again.iter().copied()
+    }
+
+    /// The transactions whose input is known, those that the store has and those that were asked for.
+    pub fn inputs_known(&self) -> BTreeSet<TransactionInputKey> {
+        self.inputs.at_hand().map(Table::key).collect()
     }
 
     /// Folds entries in chain order from what was loaded so far.

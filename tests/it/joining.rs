@@ -8,10 +8,12 @@ use alloy::sol_types::SolCall as _;
 use asset_indexer::decode::Decoder;
 use asset_indexer::execute::ExecuteError;
 use asset_indexer::fact::Role;
+use asset_indexer::row::Table as _;
 use asset_indexer::store::memory::MemoryStore;
 use asset_indexer::store::postgres::Request;
 use asset_indexer::store::{Cause, Store};
 use asset_indexer::sync::{Config, Contract, Outcome, Sync, SyncError, fold_ground};
+use asset_indexer::table::event::AssetEvent;
 use simulation::chain::{NewLog, NewTransaction, SimChain};
 use simulation::events::{account, claim_added, factory, log, registry, storage, transfer};
 use simulation::play::Play;
@@ -131,7 +133,10 @@ async fn a_reorg_takes_the_second_word<D: Store>(store: Arc<D>, earlier: usize, 
     let settings = config(&[(role, followed), (STORAGE, added)]);
     let mut worker = worker(chain.clone(), store.clone(), settings.clone());
     let outcomes = converge(&mut worker).await;
-    let made_way = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::RolledBack { .. })).count();
+    let made_way = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Outcome::RolledBack { is_reorg: false, .. }))
+        .count();
     assert_eq!(made_way, 1, "{second:?}, {earlier}: {outcomes:?}");
     assert_fresh(&*store, &chain, &settings, &format!("{second:?}, {earlier}: added")).await;
     replaced(&chain, SECOND, |number| logs(number, false));
@@ -307,4 +312,56 @@ async fn a_rewind_to_a_chain_that_shares_no_block_with_the_tables_is_refused() {
     let refused = refused.expect_err("every block is of the other chain");
     assert!(matches!(refused, ExecuteError::NothingShared { to: 13, .. }), "{refused}");
     assert_same(&dump(&*store).await, &before, "a rewind that was refused");
+}
+
+/// Where nothing is final for long, reading began far above finality: blocks below that are read of who joins, all the same.
+#[tokio::test]
+async fn a_contract_that_joins_where_reading_began_above_finality_is_read_from_its_first_log() {
+    let (first, second) = (account(0x20, 1), account(0x20, 2));
+    const START: usize = 10_020;
+    let logs = |number: usize| match number {
+        9_000 | 10_018 => vec![transfer(second, Address::ZERO, account(1, 9), 7)],
+        number if number >= START => {
+            vec![
+                transfer(first, Address::ZERO, account(1, 9), 5),
+                transfer(second, account(1, 9), account(1, 8), 1),
+            ]
+        }
+        _ => Vec::new(),
+    };
+    let chain = Arc::new(Play::chain(1_000_000));
+    while chain.head().number < START as u64 + 3 {
+        chain.mine(block(logs(chain.head().number as usize + 1)));
+    }
+    let mut settings = from(Role::Erc20, first, START as u64, false);
+    let store = Arc::new(MemoryStore::new());
+    converge(&mut worker(chain.clone(), store.clone(), settings.clone())).await;
+    settings.contracts.extend(from(Role::Erc20, second, 9_000, false).contracts);
+    converge(&mut worker(chain.clone(), store.clone(), settings.clone())).await;
+    let events = store.dump(AssetEvent::DEF).await.expect("readable").len();
+    assert_eq!(events, 2 + 2 * 4, "two below the first block that was read, and two in each from there on");
+}
+
+/// The blocks that both have are near to where reading began.
+#[tokio::test]
+async fn a_rewind_finds_the_only_blocks_that_are_shared_just_above_where_reading_began() {
+    let token = account(0x20, 1);
+    let logs = |number: usize| match number {
+        12.. => vec![transfer(token, Address::ZERO, account(1, 9), 1_000)],
+        _ => Vec::new(),
+    };
+    let chain = chain_of(60, logs);
+    let settings = from(Role::Erc20, token, 10, false);
+    let store = Arc::new(postgres_store(&database().await).await);
+    let mut worker = worker(chain.clone(), store.clone(), settings.clone());
+    converge(&mut worker).await;
+    replaced(&chain, 14, |number| if number % 2 == 0 { logs(number) } else { Vec::new() });
+    let outcomes = converge(&mut worker).await;
+    assert!(matches!(outcomes.last(), Some(Outcome::Halted { .. })), "{outcomes:?}");
+    let request = Request::Rewind { to: 53, reason: "a test".to_owned() };
+    let report = executor(Some(&chain), &store, &settings).execute(&request, &mut |_| {}).await;
+    assert_eq!(report.expect("it rewinds")["to"], 13, "block 14 is another");
+    worker.forget();
+    converge(&mut worker).await;
+    assert_fresh(&*store, &chain, &settings, "rewound").await;
 }

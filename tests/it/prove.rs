@@ -370,7 +370,8 @@ async fn a_deep_reorg_needs_a_second_word_or_three_looks() {
     loop {
         match world.worker.step(None).await.expect("the step succeeds") {
             Outcome::Disputed { .. } => looks += 1,
-            Outcome::RolledBack { from, ancestor } => {
+            Outcome::RolledBack { from, ancestor, is_reorg } => {
+                assert!(is_reorg);
                 assert_eq!(from.number - ancestor.number, 4);
                 break;
             }

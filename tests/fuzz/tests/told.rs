@@ -125,9 +125,9 @@ fn a_text_line_holds_no_escape_and_no_other_line() {
 }
 
 /// Labels whose values are ours: enumerations, and names from the configuration.
-const LABELS: [&str; 12] = [
+const LABELS: [&str; 13] = [
     "chain", "mode", "reason", "role", "table", "remedy", "provider", "method", "outcome", "version",
-    "revision", "le",
+    "revision", "le", "look",
 ];
 
 #[test]

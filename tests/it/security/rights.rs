@@ -45,7 +45,8 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
     }
     match table {
         // A difference that was resolved stays on record.
-        "chain.checkpoints" | "chain.system_errors" | "ops.leases" | "ops.requests" | "ops.drift" => {
+        "chain.checkpoints" | "chain.system_errors" | "ops.leases" | "ops.requests" | "ops.request_starts"
+        | "ops.drift" => {
             verbs("SELECT INSERT UPDATE")
         }
         "chain.audit_trail" | "chain.system_events" => verbs("SELECT INSERT"),

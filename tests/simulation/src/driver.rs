@@ -376,7 +376,7 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         if !is_there {
             return Err(format!("it says {outcome:?}, and its checkpoint is {at:?}"));
         }
-        let Outcome::RolledBack { from, ancestor } = outcome else { return Ok(()) };
+        let Outcome::RolledBack { from, ancestor, is_reorg: true } = outcome else { return Ok(()) };
         let is_deep = from.number - ancestor.number > self.config.reorg_depth_trusted;
         let chain = self.chain();
         let is_canonical = chain.picture().at(from.number).is_some_and(|block| block.header.id == *from);
