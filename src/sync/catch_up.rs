@@ -152,7 +152,8 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// Whether a block that a reorg may take back brought in, or changed, what catching up relies on or writes: a contract that
-    /// both announce, an identity that both know, a transaction that both asked for. Its undo journal would take that away, and what was read of it.
+    /// both announce, an identity that both know, a transaction that both asked for. Its undo journal would take that away, and
+    /// what was read of it.
     async fn goes_with_the_head(
         &self,
         relied: Relied,

@@ -122,6 +122,18 @@ impl Scene {
         .await;
     }
 
+    /// Waits until every final block is proved: what a provider withheld of them is mended then.
+    pub async fn proved(&self) {
+        self.caught_up().await;
+        until("all final blocks are proved", async || {
+            let sql =
+                "select verified_number >= least(finalized_number, block_number) from chain.checkpoints";
+            let proved: bool = sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect("readable");
+            proved.then_some(())
+        })
+        .await;
+    }
+
     /// What equality speaks of.
     pub async fn tables(&self) -> Vec<(&'static str, Vec<Row>)> {
         dump(&PostgresStore::new(self.admin.clone(), CHAIN_ID, uuid::Uuid::new_v4())).await
