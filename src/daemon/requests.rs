@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::Daemon;
@@ -11,7 +10,7 @@ use crate::execute::{ExecuteError, Executor};
 use crate::observe::Phase;
 use crate::source::Source;
 use crate::store::StoreError;
-use crate::store::postgres::{PostgresStore, Request, Requests, check_schema_again, failed};
+use crate::store::postgres::{PostgresStore, Request, Requests, check_schema_again};
 use crate::sync::{Remedy, SyncError};
 
 /// How long after its first failure what a migration asked for is tried again; twice as long after each further one.
@@ -20,8 +19,6 @@ const PAUSE_FIRST: Duration = Duration::from_secs(10 * 60);
 const PAUSE_LONGEST: Duration = Duration::from_secs(6 * 3600);
 /// The same while contracts are catching up: that is seen at once, and costs no try.
 const PAUSE_CATCHING_UP: Duration = Duration::from_secs(10);
-/// How long it may take to see whether an operator's request waits.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Until when what a migration asked for is left alone, once it could not be carried out. A try may take hours, and what
 /// stood in its way need not pass soon (no room for a second copy of the tables): the chain is followed in between.
@@ -57,7 +54,7 @@ impl<S: Source> Daemon<S> {
         put_off: &mut PutOff,
     ) -> Result<bool, SyncError> {
         let requests = Requests::new(self.pool.clone(), self.config.chain_id);
-        if put_off.is_on(Instant::now()) && !others_wait(&self.pool, self.config.chain_id).await? {
+        if put_off.is_on(Instant::now()) && !requests.operators_wait().await? {
             return Ok(false);
         }
         let Some((id, request, left)) = requests.next().await? else { return Ok(false) };
@@ -147,31 +144,6 @@ pub fn told(error: &ExecuteError) -> String {
     match error {
         ExecuteError::Sync(error) => format!("{}: {error}", error.kind()),
         error => error.to_string(),
-    }
-}
-
-/// Whether an operator's request waits. If so, it is taken before what a migration asked for, which is put behind it.
-async fn others_wait(pool: &PgPool, chain_id: u64) -> Result<bool, StoreError> {
-    let during = "looking for requests";
-    let asking = sqlx::query_scalar(
-        "with operators as (
-             select exists (
-                 select from ops.requests
-                 where chain_id = $1 and status in ('waiting', 'running') and request ->> 'kind' <> 'upgrade') as there
-         ), behind as (
-             update ops.requests set submitted_at = clock_timestamp()
-             where chain_id = $1 and status = 'waiting' and request ->> 'kind' = 'upgrade' and (select there from operators)
-         )
-         select there from operators",
-    )
-    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
-    .fetch_one(pool);
-    match tokio::time::timeout(PATIENCE, asking).await {
-        Ok(answer) => answer.map_err(|error| failed(during, &error)),
-        Err(_) => {
-            let reason = format!("no answer within {} s", PATIENCE.as_secs());
-            Err(StoreError::Unavailable { during, reason })
-        }
     }
 }
 

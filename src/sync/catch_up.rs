@@ -225,7 +225,6 @@ impl<S: Source, D: Store> Sync<S, D> {
             fold.have_found(assembled.roles());
             self.fold_entries(&mut fold, &assembled.entries, None).await?;
             relied.contracts.extend(fold.announced_again());
-            relied.inputs.extend(fold.inputs_known());
             events += assembled.entries.len();
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));
@@ -235,6 +234,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             let undo_block = (!is(Mutant::CatchUpWithoutUndo)).then_some(block.id.number);
             sections.push(Section { undo_block, changes });
         }
+        // The fold keeps those of all sections.
+        relied.inputs = fold.inputs_known();
         Ok(events)
     }
 

@@ -108,8 +108,9 @@ impl Fold {
 
     /// A storage gave some wallet of `old` the identity `new`, without saying which wallet.
     ///
-    /// The only wallet of `old` must be it, where all that the storage logged is known; of several, the one that the call data names; else the one that the
-    /// storage maps to `new` at the end of the block. What none of these tells is marked, not guessed.
+    /// The only wallet of `old` must be it, where all that the storage logged is known; of several, the one that the call
+    /// data names; else the one that the storage maps to `new` at the end of the block. What none of these tells is marked,
+    /// not guessed.
     pub(super) fn identity_modified(
         &mut self,
         entry: &Entry,

@@ -89,22 +89,9 @@ impl Lease {
         Ok(taken.is_some())
     }
 
-    /// Ends the connection of a writer whose lease is over and that has been silent in the middle of a COPY: the server
-    /// waits for its rows, and there neither a statement's nor an idle transaction's timeout counts.
+    /// Ends the connection of a writer whose lease is over and that has been silent in the middle of a COPY.
     async fn end_paused_writer(&self) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and usename = current_user and application_name = $2
-                 and state = 'active' and wait_event = 'ClientRead'
-                 and query_start < clock_timestamp() - $3
-                 and exists (select from ops.leases where chain_id = $1 and expires_at < clock_timestamp() - $3)",
-        )
-        .bind(int(self.chain_id))
-        .bind(writer_name(self.chain_id))
-        .bind(SILENCE)
-        .execute(&self.pool)
-        .await
-        .map(drop)
+        self.end_silent("l.expires_at < clock_timestamp() - $3").await
     }
 
     /// Gives a sign of life. False when another holds the lease now.
@@ -126,18 +113,27 @@ impl Lease {
     /// Ends the connections of earlier writers that are silent in the middle of a COPY: a rebuild's locks no row of the
     /// lease, so that the lease was taken beside it, and its locks on the tables would stay.
     async fn end_silent_predecessors(&self) -> Result<(), StoreError> {
-        let ending = sqlx::query(
-            "select pg_terminate_backend(pid) from pg_stat_activity a join ops.leases l on l.chain_id = $1 and l.epoch = $4
-             where datname = current_database() and usename = current_user and application_name = $2
-                 and state = 'active' and wait_event = 'ClientRead'
-                 and query_start < clock_timestamp() - $3 and backend_start < l.acquired_at",
-        )
-        .bind(int(self.chain_id))
-        .bind(writer_name(self.chain_id))
-        .bind(SILENCE)
-        .bind(self.epoch)
-        .execute(&self.pool);
-        silence::answered("looking for earlier writers", ending).await.map(drop)
+        let ours = format!("l.epoch = '{}' and a.backend_start < l.acquired_at", self.epoch);
+        let ending = self.end_silent(&ours);
+        silence::answered("looking for earlier writers", ending).await
+    }
+
+    /// Ends the chain's writers that are silent in the middle of a COPY, where their connection (a) and the chain's lease (l) are
+    /// so: the server waits for their rows, and there neither a statement's nor an idle transaction's timeout counts.
+    async fn end_silent(&self, are_so: &str) -> Result<(), sqlx::Error> {
+        let sql = format!(
+            "select pg_terminate_backend(a.pid) from pg_stat_activity a join ops.leases l on l.chain_id = $1
+             where a.datname = current_database() and a.usename = current_user and a.application_name = $2
+                 and a.state = 'active' and a.wait_event = 'ClientRead' and a.query_start < clock_timestamp() - $3
+                 and {are_so}"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(int(self.chain_id))
+            .bind(writer_name(self.chain_id))
+            .bind(SILENCE)
+            .execute(&self.pool)
+            .await
+            .map(drop)
     }
 
     /// Gives signs of life, and returns once the lease is another's.

@@ -185,6 +185,28 @@ impl Requests {
         silence::answered("withdrawing a request", withdrawing).await.map(|done| done.rows_affected() > 0)
     }
 
+    /// Whether an operator's request waits. If so, it is taken before what a migration asked for, which is put behind it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn operators_wait(&self) -> Result<bool, StoreError> {
+        let asking = sqlx::query_scalar(
+            "with operators as (
+                 select exists (
+                     select from ops.requests
+                     where chain_id = $1 and status in ('waiting', 'running') and request ->> 'kind' <> 'upgrade') as there
+             ), behind as (
+                 update ops.requests set submitted_at = clock_timestamp()
+                 where chain_id = $1 and status = 'waiting' and request ->> 'kind' = 'upgrade'
+                     and (select there from operators)
+             )
+             select there from operators",
+        )
+        .bind(int(self.chain_id))
+        .fetch_one(&self.pool);
+        silence::answered("looking for requests", asking).await
+    }
+
     /// Puts a request that cannot be carried out yet behind all others.
     ///
     /// # Errors
