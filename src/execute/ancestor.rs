@@ -26,27 +26,29 @@ impl<S: Source> Executor<S> {
         if let Some(above) = above
             && node.header(above.number).await?.is_some_and(|there| there.id == above)
         {
-            return self.header(to).await;
+            return header(&*node, to).await;
         }
-        let (mut strange, mut steps) = match self.compared_below(to).await? {
-            Compared::Nothing => return self.header(to).await,
+        let (mut strange, mut steps) = match self.compared_below(&node, to).await? {
+            Compared::Nothing => return header(&*node, to).await,
             Compared::Shared(header) => return Ok(header),
             Compared::Strange(ours, theirs) => ((ours, theirs), 1),
         };
         // Ever further down, until they share one; and up from there, by halves, to the newest.
         let mut shared = loop {
-            match self.compared_below(strange.0.number.saturating_sub(steps)).await? {
+            match self.compared_below(&node, strange.0.number.saturating_sub(steps)).await? {
                 Compared::Shared(header) => break header,
                 Compared::Strange(ours, theirs) if ours.number < strange.0.number => strange = (ours, theirs),
                 // Below the lowest that the tables tell of.
-                Compared::Strange(..) | Compared::Nothing => break self.lowest_shared(to, strange).await?,
+                Compared::Strange(..) | Compared::Nothing => {
+                    break self.lowest_shared(&node, to, strange).await?;
+                }
             }
             steps *= 2;
         };
         let (mut low, mut high) = (shared.id.number, strange.0.number);
         while low + 1 < high {
             let middle = low + (high - low) / 2;
-            match self.compared_below(middle).await? {
+            match self.compared_below(&node, middle).await? {
                 Compared::Shared(header) => (low, shared) = (middle, header),
                 Compared::Strange(ours, _) => high = ours.number,
                 Compared::Nothing => low = middle,
@@ -56,10 +58,15 @@ impl<S: Source> Executor<S> {
     }
 
     /// The lowest block of which the tables tell the hash, if the node has it.
-    async fn lowest_shared(&self, to: u64, strange: (BlockId, B256)) -> Result<Header, ExecuteError> {
+    async fn lowest_shared(
+        &self,
+        node: &S,
+        to: u64,
+        strange: (BlockId, B256),
+    ) -> Result<Header, ExecuteError> {
         let [_, lowest] = self.store.known_around(0).await?;
         let ours = lowest.unwrap_or(strange.0);
-        let there = self.header(ours.number).await?;
+        let there = header(node, ours.number).await?;
         if there.id == ours {
             return Ok(there);
         }
@@ -68,15 +75,15 @@ impl<S: Source> Executor<S> {
     }
 
     /// The newest block, at a height or below it, of which the tables tell the hash, beside the node's.
-    async fn compared_below(&self, height: u64) -> Result<Compared, ExecuteError> {
+    async fn compared_below(&self, node: &S, height: u64) -> Result<Compared, ExecuteError> {
         let [below, _] = self.store.known_around(height).await?;
         let Some(ours) = below else { return Ok(Compared::Nothing) };
-        let there = self.header(ours.number).await?;
+        let there = header(node, ours.number).await?;
         Ok(if there.id == ours { Compared::Shared(there) } else { Compared::Strange(ours, there.id.hash) })
     }
+}
 
-    async fn header(&self, number: u64) -> Result<Header, ExecuteError> {
-        let header = self.node().await?.header(number).await?;
-        Ok(header.ok_or(SourceError::BlockGone { number, hash: None })?)
-    }
+async fn header<S: Source>(node: &S, number: u64) -> Result<Header, ExecuteError> {
+    let header = node.header(number).await?;
+    Ok(header.ok_or(SourceError::BlockGone { number, hash: None })?)
 }
