@@ -119,7 +119,7 @@ impl FaultyStore {
         self.ports
             .pass(async {
                 self.before(during, true).await?;
-                let done = self.seen(call.await)?;
+                let done = self.seen(self.ports.whole(call).await)?;
                 self.faults.state().writes += 1;
                 if self.faults.wants(StoreFault::FailsAfter) {
                     return Err(self.lost(during, "connection closed before the answer came").await);

@@ -40,6 +40,15 @@ struct State {
     /// Whether a contract is catching up, and whether the step before was about that: the two take turns.
     late: bool,
     was_late: bool,
+    /// Whether a write is on its way.
+    writes: bool,
+}
+
+impl State {
+    /// What happens at this await, if anything still does.
+    fn stops(&self, at: u64) -> Option<Stop> {
+        self.stop_at.filter(|(place, _)| *place <= at).map(|(_, stop)| stop)
+    }
 }
 
 /// What was planned with the last view.
@@ -159,32 +168,52 @@ impl Ports {
         answer
     }
 
+    /// A write that whoever dies or is paused at another await beside it does not cut: a server that was told to commit, and
+    /// that nobody listens to any more, has done it or not, and its copy would have to guess. A connection that is lost in the
+    /// midst of a write is [`crate::scenario::Event::CutConnection`], a death around it what [`Self::pass`] does.
+    pub async fn whole<T>(&self, write: impl Future<Output = T>) -> T {
+        self.state().writes = true;
+        let answer = write.await;
+        self.state().writes = false;
+        answer
+    }
+
+    /// Waits until no write is on its way.
+    async fn written(&self) {
+        while self.state().writes {
+            Rest(1).await;
+        }
+    }
+
     async fn stop_here(&self, hit: Hit) {
         let dies = self.deaths.dies_here();
-        let (stop, due) = {
+        let (at, due) = {
             let mut state = self.state();
             let at = state.awaits;
             state.awaits += 1;
-            let due: Vec<Move> =
-                state.due.extract_if(.., |(place, _)| *place <= at).map(|(_, moves)| moves).collect();
             if dies {
                 state.stop_at = Some((at, Stop::Crash));
             }
-            let stop = match state.stop_at {
-                Some((place, stop)) if place <= at => {
-                    state.stop_at = None;
-                    state.stopped = Some(stop);
-                    Some(stop)
-                }
-                _ => None,
-            };
-            (stop, due)
+            let due = state.due.extract_if(.., |(place, _)| *place <= at);
+            (at, due.map(|(_, moves)| moves).collect::<Vec<Move>>())
         };
         for moves in &due {
             if let Some(stage) = &self.stage {
                 stage.play(moves);
             }
         }
+        if self.state().stops(at).is_some() {
+            self.written().await;
+        }
+        // The end of a write that was waited for may have been where it stopped.
+        let stop = {
+            let mut state = self.state();
+            let stop = state.stops(at);
+            if stop.is_some() {
+                (state.stop_at, state.stopped) = (None, stop);
+            }
+            stop
+        };
         match stop {
             None => {}
             Some(Stop::Pause) => Rest(1).await,
