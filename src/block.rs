@@ -44,6 +44,15 @@ pub enum Ending {
     StateRoot(B256),
 }
 
+/// What a deposit's receipt has beside others' on chains of the OP Stack since Canyon, and the receipts root commits to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deposit {
+    /// The sender's nonce, which the transaction itself does not have.
+    pub nonce: u64,
+    /// The form of the receipt.
+    pub version: u64,
+}
+
 /// A transaction's receipt as a node gave it, with all that the header's receipts root commits to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -53,6 +62,8 @@ pub struct Receipt {
     pub ending: Ending,
     /// Gas used in the block up to and with this transaction.
     pub cumulative_gas: u64,
+    /// Of an OP Stack's deposit.
+    pub deposit: Option<Deposit>,
     /// Its logs, in order.
     pub logs: Vec<RawLog>,
 }

@@ -116,6 +116,9 @@ impl<S: Source> Daemon<S> {
             let ended = self.work(&lease, until, &lost, watcher).await;
             heart.abort();
             self.board.lease(false);
+            if stop.is_cancelled() {
+                self.leave_request().await;
+            }
             give_up(&lease).await;
             match ended {
                 Err(SyncError::Store(StoreError::NotTheWriter)) => {

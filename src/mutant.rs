@@ -51,7 +51,7 @@ mutants! {
     CoverageAtOnce: "a contract added later counts as read from the start";
     HashUnchecked: "a header is taken to have the hash that it is said to have";
     RootUnchecked: "receipts are taken to be those of the header";
-    PlacesUnchecked: "the places of logs in receipts are not checked";
+    PlacesUnchecked: "the places of logs are taken from what receipts say";
     BloomInverted: "a bloom that may hold a log is taken as proof of absence";
     BackfillUnproved: "what must be proved before it is visible is proved at the head only";
     HeadUnproved: "blocks at the head are taken as the node lists them";

@@ -80,6 +80,8 @@ struct Inner {
     status: Status,
     head_timestamp: u64,
     checkpoint_timestamp: u64,
+    /// Whether the chain is halted: also while a request is carried out over it.
+    halted: bool,
     ticked: Instant,
     /// Kinds of findings of security that were told of.
     finding_kinds: BTreeSet<String>,
@@ -112,6 +114,7 @@ impl Board {
             status,
             head_timestamp: 0,
             checkpoint_timestamp: 0,
+            halted: false,
             ticked: Instant::now(),
             finding_kinds: BTreeSet::new(),
         };
@@ -121,7 +124,7 @@ impl Board {
     }
 
     fn begin_series(&self) {
-        let others = [HEAD_TIMESTAMP, LAST_COMMIT, HALTED, LEASE_HELD];
+        let others = [HEAD_TIMESTAMP, LAST_COMMIT, HALTED, LEASE_HELD, EXECUTING];
         for name in others.into_iter().chain(superseded::OF_THE_WRITER) {
             gauge!(name, "chain" => self.chain.clone()).set(0);
         }
@@ -169,8 +172,21 @@ impl Board {
 
     /// The worker does something else now.
     pub fn phase(&self, phase: Phase) {
-        self.inner().status.phase = phase;
-        gauge!(HALTED, "chain" => self.chain.clone()).set(u8::from(phase == Phase::Halted));
+        let halted = {
+            let mut inner = self.inner();
+            inner.status.phase = phase;
+            // What a request changes of that, the next step tells.
+            inner.halted = phase == Phase::Halted || inner.halted && phase == Phase::Executing;
+            inner.halted
+        };
+        gauge!(HALTED, "chain" => self.chain.clone()).set(u8::from(halted));
+        gauge!(EXECUTING, "chain" => self.chain.clone()).set(u8::from(phase == Phase::Executing));
+    }
+
+    /// A request was carried out, or could not be: what comes next is told by the next step. Errors that repeat after it are no
+    /// work that takes long.
+    pub fn executed(&self) {
+        gauge!(EXECUTING, "chain" => self.chain.clone()).set(0);
     }
 
     /// What is wrong, or nothing any more.
@@ -317,7 +333,8 @@ impl Board {
     fn is_ready(&self) -> bool {
         let inner = self.inner();
         inner.status.database_reachable
-            && !matches!(inner.status.phase, Phase::Halted | Phase::Starting)
+            && !inner.halted
+            && inner.status.phase != Phase::Starting
             && inner.ticked.elapsed() < TICK_MAX
     }
 }

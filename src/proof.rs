@@ -82,7 +82,7 @@ pub enum Flaw {
         /// Height.
         number: u64,
     },
-    /// The receipts are under the root, and what they say beside it contradicts it: places of logs, other blocks.
+    /// The receipts are under the root, and what they say beside it contradicts it: other blocks, other transactions.
     #[error("the receipts of block {number} contradict themselves: {reason}")]
     Places {
         /// Height.
@@ -110,16 +110,31 @@ pub fn header(sealed: &Sealed) -> Result<Proved<'_>, Flaw> {
     let same = fields.number == claimed.id.number
         && fields.parent_hash == claimed.parent
         && fields.timestamp == claimed.timestamp;
-    let is_hash = || fields.hash_slow() == claimed.id.hash || bft_hash(fields) == Some(claimed.id.hash);
+    let is_hash = || fields.hash_slow() == claimed.id.hash || bft_hashes(fields).contains(&claimed.id.hash);
     if is(Mutant::HashUnchecked) || same && is_hash() { Ok(Proved { sealed, fields }) } else { Err(flaw) }
 }
 
-/// The hash of a header of Besu's QBFT: round and commit seals are not part of it.
-fn bft_hash(fields: &Fields) -> Option<B256> {
+/// The hashes of a header of Besu's QBFT and IBFT 2.0: round and commit seals are not part of them.
+fn bft_hashes(fields: &Fields) -> Vec<B256> {
+    let Some(kept) = bft_items(fields) else { return Vec::new() };
+    // QBFT writes a round of zero and no seals in their place, IBFT 2.0 leaves them out.
+    [&[0x80, 0xc0][..], &[]]
+        .map(|end| {
+            let mut extra = Vec::with_capacity(kept.len() + 6);
+            RlpHeader { list: true, payload_length: kept.len() + end.len() }.encode(&mut extra);
+            extra.extend_from_slice(&kept);
+            extra.extend_from_slice(end);
+            Fields { extra_data: Bytes::from(extra), ..fields.clone() }.hash_slow()
+        })
+        .to_vec()
+}
+
+/// Vanity, validators and vote out of a header's extra data, as they are encoded.
+fn bft_items(fields: &Fields) -> Option<Vec<u8>> {
     let mut extra = fields.extra_data.as_ref();
     let list = RlpHeader::decode(&mut extra).ok().filter(|header| header.list)?;
     let mut rest = extra.get(..list.payload_length)?;
-    // Vanity, validators, vote; then the round and the seals.
+    // Behind them come the round and the seals.
     let mut kept = Vec::new();
     for _ in 0..3 {
         let whole = rest;
@@ -127,11 +142,7 @@ fn bft_hash(fields: &Fields) -> Option<B256> {
         rest = rest.get(item.payload_length..)?;
         kept.extend_from_slice(&whole[..whole.len() - rest.len()]);
     }
-    kept.extend_from_slice(&[0x80, 0xc0]);
-    let mut extra = Vec::with_capacity(kept.len() + 4);
-    RlpHeader { list: true, payload_length: kept.len() }.encode(&mut extra);
-    extra.extend_from_slice(&kept);
-    Some(Fields { extra_data: Bytes::from(extra), ..fields.clone() }.hash_slow())
+    Some(kept)
 }
 
 impl Proved<'_> {
@@ -188,7 +199,8 @@ impl Proved<'_> {
         Ok(())
     }
 
-    /// The logs, whose places must follow from their order.
+    /// The logs, in the places that follow from their order: what a node says of them is no part of the root, and some released
+    /// nodes count the logs of each transaction from zero.
     fn placed(&self, receipts: Vec<Receipt>) -> Result<Vec<RawLog>, String> {
         let id = self.sealed.header.id;
         let mut logs: Vec<RawLog> = Vec::new();
@@ -207,15 +219,14 @@ impl Proved<'_> {
                     logs.push(log);
                     continue;
                 }
-                if log.log_index as usize != expected || log.transaction_index as usize != index {
-                    return Err(format!(
-                        "log {expected} of transaction {index} says that it is log {} of transaction {}",
-                        log.log_index, log.transaction_index
-                    ));
-                }
                 if log.transaction_hash != transaction {
                     return Err(format!("log {expected} is of another transaction than its receipt"));
                 }
+                let places = (u32::try_from(expected), u32::try_from(index));
+                let (Ok(log_index), Ok(transaction_index)) = places else {
+                    return Err(format!("log {expected} of transaction {index} is too many"));
+                };
+                (log.log_index, log.transaction_index) = (log_index, transaction_index);
                 log.timestamp = Some(self.sealed.header.timestamp);
                 logs.push(log);
             }
@@ -232,7 +243,8 @@ fn bloom_of(receipt: &Receipt) -> Bloom {
     })
 }
 
-/// A receipt as the trie holds it: its type's byte, unless it is a legacy one, and a list.
+/// A receipt as the trie holds it: its type's byte, unless it is a legacy one, and a list (EIP-2718, EIP-658; for deposits the
+/// OP Stack's specification of Canyon).
 fn encode(receipt: &Receipt, bloom: &Bloom, out: &mut dyn BufMut) {
     if receipt.kind != 0 {
         out.put_u8(receipt.kind);
@@ -253,6 +265,10 @@ fn encode(receipt: &Receipt, bloom: &Bloom, out: &mut dyn BufMut) {
     receipt.cumulative_gas.encode(&mut body);
     bloom.encode(&mut body);
     logs.encode(&mut body);
+    if let Some(deposit) = receipt.deposit {
+        deposit.nonce.encode(&mut body);
+        deposit.version.encode(&mut body);
+    }
     RlpHeader { list: true, payload_length: body.len() }.encode(out);
     out.put_slice(&body);
 }

@@ -19,7 +19,7 @@ GROUPED = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
 # Labels that the scraper or PromQL adds.
 TARGET_LABELS = {"namespace", "instance", "job", "pod", "le"}
 ANNOTATIONS = {"summary", "description", "runbook"}
-COMMANDS = {"run", "backfill", "migrate", "status", "check-config", "rewind", "resume", "verify", "providers"}
+COMMANDS = {"run", "backfill", "migrate", "status", "check-config", "rewind", "resume", "verify", "providers", "requests", "rebuild"}
 TYPES = {"gauge", "counter", "histogram"}
 COMPARED = re.compile(r"(==|>|<)\s*(\d+(?:\.\d+)?)(?![\w.])")
 

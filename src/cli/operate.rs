@@ -12,7 +12,7 @@ use super::{Failure, lacks_rights};
 use crate::config::Config;
 use crate::execute::{ExecuteError, Executor};
 use crate::store::StoreError;
-use crate::store::postgres::{Lease, PostgresStore, Request, failed};
+use crate::store::postgres::{Lease, PostgresStore, Request, Requests, failed};
 
 /// How often a watched request is looked at.
 pub(super) const GLANCE: Duration = Duration::from_millis(300);
@@ -31,7 +31,12 @@ impl Handed<'_> {
         if !lease.acquire().await? {
             return self.watch(&lease, request, progress).await;
         }
+        let requests = Requests::new(self.database.pool.clone(), self.chain_id);
+        let began = requests.now().await?;
         let done = self.carry_out(&lease, request, false, &mut progress).await;
+        if let Ok(result) = &done {
+            requests.carried_out(request, began, result).await?;
+        }
         lease.release().await?;
         done
     }

@@ -40,18 +40,26 @@ pub(super) async fn daemon(
     })
 }
 
-/// Cancelled by SIGTERM or SIGINT; a second signal ends the process at once.
+/// Cancelled by SIGTERM, SIGINT, or SIGHUP where that is not ignored (`nohup`): who closes a terminal takes back what is not
+/// done, as who presses Ctrl-C. A second signal ends the process at once.
 pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let failed = |error: std::io::Error| Failure::new(71, format!("signals cannot be received: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup()).map_err(failed)?) };
     let token = stop.clone();
     tokio::spawn(async move {
+        let mut hangup = hangup;
+        let mut hung_up = async || match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        };
         for again in [false, true] {
             let code = tokio::select! {
                 _ = terminate.recv() => 143,
                 _ = interrupt.recv() => 130,
+                _ = hung_up() => 129,
             };
             if again {
                 std::process::exit(code);
@@ -61,6 +69,13 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
         }
     });
     Ok(stop)
+}
+
+/// Whether SIGHUP was ignored when the process began, as the kernel tells; to listen for it would end that.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
 }
 
 /// What was set up, or nothing when asked to stop meanwhile.

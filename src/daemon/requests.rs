@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::Daemon;
+use super::waits::GRACE;
 use crate::execute::{ExecuteError, Executor};
 use crate::observe::Phase;
 use crate::source::Source;
@@ -94,19 +95,35 @@ impl<S: Source> Daemon<S> {
                 reached.send_replace(block);
             })
             .await;
+        self.board.executed();
         drop(reached);
         if reporter.await.is_err() {
             tracing::warn!("the progress of a request could not be reported");
         }
-        if let Err(ExecuteError::Sync(SyncError::Store(StoreError::NotTheWriter))) = outcome {
-            // Not the request has failed: the next worker carries it out.
-            return Err(StoreError::NotTheWriter.into());
-        }
         match outcome {
+            // Not the request has failed: the next worker carries it out.
+            Err(ExecuteError::Sync(SyncError::Store(error @ StoreError::NotTheWriter))) => {
+                return Err(error.into());
+            }
+            // It may have been committed, and only the word of it be lost: taken up again, it is looked for first.
+            Err(ExecuteError::Sync(SyncError::Store(error @ StoreError::Unavailable { .. })))
+                if matches!(request, Request::Rewind { .. } | Request::Resume { .. }) =>
+            {
+                return Err(error.into());
+            }
             Err(error) if request == Request::Upgrade => self.put_off(&requests, id, error, put_off).await?,
             outcome => requests.finished(id, outcome.map_err(|error| told(&error))).await?,
         }
         Ok(true)
+    }
+
+    /// Before the lease is given up by who is told to stop: what is under way is the next worker's to begin anew.
+    pub(super) async fn leave_request(&self) {
+        let requests = Requests::new(self.pool.clone(), self.config.chain_id);
+        let left = tokio::time::timeout(GRACE, requests.left_in_order()).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::warn!("a request that was under way, if any, counts as ended by this worker");
+        }
     }
 
     /// Nobody watches what a migration asked for: what can pass is tried again later, and what cannot is told in the log.

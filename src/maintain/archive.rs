@@ -82,9 +82,7 @@ async fn work(connection: &mut PgConnection, due: &Due, folder: &Path) -> Result
         Some(again) => return Ok(again.kept),
         None => return Ok(vec!["it is not old enough any more".to_owned()]),
     }
-    for one in &archived {
-        detach(connection, &one.partition, &unit.bounds).await?;
-    }
+    detach(connection, &archived, &unit.bounds).await?;
     for one in &archived {
         record(connection, one, due).await?;
         if let Some(sealed) = &one.sealed {
@@ -238,30 +236,48 @@ async fn register_digest(
     }
 }
 
-/// Takes a partition out of its table and drops it. The lock on the whole table is tried for a while.
+/// Takes the partitions of a unit out of their tables and drops them. The locks on the whole tables are tried for a while: all
+/// are got, or those that were got are given up with the one that was not, so that nobody waits for one longer than
+/// [`LOCK_PATIENCE`] while another is tried.
 async fn detach(
     connection: &mut PgConnection,
-    partition: &Partition,
+    archived: &[Archived],
     bounds: &Bounds,
 ) -> Result<(), MaintainError> {
-    let (parent, name) = (partition.parent(bounds), partition.qualified());
-    let sql = format!("alter table {parent} detach partition {name}; drop table {name}");
+    let during = "detaching a partition";
     let mut tries = 0;
     loop {
-        run(connection, "detaching a partition", "savepoint detaching").await?;
-        match connection.execute(AssertSqlSafe(sql.clone())).await {
-            Ok(_) => return run(connection, "detaching a partition", "release savepoint detaching").await,
+        run(connection, during, "savepoint detaching").await?;
+        match try_detach(connection, archived, bounds).await {
+            Ok(()) => return run(connection, during, "release savepoint detaching").await,
             Err(sqlx::Error::Database(error))
                 if tries < LOCK_TRIES && error.code().is_some_and(|code| LOCKED.contains(&&*code)) =>
             {
                 tries += 1;
-                tracing::info!(partition = name, tries, "somebody is at work on the table: tried again");
-                run(connection, "detaching a partition", "rollback to savepoint detaching").await?;
+                tracing::info!(
+                    tries,
+                    reason = error.message(),
+                    "somebody is at work on a table: tried again"
+                );
+                run(connection, during, "rollback to savepoint detaching").await?;
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
-            Err(error) => return Err(wrong("detaching a partition")(error)),
+            Err(error) => return Err(wrong(during)(error)),
         }
     }
+}
+
+async fn try_detach(
+    connection: &mut PgConnection,
+    archived: &[Archived],
+    bounds: &Bounds,
+) -> Result<(), sqlx::Error> {
+    for Archived { partition, .. } in archived {
+        let (parent, name) = (partition.parent(bounds), partition.qualified());
+        let sql = format!("alter table {parent} detach partition {name}; drop table {name}");
+        connection.execute(AssertSqlSafe(sql)).await?;
+    }
+    Ok(())
 }
 
 async fn record(connection: &mut PgConnection, one: &Archived, due: &Due) -> Result<(), MaintainError> {

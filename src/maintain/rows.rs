@@ -14,22 +14,30 @@ pub const TELL_OF_ACTIVITY: [&str; 2] = ["app.login_history", "app.user_actions"
 /// Which rows of a table go, and since when they are of no use.
 struct Rule {
     table: &'static str,
-    /// When the row `t` was of use last; null: it still is.
+    /// When the row `t` began to be of use.
+    beginning: &'static str,
+    /// When it was of use last; null: it still is.
     activity: &'static str,
     /// Which rows go at all.
     which: &'static str,
 }
 
 const RULES: [Rule; 4] = [
-    Rule { table: "app.sessions", activity: "t.expires_at", which: "true" },
-    Rule { table: "app.verifications", activity: "t.expires_at", which: "true" },
+    Rule { table: "app.sessions", beginning: "t.created_at", activity: "t.expires_at", which: "true" },
+    Rule { table: "app.verifications", beginning: "t.created_at", activity: "t.expires_at", which: "true" },
     Rule {
         table: "chain.system_events",
+        beginning: "t.timestamp",
         activity: "t.timestamp",
         // The audit trail refers to them, and `verify --level audit` looks for them.
         which: "t.event_type not in ('reorg', 'rewind', 'repair')",
     },
-    Rule { table: "chain.system_errors", activity: "t.resolved_at", which: "true" },
+    Rule {
+        table: "chain.system_errors",
+        beginning: "t.occurred_at",
+        activity: "t.resolved_at",
+        which: "true",
+    },
 ];
 
 /// What of a table's rows is due.
@@ -166,11 +174,12 @@ fn held(rule: &Rule, names: &str) -> String {
     format!(
         "exists (select from ops.legal_holds h
              where h.released_at is null and (h.table_name is null or h.table_name = '{}') and case h.scope
-                 when 'period' then {activity} >= h.from_time and {activity} < h.to_time
+                 when 'period' then {activity} >= h.from_time and {beginning} < h.to_time
                  when 'asset' then lower(t::text) like any ({names})
                  when 'subject' then lower(t::text) like any ({names})
                  else false end)",
         rule.table,
+        beginning = rule.beginning,
         activity = rule.activity,
     )
 }

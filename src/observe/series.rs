@@ -51,6 +51,7 @@ names! {
     APPLICATION_UNSEEN = "asset_indexer_application_unseen" gauge Count "1 when the last look at the application's months or security failed: what is told of them is older.";
     SECURITY_FINDINGS = "asset_indexer_security_findings" gauge Count "Findings of the last hour in the application's logs and rights, by kind.";
     HALTED = "asset_indexer_halted" gauge Count "1 when only an operator can go on.";
+    EXECUTING = "asset_indexer_executing" gauge Count "1 while a command's or a migration's request is carried out: the chain is not followed meanwhile.";
     ERRORS = "asset_indexer_errors_total" counter Count "Errors, by what is done about them.";
     LEASE_HELD = "asset_indexer_lease_held" gauge Count "1 when this process may write.";
     CONTRACTS = "asset_indexer_contracts" gauge Count "Contracts watched.";

@@ -6,7 +6,7 @@ use super::Board;
 use super::series::*;
 
 /// What only the writer knows, and what is zero with a daemon that never wrote: no alert is about a zero.
-pub(super) const OF_THE_WRITER: [&str; 12] = [
+pub(super) const OF_THE_WRITER: [&str; 13] = [
     HEAD_BLOCK,
     CHECKPOINT_BLOCK,
     CHECKPOINT_TIMESTAMP,
@@ -19,6 +19,7 @@ pub(super) const OF_THE_WRITER: [&str; 12] = [
     FLAGGED_ASSETS,
     SUSPECT_ASSETS,
     DISPUTED,
+    EXECUTING,
 ];
 
 /// The same where an alert is about a zero: no comparison with NaN holds, and a maximum or minimum passes over it.

@@ -31,7 +31,7 @@ pub(super) fn split(receipts: &mut Vec<Receipt>) -> Option<Receipt> {
     receipts.pop_if(|receipt| receipt.logs.first().is_some_and(is_beside))
 }
 
-/// The logs of a receipt that [`split`] took, to come after `before` others of the block.
+/// The logs of a receipt that [`split`] took, in the places after `before` others of the block.
 pub(super) fn placed(
     receipt: Receipt,
     id: BlockId,
@@ -39,15 +39,12 @@ pub(super) fn placed(
     before: usize,
 ) -> Result<Vec<RawLog>, String> {
     let placed = |(at, log): (usize, RawLog)| {
-        if log.block != id || log.log_index as usize != before + at || !is_beside(&log) {
-            return Err(format!(
-                "log {} of a state sync says that it is log {} of block {:?}",
-                before + at,
-                log.log_index,
-                log.block
-            ));
+        let place = before + at;
+        if log.block != id || !is_beside(&log) {
+            return Err(format!("log {place} of a state sync says that it is of block {:?}", log.block));
         }
-        Ok(RawLog { timestamp: Some(timestamp), ..log })
+        let log_index = u32::try_from(place).map_err(|_| format!("log {place} is too many"))?;
+        Ok(RawLog { log_index, timestamp: Some(timestamp), ..log })
     };
     receipt.logs.into_iter().enumerate().map(placed).collect()
 }

@@ -4,7 +4,7 @@ use alloy::consensus::{self, Eip658Value, ReceiptEnvelope, TxType, proofs::calcu
 use alloy::primitives::{U256, b256};
 
 use super::*;
-use crate::block::{BlockId, Header};
+use crate::block::{BlockId, Deposit, Header};
 
 fn log(transaction: u32, index: u32, data: usize) -> RawLog {
     RawLog {
@@ -21,7 +21,8 @@ fn log(transaction: u32, index: u32, data: usize) -> RawLog {
 }
 
 fn receipts() -> Vec<Receipt> {
-    let receipt = |kind, ending, cumulative_gas, logs| Receipt { kind, ending, cumulative_gas, logs };
+    let receipt =
+        |kind, ending, cumulative_gas, logs| Receipt { kind, ending, cumulative_gas, deposit: None, logs };
     vec![
         receipt(0, Ending::Status(true), 21_000, vec![log(0, 0, 0), log(0, 1, 32)]),
         receipt(2, Ending::Status(false), 90_000, vec![]),
@@ -83,6 +84,49 @@ fn logs_come_back_in_order_with_the_block_s_time() {
     assert!(logs.iter().all(|log| log.timestamp == Some(1_700_000_000)));
 }
 
+/// Besu before 23.10.3, Erigon and reth in some releases: `logIndex` began at zero with each transaction.
+#[test]
+fn places_follow_from_the_order_whatever_a_node_says_of_them() {
+    let (sealed, mut receipts) = sealed(receipts());
+    for receipt in &mut receipts {
+        for (index, log) in receipt.logs.iter_mut().enumerate() {
+            (log.log_index, log.transaction_index) = (index as u32, 0);
+        }
+    }
+    let logs = header(&sealed).expect("its own hash").logs(receipts).expect("under the root");
+    let places: Vec<_> = logs.iter().map(|log| (log.transaction_index, log.log_index)).collect();
+    assert_eq!(places, [(0, 0), (0, 1), (2, 2), (3, 3)]);
+}
+
+/// By hand, as the OP Stack's specification writes a deposit's receipt down since Canyon.
+#[test]
+fn the_receipt_of_an_op_stack_s_deposit_has_two_fields_more() {
+    let deposit = Receipt {
+        kind: 0x7e,
+        ending: Ending::Status(true),
+        cumulative_gas: 1_000_000,
+        deposit: Some(Deposit { nonce: 0x1234, version: 1 }),
+        logs: Vec::new(),
+    };
+    let encoded = |receipt: &Receipt| {
+        let mut out = Vec::new();
+        encode(receipt, &Bloom::ZERO, &mut out);
+        out
+    };
+    let mut expected = alloy::primitives::hex!("7ef9010d01830f4240b90100").to_vec();
+    expected.extend_from_slice(&[0; 256]);
+    expected.extend_from_slice(&alloy::primitives::hex!("c082123401"));
+    assert_eq!(encoded(&deposit), expected);
+    // Before it, though nodes say the nonce.
+    let mut expected = alloy::primitives::hex!("7ef9010901830f4240b90100").to_vec();
+    expected.extend_from_slice(&[0; 256]);
+    expected.push(0xc0);
+    assert_eq!(encoded(&Receipt { deposit: None, ..deposit.clone() }), expected);
+
+    let (sealed, receipts) = sealed([vec![deposit], receipts()].concat());
+    assert!(header(&sealed).expect("its own hash").logs(receipts).is_ok());
+}
+
 #[test]
 fn whatever_is_left_out_added_or_altered_is_noticed() {
     let (sealed, receipts) = sealed(receipts());
@@ -102,7 +146,7 @@ fn whatever_is_left_out_added_or_altered_is_noticed() {
         ("topic altered", |r| r[0].logs[1].topics[0] = B256::ZERO),
         ("two receipts changed places", |r| r.swap(0, 2)),
         ("two logs changed places", |r| r[0].logs.swap(0, 1)),
-        ("a log's index altered", |r| r[2].logs[0].log_index = 5),
+        ("another transaction", |r| r[0].logs[1].transaction_hash = B256::with_last_byte(3)),
         ("another block", |r| r[2].logs[0].block.number = 8),
     ];
     for (what, alter) in alterations {
@@ -181,32 +225,37 @@ fn the_genesis_of_mainnet_has_its_hash() {
 }
 
 #[test]
-fn the_seals_and_the_round_of_a_qbft_header_are_not_hashed() {
-    let extra = |round: u8, seals: &[u8]| {
+fn the_seals_and_the_round_of_a_qbft_or_ibft_2_header_are_not_hashed() {
+    let extra = |end: Option<(u8, &[u8])>| {
         let mut body = Vec::new();
         B256::repeat_byte(7).encode(&mut body); // vanity
         vec![Address::with_last_byte(1)].encode(&mut body); // validators
         body.push(0xc0); // no vote
-        round.encode(&mut body);
-        RlpHeader { list: true, payload_length: seals.len() }.encode(&mut body);
-        body.extend_from_slice(seals);
+        if let Some((round, seals)) = end {
+            round.encode(&mut body);
+            RlpHeader { list: true, payload_length: seals.len() }.encode(&mut body);
+            body.extend_from_slice(seals);
+        }
         let mut list = Vec::new();
         RlpHeader { list: true, payload_length: body.len() }.encode(&mut list);
         list.extend_from_slice(&body);
         Bytes::from(list)
     };
-    let hashed = Fields { number: 7, extra_data: extra(0, &[]), ..Fields::default() };
-    let shown = Fields { extra_data: extra(3, &[0x83, 1, 2, 3]), ..hashed.clone() };
-    let id = BlockId { number: 7, hash: hashed.hash_slow() };
-    let at = |fields: Fields| Sealed {
-        header: Header { id, parent: B256::ZERO, timestamp: 0 },
-        fields: Some(Box::new(fields)),
-    };
-    assert!(header(&at(shown.clone())).is_ok());
-    let mut other = shown.clone();
-    other.extra_data = Bytes::from([&shown.extra_data[..], &[1]].concat());
-    other.gas_used = 1;
-    assert!(header(&at(other)).is_err());
+    let no_seals: &[u8] = &[];
+    for hashed in [Some((0, no_seals)), None] {
+        let hashed = Fields { number: 7, extra_data: extra(hashed), ..Fields::default() };
+        let shown = Fields { extra_data: extra(Some((3, &[0x83, 1, 2, 3]))), ..hashed.clone() };
+        let id = BlockId { number: 7, hash: hashed.hash_slow() };
+        let at = |fields: Fields| Sealed {
+            header: Header { id, parent: B256::ZERO, timestamp: 0 },
+            fields: Some(Box::new(fields)),
+        };
+        assert!(header(&at(shown.clone())).is_ok());
+        let mut other = shown.clone();
+        other.extra_data = Bytes::from([&shown.extra_data[..], &[1]].concat());
+        other.gas_used = 1;
+        assert!(header(&at(other)).is_err());
+    }
 }
 
 #[test]
@@ -214,7 +263,13 @@ fn what_a_state_sync_logged_comes_behind_what_is_under_the_root() {
     let (sealed, receipts) = sealed(receipts());
     let block = sealed.header.id;
     let with = |log: RawLog| {
-        let receipt = Receipt { kind: 0, ending: Ending::Status(true), cumulative_gas: 0, logs: vec![log] };
+        let receipt = Receipt {
+            kind: 0,
+            ending: Ending::Status(true),
+            cumulative_gas: 0,
+            deposit: None,
+            logs: vec![log],
+        };
         header(&sealed).expect("its hash").logs([receipts.clone(), vec![receipt]].concat())
     };
     let synced = RawLog { block, transaction_hash: beside::state_sync(block), ..log(4, 4, 32) };
@@ -227,7 +282,12 @@ fn what_a_state_sync_logged_comes_behind_what_is_under_the_root() {
     assert!(matches!(with(other), Err(Flaw::Root { .. })));
     let other = RawLog { block: BlockId { number: 8, ..block }, ..synced.clone() };
     assert!(matches!(with(other), Err(Flaw::Root { .. })));
-    assert!(matches!(with(RawLog { log_index: 3, ..synced }), Err(Flaw::Places { .. })));
+    let logs = with(RawLog { log_index: 0, ..synced.clone() }).expect("its place follows from the others");
+    assert_eq!(logs[4].log_index, 4);
+    let mixed = [synced, log(5, 5, 32)].map(|log| RawLog { block, ..log });
+    let receipt = Receipt { logs: mixed.into(), ..receipts[0].clone() };
+    let mixed = header(&sealed).expect("its hash").logs([receipts.clone(), vec![receipt]].concat());
+    assert!(matches!(mixed, Err(Flaw::Places { .. })));
     // Polygon PoS, as its explorers show it.
     let block = BlockId {
         number: 74_667_488,

@@ -128,6 +128,10 @@ impl<S: Source, C: Clock> Providers<S, C> {
     }
 
     /// Whose word on a final block counts beside a provider's: who, and the number of the final block it tells of.
+    ///
+    /// Who stands still, far behind, does not hold finality back. But where nobody is near the provider's word, it may be the
+    /// provider that is wrong (a gateway that answers `finalized` with its head): then those count that have the newest blocks
+    /// too, and agree among each other.
     fn witnesses_to_finality(&self, choice: usize, own: BlockId) -> Vec<(usize, u64)> {
         let now = self.clock.now();
         let state = self.state();
@@ -136,11 +140,24 @@ impl<S: Source, C: Clock> Providers<S, C> {
         let fresh = others.filter_map(|(i, health)| {
             let good_for = health.look_every(&self.rules).saturating_add(self.rules.answer_patience);
             let heard = health.heard.filter(|heard| now.saturating_sub(heard.at) <= good_for)?;
-            Some((i, heard.view.finalized.number))
+            Some((i, heard.view))
         });
-        fresh
-            .filter(|(_, number)| own.number.saturating_sub(*number) <= self.rules.finality_lag_blocks_max)
-            .collect()
+        let fresh: Vec<(usize, View)> = fresh.collect();
+        let near =
+            |number: u64, other: u64| number.saturating_sub(other) <= self.rules.finality_lag_blocks_max;
+        let told = |witnesses: &mut dyn Iterator<Item = &(usize, View)>| -> Vec<(usize, u64)> {
+            witnesses.map(|(i, view)| (*i, view.finalized.number)).collect()
+        };
+        let beside = told(&mut fresh.iter().filter(|(_, view)| near(own.number, view.finalized.number)));
+        if !beside.is_empty() {
+            return beside;
+        }
+        let head = state.all[choice].heard.map_or(0, |heard| heard.view.head.id.number);
+        // One that tells of block 0 knows of no finality.
+        let is_alive = |view: &View| near(head, view.head.id.number) && view.finalized.number > 0;
+        let alive = told(&mut fresh.iter().filter(|(_, view)| is_alive(view)));
+        let highest = alive.iter().map(|(_, number)| *number).max().unwrap_or_default();
+        alive.into_iter().filter(|(_, number)| near(highest, *number)).collect()
     }
 
     /// Two providers or more have this block as a final one, and none has another.

@@ -27,6 +27,7 @@ fn sample(number: u64, transactions: u32, logging: bool) -> Sample {
         kind: 2,
         ending: Ending::Status(true),
         cumulative_gas: u64::from(index + 1) * 21_000,
+        deposit: None,
         logs: if logging { vec![log(index)] } else { vec![] },
     };
     let mut receipts: Vec<Receipt> = (0..transactions).map(receipt).collect();

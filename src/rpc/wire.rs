@@ -8,7 +8,7 @@ use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::block::{BlockId, Ending, Header, RawLog, Receipt, Sealed, Transaction};
+use crate::block::{BlockId, Deposit, Ending, Header, RawLog, Receipt, Sealed, Transaction};
 
 /// Most topics that the virtual machine can emit.
 const TOPICS_MAX: usize = 4;
@@ -142,7 +142,14 @@ pub(super) struct WireReceipt {
     cumulative_gas_used: Option<U64>,
     #[serde(default)]
     pub transaction_index: Option<U64>,
+    #[serde(default)]
+    deposit_nonce: Option<U64>,
+    #[serde(default)]
+    deposit_receipt_version: Option<U64>,
 }
+
+/// The type of a deposit on chains of the OP Stack.
+const DEPOSIT: u8 = 0x7e;
 
 impl WireReceipt {
     /// The receipt, if it is of this block.
@@ -159,8 +166,12 @@ impl WireReceipt {
         let gas = gas.ok_or_else(|| format!("a receipt of block {} without its gas", block.number))?;
         let kind = self.kind.unwrap_or_default().to::<u64>();
         let kind = u8::try_from(kind).map_err(|_| format!("a transaction of type {kind}"))?;
+        // Before Canyon nodes say the nonce, and the root does not commit to it; the version came with the change.
+        let version = self.deposit_receipt_version.filter(|_| kind == DEPOSIT);
+        let nonce = self.deposit_nonce.unwrap_or_default().to();
+        let deposit = version.map(|version| Deposit { nonce, version: version.to() });
         let logs = self.logs.into_iter().map(WireLog::resolve).collect::<Result<_, _>>()?;
-        Ok(Receipt { kind, ending, cumulative_gas: gas.to(), logs })
+        Ok(Receipt { kind, ending, cumulative_gas: gas.to(), deposit, logs })
     }
 }
 

@@ -34,7 +34,6 @@ mod tally;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use alloy::primitives::{Address, B256};
 use tracing::Instrument;
@@ -149,8 +148,8 @@ pub struct Sync<S, D> {
     position: Option<Header>,
     verified: Option<u64>,
     tally: Tally,
-    /// Whether a block was seen whose bloom holds its logs: on such a chain an empty bloom proves absence.
-    blooms_are_filled: AtomicBool,
+    /// What the chain's headers and receipts were seen to be good for.
+    proving: prove::Seen,
     unproved: Option<sweep::Unproved>,
     /// Whether the sweep behind the checkpoint is left out: its requests of the last steps have to be paid for.
     sweep_rests: bool,
@@ -158,8 +157,6 @@ pub struct Sync<S, D> {
     sweep_blocks: u64,
     /// The checkpoint from which blocks above finality were taken back because a log stood in another's place.
     read_again_at: Option<BlockId>,
-    /// Whether a header's hash was computed from its fields: on such a chain one that does not fit is forged.
-    hashes_are_known: AtomicBool,
     /// A deep reorg, by the block that it puts in place of ours, and how often it was seen.
     disputed: Option<(B256, u32)>,
     looks: reconcile::Looks,
@@ -188,12 +185,11 @@ impl<S: Source, D: Store> Sync<S, D> {
             position: None,
             verified: None,
             tally: Tally::default(),
-            blooms_are_filled: AtomicBool::new(false),
+            proving: prove::Seen::default(),
             unproved: None,
             sweep_rests: false,
             sweep_blocks,
             read_again_at: None,
-            hashes_are_known: AtomicBool::new(false),
             disputed: None,
             looks: reconcile::Looks::new(Looking::NEVER),
         }

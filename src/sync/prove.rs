@@ -7,7 +7,7 @@
 //! [`proof::beside`].
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use alloy::primitives::{Address, B256};
 
@@ -20,6 +20,43 @@ use crate::store::{Evidence, Store};
 
 /// Headers asked for and held at once; each has a bloom of 256 bytes.
 pub(super) const HEADERS_AT_ONCE: u64 = 256;
+
+/// What a chain's headers and receipts were seen to be good for, each from the lowest block on of which it was seen: a chain may
+/// have changed their form once (a migrated consensus, a merge, a move to another stack), and what is older than that is of a form
+/// that nobody knows, and no forgery.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Headers' hashes are computed from their fields: one that does not fit is forged.
+    hashes: Since,
+    /// Receipts' roots are computed: receipts that do not fit are not those of the block.
+    roots: Since,
+    /// Blooms hold the logs of their block: an empty one proves absence.
+    blooms: Since,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { hashes: Since::never(), roots: Since::never(), blooms: Since::never() }
+    }
+}
+
+/// The lowest block of which something was seen.
+#[derive(Debug)]
+struct Since(AtomicU64);
+
+impl Since {
+    fn never() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+
+    fn saw(&self, number: u64) {
+        self.0.fetch_min(number, Ordering::Relaxed);
+    }
+
+    fn holds_at(&self, number: u64) -> bool {
+        self.0.load(Ordering::Relaxed) <= number
+    }
+}
 
 /// Logs that are proved complete.
 #[derive(Debug, Default)]
@@ -198,19 +235,19 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// By bloom, else by receipts; `None` where this chain or provider has no such proof.
     async fn judge(&self, sealed: &Sealed, watched: &Watched) -> Result<Option<Judged>, SyncError> {
-        let block = sealed.header.id;
+        let (block, seen) = (sealed.header.id, &self.proving);
         let header = match proof::header(sealed) {
             Ok(header) => header,
-            Err(flaw) if self.hashes_are_known.load(Ordering::Relaxed) => {
+            Err(flaw) if seen.hashes.holds_at(block.number) => {
                 self.source.blame("its header is not that of the block's hash");
                 return Err(SyncError::Disproved { block: block.number, reason: flaw.to_string() });
             }
             Err(_) => return Ok(None),
         };
-        self.hashes_are_known.store(true, Ordering::Relaxed);
+        seen.hashes.saw(block.number);
         // A chain that fills no blooms commits to receipts all the same: an empty bloom proves nothing there.
-        let filled = self.blooms_are_filled.load(Ordering::Relaxed);
-        let bloom_counts = header.is_empty() || !header.has_empty_bloom() || filled;
+        let bloom_counts =
+            header.is_empty() || !header.has_empty_bloom() || seen.blooms.holds_at(block.number);
         if !header.may_have_logs(watched) && bloom_counts {
             return Ok(Some(Judged { method: Method::Bloom, logs: Vec::new(), requests: 1 }));
         }
@@ -229,8 +266,16 @@ impl<S: Source, D: Store> Sync<S, D> {
         };
         match header.logs(receipts) {
             Ok(logs) => {
-                self.blooms_are_filled.fetch_or(!header.has_empty_bloom(), Ordering::Relaxed);
+                seen.roots.saw(block.number);
+                if !header.has_empty_bloom() {
+                    seen.blooms.saw(block.number);
+                }
                 Ok(Some(Judged { method: Method::Receipts, logs, requests: 2 }))
+            }
+            // Where no root was ever met, receipts may have a form that nobody knows. Who forges them can as well give none.
+            Err(flaw @ Flaw::Root { .. }) if !seen.roots.holds_at(block.number) => {
+                tracing::debug!(%flaw, "no proof by receipts: a second provider must prove it");
+                Ok(None)
             }
             Err(flaw @ Flaw::Root { .. } | flaw @ Flaw::Places { .. }) => {
                 self.source.blame("its receipts are not those of the block");
@@ -262,6 +307,13 @@ impl<S: Source, D: Store> Sync<S, D> {
             )));
         };
         let ours = self.source.logs_in_range(range, &addresses).await?;
+        let blocks: HashSet<BlockId> = headers.iter().map(|sealed| sealed.header.id).collect();
+        if let Some(log) = ours.iter().find(|log| !blocks.contains(&log.block)) {
+            // What is compared would be noted of other blocks.
+            return Err(
+                SourceError::BlockGone { number: log.block.number, hash: Some(log.block.hash) }.into()
+            );
+        }
         if !same_logs(&ours, &other.logs) {
             let reason = format!(
                 "{} lists {} logs of blocks {from} to {to}, and {} lists {}: one of them is wrong",

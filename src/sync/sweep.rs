@@ -83,6 +83,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             Err(error @ (SyncError::Unprovable { block, .. } | SyncError::Disproved { block, .. })) => {
                 (block, error)
             }
+            // A node that does not have, or does not give, what is old: the register of today does not wait for it. One that
+            // gives nothing at all is told of by the next look at the head.
+            Err(SyncError::Source(error)) => (checkpoint.verified.number + 1, SyncError::Source(error)),
             swept => {
                 let most = self.config.sweep_blocks_max.max(1);
                 self.sweep_blocks = self.sweep_blocks.saturating_mul(2).min(most);

@@ -1,5 +1,6 @@
 //! The one door for commands that write chain tables while a worker is alive: the worker executes, the command watches.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use sqlx::types::Json as SqlJson;
 use sqlx::{PgPool, Row as _};
@@ -13,7 +14,7 @@ const STARTS_MAX: i64 = 3;
 
 /// What is told of such a request.
 const ENDED_ITS_WORKERS: &str = "worker_ended: a worker began it three times, and ended each time before it did (out of \
-    memory, killed, or stopped); it is not begun again: look at what ended the worker, and hand it in anew, or for less";
+    memory, or killed); it is not begun again: look at what ended the worker, and hand it in anew, or for less";
 
 /// What is told of a request that was taken back while it waited.
 const WITHDRAWN: &str = "withdrawn";
@@ -104,6 +105,39 @@ impl Requests {
             .bind(SqlJson(request))
             .execute(&self.pool);
         silence::answered("handing in a request", submitting).await.map(drop)
+    }
+
+    /// The database's time: requests are compared by it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        let asking = sqlx::query_scalar("select clock_timestamp()").fetch_one(&self.pool);
+        silence::answered("reading the time", asking).await
+    }
+
+    /// Keeps what a command carried out itself, where no worker was alive: what is told of requests ("days wait until a rebuild is
+    /// done") is told of it too.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn carried_out(
+        &self,
+        request: &Request,
+        began: DateTime<Utc>,
+        result: &Json,
+    ) -> Result<(), StoreError> {
+        let keeping = sqlx::query(
+            "insert into ops.requests (id, chain_id, request, status, submitted_at, started_at, finished_at, result)
+             values ($1, $2, $3, 'done', $4, $4, clock_timestamp(), $5)",
+        )
+        .bind(Uuid::new_v4())
+        .bind(int(self.chain_id))
+        .bind(SqlJson(request))
+        .bind(began)
+        .bind(SqlJson(result))
+        .execute(&self.pool);
+        silence::answered("keeping what was carried out", keeping).await.map(drop)
     }
 
     /// The oldest request that waits, or that a worker left unfinished, now marked as running; and whether one was left:
@@ -219,6 +253,22 @@ impl Requests {
         .bind(id)
         .execute(&self.pool);
         silence::answered("postponing a request", postponing).await.map(drop)
+    }
+
+    /// A worker that is told to stop leaves what it had begun: that is no end that the request brought about, and not counted.
+    /// Said while the lease is held, before the next one begins it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn left_in_order(&self) -> Result<(), StoreError> {
+        let leaving = sqlx::query(
+            "update ops.request_starts s set starts = s.starts - 1
+             from ops.requests r
+             where r.id = s.request_id and r.chain_id = $1 and r.status = 'running' and s.starts > 0",
+        )
+        .bind(int(self.chain_id))
+        .execute(&self.pool);
+        silence::answered("leaving a request", leaving).await.map(drop)
     }
 
     /// Tells how far a request is.

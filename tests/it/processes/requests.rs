@@ -191,6 +191,28 @@ async fn a_request_survives_the_death_of_its_worker() {
     scene.assert_fresh("rebuilt by the second").await;
 }
 
+/// Updates that roll over a rebuild of hours: none of the workers was ended by it.
+#[tokio::test]
+async fn a_request_is_begun_anew_however_often_its_worker_is_told_to_stop() {
+    let (scene, first) = following().await;
+    let (held, command) = executing(&scene, "chain.ownership_history", &["rebuild"]).await;
+    let mut worker = first;
+    for times in 0..4 {
+        worker.stop("a rebuild is under way").await;
+        let starts: i64 = sqlx::query_scalar("select starts from ops.request_starts")
+            .fetch_one(&scene.pool)
+            .await
+            .expect("readable");
+        assert_eq!(starts, 0, "after {times}");
+        worker = scene.program.writer().await;
+        worker.said("executing an operator's request").await;
+    }
+    held.rollback().await.expect("it was only a lock");
+    let said = command.await.expect("the command ends").done();
+    assert!(said.contains("folded again from"), "{said}");
+    scene.assert_fresh("rebuilt by the fifth").await;
+}
+
 /// A daemon that has caught up.
 async fn following() -> (Scene, Daemon) {
     let mut scene = Scene::begin(slots(8)).await;

@@ -347,3 +347,23 @@ async fn a_final_block_is_not_above_the_quorums_head() {
     let shown = view(&stage).await;
     assert_eq!((shown.head.id, shown.finalized), (id(1_000), id(1_000)));
 }
+
+/// Chains whose finality lies far behind their head: who calls its head final is not believed where all others know better.
+#[tokio::test]
+async fn a_final_block_far_above_everybody_elses_is_not_final() {
+    let stage = Stage::of(3, Rules::default());
+    for script in &stage.all {
+        let mut script = script.script();
+        (script.head, script.finalized) = (10_000, 9_000);
+    }
+    stage.all[C].script().finalized = 8_990;
+    stage.all[A].script().finalized = 10_000;
+    let shown = view(&stage).await;
+    assert_eq!((stage.source.alias().as_str(), shown.head.id), ("a", id(10_000)));
+    assert_eq!(shown.finalized, id(8_990), "the lower of those that are near each other");
+    // Who has no newer blocks either stands still, and who never saw a final block knows of none.
+    stage.all[B].script().finalized = 0;
+    stage.all[C].script().head = 9_000;
+    stage.clock.seconds(5);
+    assert_eq!(view(&stage).await.finalized, id(10_000));
+}

@@ -268,7 +268,7 @@ impl Source for Liar {
         }
         if let Some(log) = self.beside(block).await?.filter(|_| lies.receipts_tell_beside) {
             let ending = Ending::Status(true);
-            receipts.push(Receipt { kind: 0, ending, cumulative_gas: 0, logs: vec![log] });
+            receipts.push(Receipt { kind: 0, ending, cumulative_gas: 0, deposit: None, logs: vec![log] });
         }
         Ok(receipts)
     }

@@ -349,7 +349,13 @@ impl State {
                 count += 1;
             }
             let (kind, cumulative_gas) = ((index % 4) as u8, 21_000 * (index as u64 + 1));
-            receipts.push(Receipt { kind, ending: Ending::Status(!new.fails), cumulative_gas, logs });
+            receipts.push(Receipt {
+                kind,
+                ending: Ending::Status(!new.fails),
+                cumulative_gas,
+                deposit: None,
+                logs,
+            });
             let (index, from, to, input) = (index as u32, new.from, new.to, new.input);
             transactions.push(Transaction { block: nowhere, hash, index, from, to, input });
         }
