@@ -29,15 +29,22 @@ sol! {
 
     function updateIdentity(address wallet, address identity) external;
     function modifyStoredIdentity(address wallet, address identity) external;
+
+    // T-REX's AgentManager, an agent through which others act; last comes the identity of whoever calls it.
+    function callForcedTransfer(address from, address to, uint256 amount, address onchainId) external;
+    function callBatchForcedTransfer(address[] from, address[] to, uint256[] amounts, address onchainId) external;
+    function callUpdateIdentity(address wallet, address identity, address onchainId) external;
 }
 
-/// What a call to a T-REX token meant to move.
+/// What was to move: from whom (`None`: from who called), to whom, how many units.
+type Move = (Option<Address>, Address, U256);
+
+/// What a call meant to move of a T-REX token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenCall {
     /// Whether an agent moved somebody's units; else the holder did, or whom the holder allowed.
     pub forced: bool,
-    /// What was to move: from whom (`None`: from who called), to whom, how many units.
-    moves: Vec<(Option<Address>, Address, U256)>,
+    moves: Vec<Move>,
 }
 
 impl TokenCall {
@@ -72,15 +79,37 @@ pub fn token_call(input: &[u8]) -> Option<TokenCall> {
         }
         batchForcedTransferCall::SELECTOR => {
             let call = batchForcedTransferCall::abi_decode(input).ok()?;
-            let wallets = call.from.into_iter().zip(call.to);
-            (true, wallets.zip(call.amounts).map(|((from, to), amount)| (Some(from), to, amount)).collect())
+            (true, side_by_side(call.from, call.to, call.amounts))
         }
         _ => return None,
     };
     Some(TokenCall { forced, moves })
 }
 
-/// Reads a call that gives a wallet another identity: `(wallet, identity)`.
+/// Reads a call to an AgentManager that has it force transfers of its token; `None` for any other. By itself it proves
+/// nothing: any contract may have such a function, and only an agent of the token can force.
+pub fn manager_call(input: &[u8]) -> Option<TokenCall> {
+    let selector: [u8; 4] = input.get(..4)?.try_into().ok()?;
+    let moves = match selector {
+        callForcedTransferCall::SELECTOR => {
+            let call = callForcedTransferCall::abi_decode(input).ok()?;
+            vec![(Some(call.from), call.to, call.amount)]
+        }
+        callBatchForcedTransferCall::SELECTOR => {
+            let call = callBatchForcedTransferCall::abi_decode(input).ok()?;
+            side_by_side(call.from, call.to, call.amounts)
+        }
+        _ => return None,
+    };
+    Some(TokenCall { forced: true, moves })
+}
+
+/// The moves of lists that run side by side.
+fn side_by_side(from: Vec<Address>, to: Vec<Address>, amounts: Vec<U256>) -> Vec<Move> {
+    from.into_iter().zip(to).zip(amounts).map(|((from, to), amount)| (Some(from), to, amount)).collect()
+}
+
+/// Reads a call to a storage, a registry or an AgentManager that gives a wallet another identity: `(wallet, identity)`.
 pub fn identity_update(input: &[u8]) -> Option<(Address, Address)> {
     let selector: [u8; 4] = input.get(..4)?.try_into().ok()?;
     match selector {
@@ -92,6 +121,13 @@ pub fn identity_update(input: &[u8]) -> Option<(Address, Address)> {
             let call = modifyStoredIdentityCall::abi_decode(input).ok()?;
             Some((call.wallet, call.identity))
         }
+        callUpdateIdentityCall::SELECTOR => {
+            let call = callUpdateIdentityCall::abi_decode(input).ok()?;
+            Some((call.wallet, call.identity))
+        }
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

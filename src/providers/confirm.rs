@@ -130,8 +130,8 @@ impl<S: Source, C: Clock> Providers<S, C> {
     /// Whose word on a final block counts beside a provider's: who, and the number of the final block it tells of.
     ///
     /// Who stands still, far behind, does not hold finality back. But where nobody is near the provider's word, it may be the
-    /// provider that is wrong (a gateway that answers `finalized` with its head): then those count that have the newest blocks
-    /// too, and agree among each other.
+    /// provider that is wrong (a gateway that answers `finalized` with its head): then two or more count that have the newest
+    /// blocks too, and are near each other.
     fn witnesses_to_finality(&self, choice: usize, own: BlockId) -> Vec<(usize, u64)> {
         let now = self.clock.now();
         let state = self.state();
@@ -157,7 +157,8 @@ impl<S: Source, C: Clock> Providers<S, C> {
         let is_alive = |view: &View| near(head, view.head.id.number) && view.finalized.number > 0;
         let alive = told(&mut fresh.iter().filter(|(_, view)| is_alive(view)));
         let highest = alive.iter().map(|(_, number)| *number).max().unwrap_or_default();
-        alive.into_iter().filter(|(_, number)| near(highest, *number)).collect()
+        let agreeing: Vec<_> = alive.into_iter().filter(|(_, number)| near(highest, *number)).collect();
+        if agreeing.len() > 1 { agreeing } else { Vec::new() }
     }
 
     /// Two providers or more have this block as a final one, and none has another.

@@ -34,6 +34,8 @@ struct Rules {
     keys: String,
     unknown: String,
     unsettled: bool,
+    /// Whether something of before a contract is followed could decide (`partial` in the configuration).
+    is_part: bool,
     /// The verdict on every registered wallet, where its claims do not matter.
     decided: Option<String>,
     because: Option<String>,
@@ -112,7 +114,8 @@ impl fmt::Display for Judgement<'_> {
 }
 
 impl Registry {
-    /// Reads it as of the end of a block; none where more topics are required than are judged here.
+    /// Reads it as of the end of a block; none where more topics are required than are judged here, or where what was logged
+    /// before a contract is followed could decide: then the database judges.
     ///
     /// # Errors
     /// The database's.
@@ -123,10 +126,13 @@ impl Registry {
     ) -> Result<Option<Self>, StoreError> {
         let rules: sqlx::types::Json<Rules> = sqlx::query_scalar(
             "select jsonb_build_object('chain_id', r.chain_id, 'has_registry', r.registry is not null,
-                 'storage', encode(r.storage, 'hex'), 'topics', coalesce(to_jsonb(r.required::text[]), '[]'),
-                 'required', coalesce(r.required::text, '{}'), 'trusted', coalesce(r.trusted::text, '{}'),
+                 'storage', encode(r.storage, 'hex'), 'topics', coalesce(to_jsonb(array_remove(r.required, null)::text[]), '[]'),
+                 'required', coalesce(array_remove(r.required, null)::text, '{}'), 'trusted', coalesce(r.trusted::text, '{}'),
                  'keys', coalesce(r.keys::text, '{}'), 'unknown', coalesce(r.unknown::text, '{}'),
-                 'unsettled', coalesce(r.unsettled, false), 'decided', r.decided, 'because', r.because)
+                 'unsettled', coalesce(r.unsettled, false), 'decided', r.decided, 'because', r.because,
+                 'is_part', array_position(r.required, null) is not null or array_position(r.trusted, null) is not null
+                     or exists (select from chain.configured_contracts f where f.chain_id = r.chain_id
+                         and f.opening_block is not null and (f.address = r.storage or f.role = 'identity')))
              from chain.compliance_rules($1, $2) r",
         )
         .bind(asset)
@@ -135,7 +141,7 @@ impl Registry {
         .await
         .map_err(wrong)?;
         let sqlx::types::Json(rules) = rules;
-        if rules.topics.len() > TOPICS_MAX {
+        if rules.is_part || rules.topics.len() > TOPICS_MAX {
             return Ok(None);
         }
         let rules = Arc::new(rules);

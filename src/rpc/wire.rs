@@ -262,6 +262,23 @@ mod tests {
         assert!(in_order(vec![log(1, 1, 1), other]).is_err(), "two hashes at one height");
     }
 
+    /// As Base and OP Mainnet give them, before Canyon and since.
+    #[test]
+    fn a_deposit_has_its_nonce_under_the_root_where_its_form_is_said() {
+        let receipt = |kind: &str, fields: &str| {
+            let text = format!(
+                r#"{{"type":"{kind}","status":"0x1","cumulativeGasUsed":"0xb44c","logs":[],
+                "transactionIndex":"0x0","depositNonce":"0x9ab12f"{fields}}}"#
+            );
+            let receipt: WireReceipt = serde_json::from_str(&text).expect("a receipt");
+            receipt.resolve(BlockId { number: 1, hash: B256::ZERO }).expect("of this block").deposit
+        };
+        let version = r#","depositReceiptVersion":"0x1""#;
+        assert_eq!(receipt("0x7e", version), Some(Deposit { nonce: 0x009a_b12f, version: 1 }));
+        assert_eq!(receipt("0x7e", ""), None);
+        assert_eq!(receipt("0x2", version), None);
+    }
+
     #[test]
     fn what_is_pending_or_removed_cannot_be_used() {
         let text = r#"{"address":"0x0000000000000000000000000000000000000001","topics":[],"data":"0x",

@@ -148,7 +148,7 @@ pub struct Sync<S, D> {
     position: Option<Header>,
     verified: Option<u64>,
     tally: Tally,
-    /// What the chain's headers and receipts were seen to be good for.
+    /// What the chain's headers were seen to be good for.
     proving: prove::Seen,
     unproved: Option<sweep::Unproved>,
     /// Whether the sweep behind the checkpoint is left out: its requests of the last steps have to be paid for.

@@ -7,7 +7,7 @@
 //! [`proof::beside`].
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use alloy::primitives::{Address, B256};
 
@@ -21,40 +21,20 @@ use crate::store::{Evidence, Store};
 /// Headers asked for and held at once; each has a bloom of 256 bytes.
 pub(super) const HEADERS_AT_ONCE: u64 = 256;
 
-/// What a chain's headers and receipts were seen to be good for, each from the lowest block on of which it was seen: a chain may
-/// have changed their form once (a migrated consensus, a merge, a move to another stack), and what is older than that is of a form
-/// that nobody knows, and no forgery.
+/// What a chain's headers were seen to be good for.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// Headers' hashes are computed from their fields: one that does not fit is forged.
-    hashes: Since,
-    /// Receipts' roots are computed: receipts that do not fit are not those of the block.
-    roots: Since,
-    /// Blooms hold the logs of their block: an empty one proves absence.
-    blooms: Since,
+    /// The lowest block whose hash was computed from its fields: from there on one that does not fit is forged. A chain may have
+    /// changed the form of its headers once (a migrated consensus, a merge, a move to another stack); what is older than that
+    /// is of a form that nobody knows, and no forgery.
+    hashes_from: AtomicU64,
+    /// A block was seen whose bloom holds its logs: on such a chain an empty bloom proves absence.
+    blooms_are_filled: AtomicBool,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { hashes: Since::never(), roots: Since::never(), blooms: Since::never() }
-    }
-}
-
-/// The lowest block of which something was seen.
-#[derive(Debug)]
-struct Since(AtomicU64);
-
-impl Since {
-    fn never() -> Self {
-        Self(AtomicU64::new(u64::MAX))
-    }
-
-    fn saw(&self, number: u64) {
-        self.0.fetch_min(number, Ordering::Relaxed);
-    }
-
-    fn holds_at(&self, number: u64) -> bool {
-        self.0.load(Ordering::Relaxed) <= number
+        Self { hashes_from: AtomicU64::new(u64::MAX), blooms_are_filled: AtomicBool::new(false) }
     }
 }
 
@@ -238,16 +218,16 @@ impl<S: Source, D: Store> Sync<S, D> {
         let (block, seen) = (sealed.header.id, &self.proving);
         let header = match proof::header(sealed) {
             Ok(header) => header,
-            Err(flaw) if seen.hashes.holds_at(block.number) => {
+            Err(flaw) if block.number >= seen.hashes_from.load(Ordering::Relaxed) => {
                 self.source.blame("its header is not that of the block's hash");
                 return Err(SyncError::Disproved { block: block.number, reason: flaw.to_string() });
             }
             Err(_) => return Ok(None),
         };
-        seen.hashes.saw(block.number);
+        seen.hashes_from.fetch_min(block.number, Ordering::Relaxed);
         // A chain that fills no blooms commits to receipts all the same: an empty bloom proves nothing there.
-        let bloom_counts =
-            header.is_empty() || !header.has_empty_bloom() || seen.blooms.holds_at(block.number);
+        let filled = seen.blooms_are_filled.load(Ordering::Relaxed);
+        let bloom_counts = header.is_empty() || !header.has_empty_bloom() || filled;
         if !header.may_have_logs(watched) && bloom_counts {
             return Ok(Some(Judged { method: Method::Bloom, logs: Vec::new(), requests: 1 }));
         }
@@ -264,20 +244,14 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             Err(error) => return Err(error.into()),
         };
+        let are_known = proof::are_of_known_types(&receipts);
         match header.logs(receipts) {
             Ok(logs) => {
-                seen.roots.saw(block.number);
-                if !header.has_empty_bloom() {
-                    seen.blooms.saw(block.number);
-                }
+                seen.blooms_are_filled.fetch_or(!header.has_empty_bloom(), Ordering::Relaxed);
                 Ok(Some(Judged { method: Method::Receipts, logs, requests: 2 }))
             }
-            // Where no root was ever met, receipts may have a form that nobody knows. Who forges them can as well give none.
-            Err(flaw @ Flaw::Root { .. }) if !seen.roots.holds_at(block.number) => {
-                tracing::debug!(%flaw, "no proof by receipts: a second provider must prove it");
-                Ok(None)
-            }
-            Err(flaw @ Flaw::Root { .. } | flaw @ Flaw::Places { .. }) => {
+            // Receipts of a type that nobody knows may have a form that nobody knows. Who forges them can as well give none.
+            Err(flaw @ Flaw::Root { .. } | flaw @ Flaw::Places { .. }) if are_known => {
                 self.source.blame("its receipts are not those of the block");
                 Err(SyncError::Disproved { block: block.number, reason: flaw.to_string() })
             }

@@ -106,9 +106,12 @@ pub struct Fold {
     pub(super) revocations: Rows<ClaimRevocation>,
     pub(super) inputs: Rows<TransactionInput>,
     observations: Rows<Observation>,
-    /// Wallets that the store maps to an identity, by storage and identity.
-    wallet_sets: HashMap<(Address, Address), Vec<Address>>,
-    wanted_wallet_sets: BTreeSet<(Address, Address)>,
+    /// Wallets that the store maps to an identity, by storage and identity; under no identity those in doubt.
+    wallet_sets: HashMap<(Address, Option<Address>), Vec<Address>>,
+    wanted_wallet_sets: BTreeSet<(Address, Option<Address>)>,
+    /// Wallets of which a storage told the identity at the end of a block, by storage and block: in which order they
+    /// changed inside it was not told.
+    pub(super) told_by_state: HashMap<(Address, u64), BTreeSet<Address>>,
     answers: HashMap<CallRequest, CallAnswer>,
     wanted_calls: BTreeSet<CallRequest>,
     pub(super) fetched_inputs: HashMap<(BlockId, u32), Transaction>,
@@ -152,6 +155,7 @@ impl Fold {
             observations: Rows::default(),
             wallet_sets: HashMap::new(),
             wanted_wallet_sets: BTreeSet::new(),
+            told_by_state: HashMap::new(),
             answers: HashMap::new(),
             wanted_calls: BTreeSet::new(),
             fetched_inputs: HashMap::new(),
@@ -309,6 +313,7 @@ impl Fold {
         self.revocations.reset();
         self.inputs.reset();
         self.observations.reset();
+        self.told_by_state.clear();
         self.events.clear();
         self.history.clear();
         self.awaited_assets.clear();

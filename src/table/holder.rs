@@ -68,14 +68,14 @@ struct Position {
     holder: AssetHolder,
     /// Balance and frozen part that the asset's figures have of it: those of its row. One without a row is in none of them,
     /// whatever its opening balance is.
-    counted: (Amount, Amount),
+    counted: Option<(Amount, Amount)>,
 }
 
 impl Fold {
     fn position(&mut self, entry: &Entry, asset: &Asset, wallet: Address) -> Result<Position, Missing> {
         let key = AssetHolderKey { chain_id: self.chain_id(), asset_id: asset.id, holder: wallet };
         if let Some(holder) = self.holders.get(&key)? {
-            return Ok(Position { counted: (holder.balance, holder.frozen), holder });
+            return Ok(Position { counted: Some((holder.balance, holder.frozen)), holder });
         }
         let mut holder = AssetHolder {
             chain_id: key.chain_id,
@@ -102,7 +102,7 @@ impl Fold {
             }
             holder.balance = balance?.word().map_or(Amount::ZERO, Amount::from);
         }
-        Ok(Position { holder, counted: (Amount::ZERO, Amount::ZERO) })
+        Ok(Position { holder, counted: None })
     }
 
     /// Units moved.
@@ -192,18 +192,23 @@ impl Fold {
         Ok(())
     }
 
-    /// Stores a wallet's position, its history row where something changed, and the asset's figures.
+    /// Stores a wallet's position, a row of its past where something changed or the wallet is new, and the asset's
+    /// figures.
     fn position_changed(
         &mut self,
         entry: &Entry,
         asset: &mut Asset,
-        Position { mut holder, counted: (balance, frozen) }: Position,
+        Position { mut holder, counted }: Position,
         changed: bool,
     ) {
         // Anybody can name any wallet in a transfer of nothing: that makes nobody a holder.
         if !changed && holder.is_empty() {
             return;
         }
+        // What a wallet was opened with begins its past, also where the log that named it moved nothing: the register
+        // as of a block is read from there.
+        let changed = changed || counted.is_none();
+        let (balance, frozen) = counted.unwrap_or((Amount::ZERO, Amount::ZERO));
         match (balance.is_zero(), holder.balance.is_zero()) {
             (true, false) => asset.holder_count += 1,
             (false, true) => asset.holder_count = asset.holder_count.saturating_sub(1),

@@ -2,8 +2,11 @@
 //!
 //! A T-REX forced transfer logs a plain `Transfer`. What tells it from the holder's own is, in this order: an
 //! `Approval` by the giver in the same transaction (an allowance transfer), a `RecoverySuccess` for the pair (a
-//! recovery), or the transaction's call data where it calls the token itself and asks for just this transfer: a module
-//! that the call passes through may force another. Else it is undetermined, never guessed.
+//! recovery), or the transaction's call data where it calls the token itself, or an AgentManager that is the token's
+//! agent, and asks for just this transfer: a module that the call passes through may force another. Else it is
+//! undetermined, never guessed.
+
+mod asked;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,17 +14,16 @@ use alloy::primitives::{Address, B256};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::event::{TransactionInput, TransactionInputKey};
 use super::fold::Fold;
 use super::rows::Missing;
 use crate::amount::Amount;
-use crate::decode::calls::token_call;
 use crate::decode::text;
 use crate::fact::{Entry, Fact, Link, Role};
 use crate::id::fact_id;
 use crate::json::Json;
 use crate::row::{Table, Time};
 use crate::table;
+use asked::Asked;
 
 table! {
     #[doc = "One row for each transaction that touched an asset, with what it was."]
@@ -174,11 +176,15 @@ impl Fold {
         let Some(first) = entries.first() else { return Ok(()) };
         let told = Told::by(entries);
         let input = if told.needs_input(entries) { self.input_of(first)? } else { None };
+        let asked = match &input {
+            Some(input) => self.asked(first.log.address, input)?,
+            None => None,
+        };
         if self.missed {
             // It is folded again, and what this pass writes is thrown away.
             return Ok(());
         }
-        let kinds: Vec<Kind> = entries.iter().map(|entry| kind(entry, &told, input.as_ref())).collect();
+        let kinds: Vec<Kind> = entries.iter().map(|entry| kind(entry, &told, asked.as_ref())).collect();
         let moved = |entry: &&Entry| matches!(entry.fact(), Some(Fact::Transferred { .. }));
         let amount = entries.iter().fold(Amount::ZERO, |sum, entry| match entry.fact() {
             Some(Fact::Transferred { amount, .. }) => sum.plus(Amount::from(*amount)),
@@ -230,38 +236,6 @@ impl Fold {
         self.transactions.push(transaction);
         Ok(())
     }
-
-    /// The stored input of a log's transaction, or the need for it. `None` only where the node had no such transaction.
-    pub(super) fn input_of(&mut self, entry: &Entry) -> Result<Option<TransactionInput>, Missing> {
-        let key = TransactionInputKey {
-            chain_id: self.chain_id(),
-            block_number: entry.log.block.number,
-            transaction_index: entry.log.transaction_index,
-        };
-        if let Some(stored) = self.inputs.get(&key)? {
-            return Ok(Some(stored));
-        }
-        let place = (entry.log.block, entry.log.transaction_index);
-        match self.fetched_inputs.get(&place) {
-            Some(transaction) => {
-                let row = TransactionInput {
-                    chain_id: key.chain_id,
-                    block_number: key.block_number,
-                    transaction_index: key.transaction_index,
-                    transaction_hash: transaction.hash,
-                    from_address: transaction.from,
-                    to_address: transaction.to,
-                    input: transaction.input.clone(),
-                };
-                self.inputs.put(row.clone());
-                Ok(Some(row))
-            }
-            None => {
-                self.wanted_inputs.insert(place);
-                Err(Missing)
-            }
-        }
-    }
 }
 
 /// What the logs of a transaction say about its transfers, looked up by wallet: a contract that logs a hundred thousand
@@ -307,19 +281,15 @@ impl Told {
     }
 }
 
-fn kind(entry: &Entry, told: &Told, input: Option<&TransactionInput>) -> Kind {
+fn kind(entry: &Entry, told: &Told, asked: Option<&Asked>) -> Kind {
     match entry.fact() {
         Some(Fact::Transferred { from, to, amount }) => match (from.is_zero(), to.is_zero()) {
             (true, _) => Kind::Mint,
             (false, true) => Kind::Burn,
             (false, false) if told.recovered_identity(*from, *to).is_some() => Kind::Recovery,
             (false, false) if entry.role != Role::TrexToken || told.approved.contains(from) => Kind::Transfer,
-            (false, false) => match input
-                .filter(|input| input.to_address == Some(entry.log.address))
-                .and_then(|input| token_call(&input.input).map(|call| (input.from_address, call)))
-                .filter(|(caller, call)| call.asks_for(*caller, *from, *to, *amount))
-            {
-                Some((_, call)) if call.forced => Kind::ForcedTransfer,
+            (false, false) => match asked.filter(|asked| asked.is_for(entry, *from, *to, *amount)) {
+                Some(asked) if asked.is_forced() => Kind::ForcedTransfer,
                 Some(_) => Kind::Transfer,
                 None => Kind::UndeterminedTransfer,
             },
@@ -404,3 +374,6 @@ impl Detail {
         detail
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ table! {
     }
 }
 
-const AGENT: &str = "agent";
+pub(super) const AGENT: &str = "agent";
 const OWNER: &str = "owner";
 
 impl Fold {

@@ -2,6 +2,8 @@
 //!
 //! The truth about registrations is the storage's: registries that share one never log each other's.
 
+use std::collections::BTreeSet;
+
 use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolCall;
 use uuid::Uuid;
@@ -12,7 +14,7 @@ use crate::amount::Amount;
 use crate::decode::calls::{self, identity_update};
 use crate::fact::Entry;
 use crate::mutant::{Mutant, is};
-use crate::row::{Table, Versioned};
+use crate::row::{Table, TableDef, Versioned};
 use crate::{id, table};
 
 table! {
@@ -108,9 +110,10 @@ impl Fold {
 
     /// A storage gave some wallet of `old` the identity `new`, without saying which wallet.
     ///
-    /// The only wallet of `old` must be it, where all that the storage logged is known; of several, the one that the call
-    /// data names; else the one that the storage maps to `new` at the end of the block. What none of these tells is marked,
-    /// not guessed.
+    /// It may be any that has `old`, and any in doubt, which may have it. The only one must be it, where all that the
+    /// storage logged is known; of several, the one that the call data names; else those that the storage maps to `new`
+    /// at the end of the block: all of them from this log on, since the state does not tell which of them a later log of
+    /// the block is about. What none of these tells is marked, not guessed.
     pub(super) fn identity_modified(
         &mut self,
         entry: &Entry,
@@ -121,81 +124,97 @@ impl Fold {
         if old == new {
             return Ok(());
         }
-        let candidates = self.wallets_of(entry, old)?;
-        let (wallet, told) = match candidates.as_slice() {
-            // Of a storage that is followed only from some block on, others may have it.
-            [only] if self.opening(entry.log.address).is_none() => (Some(*only), false),
-            several => match self.named_by_input(entry, several, new)? {
-                Some(named) => (Some(named), true),
-                None => (self.named_by_state(entry, several, new)?, true),
-            },
-        };
-        let changed: Vec<Address> = wallet.map_or(candidates, |wallet| vec![wallet]);
-        for candidate in changed {
-            let open = self.registrations.get(&self.registration_key(entry, candidate))?;
-            let (country, doubted) =
-                open.as_ref().map_or((None, false), |open| (open.country, open.undetermined));
-            let identity = if wallet.is_some() { new } else { old };
-            // Of an earlier change that nobody told, being the only one left settles nothing.
-            let undetermined = wallet.is_none() || !told && doubted;
-            self.registration_began(entry, open, candidate, identity, country, undetermined);
+        let candidates = self.candidates(entry, old)?;
+        let may_have = |open: &Registration| open.identity == old || open.undetermined;
+        // Of a storage that is followed only from some block on, others may have it.
+        let is_only = matches!(candidates.as_slice(), [only] if may_have(only))
+            && self.opening(entry.log.address).is_none();
+        if let [only] = candidates.as_slice()
+            && is_only
+            && !only.undetermined
+        {
+            self.identity_became(entry, only.clone(), new, false);
+            return Ok(());
+        }
+        if let Some(named) = self.named_by_input(entry, &candidates, new)? {
+            self.identity_became(entry, named, new, false);
+            return Ok(());
+        }
+        let answers = self.identities_by_state(entry, &candidates)?;
+        for (open, answer) in candidates.into_iter().zip(answers) {
+            let (identity, undetermined) = match answer {
+                Some(answer) if answer == new || answer == open.identity => (answer, false),
+                // Of an earlier change that nobody told, being the only one left settles nothing.
+                _ if is_only => (new, true),
+                // Another identity is a later log's to give: until then this one may have been meant here.
+                _ => (open.identity, may_have(&open)),
+            };
+            self.identity_became(entry, open, identity, undetermined);
         }
         Ok(())
     }
 
-    fn wallets_of(&mut self, entry: &Entry, identity: Address) -> Result<Vec<Address>, Missing> {
-        let stored = self.stored_wallets(entry.log.address, identity)?;
+    /// The registrations that a change of `old` may be about: those of `old`; those in doubt, which are kept under an
+    /// identity that they may no longer have; and those of which the state told at an earlier log of the block, and which
+    /// may have changed only here.
+    fn candidates(&mut self, entry: &Entry, old: Address) -> Result<Vec<Registration>, Missing> {
+        let storage = entry.log.address;
+        let told = self.told_by_state.get(&(storage, entry.log.block.number)).cloned().unwrap_or_default();
+        let may_be_meant =
+            |open: &Registration| open.identity == old || open.undetermined || told.contains(&open.wallet);
+        let (of_old, in_doubt) =
+            (self.stored_wallets(storage, Some(old)), self.stored_wallets(storage, None));
+        let mut wallets: BTreeSet<Address> = of_old?.into_iter().chain(in_doubt?).collect();
         // What this fold gave to be written before may not be stored yet.
-        let written: Vec<Address> = self
-            .registrations
-            .at_hand()
-            .filter(|row| row.storage == entry.log.address)
-            .map(|row| row.wallet)
-            .collect();
-        let mut wallets = Vec::new();
-        for wallet in stored.into_iter().chain(written) {
+        let at_hand = self.registrations.at_hand().filter(|row| row.storage == storage && may_be_meant(row));
+        wallets.extend(at_hand.map(|row| row.wallet));
+        let mut candidates = Vec::new();
+        for wallet in wallets {
             let open = self.registrations.get(&self.registration_key(entry, wallet))?;
-            if open.is_some_and(|open| open.identity == identity) {
-                wallets.push(wallet);
-            }
+            candidates.extend(open.filter(may_be_meant));
         }
-        wallets.sort_unstable();
-        wallets.dedup();
-        Ok(wallets)
+        Ok(candidates)
     }
 
     fn named_by_input(
         &mut self,
         entry: &Entry,
-        candidates: &[Address],
+        candidates: &[Registration],
         new: Address,
-    ) -> Result<Option<Address>, Missing> {
+    ) -> Result<Option<Registration>, Missing> {
         if candidates.is_empty() {
             return Ok(None);
         }
         let named = self.input_of(entry)?.and_then(|input| identity_update(&input.input));
-        Ok(named
-            .filter(|(wallet, identity)| *identity == new && candidates.contains(wallet))
-            .map(|(wallet, _)| wallet))
+        let named = named.filter(|(_, identity)| *identity == new);
+        Ok(named.and_then(|(wallet, _)| candidates.iter().find(|open| open.wallet == wallet).cloned()))
     }
 
-    fn named_by_state(
+    /// The identities to which the storage maps these wallets at the end of the block; `None` where it does not answer.
+    fn identities_by_state(
         &mut self,
         entry: &Entry,
-        candidates: &[Address],
-        new: Address,
-    ) -> Result<Option<Address>, Missing> {
-        let answers: Vec<_> = candidates
-            .iter()
-            .map(|wallet| self.observe(entry, calls::storedIdentityCall { wallet: *wallet }.abi_encode()))
-            .collect();
-        let mut moved = Vec::new();
-        for (wallet, answer) in candidates.iter().zip(answers) {
-            if answer?.address() == Some(new) {
-                moved.push(*wallet);
-            }
+        candidates: &[Registration],
+    ) -> Result<Vec<Option<Address>>, Missing> {
+        let call = |open: &Registration| calls::storedIdentityCall { wallet: open.wallet }.abi_encode();
+        // Each is asked for before one that is missing ends this attempt.
+        let answers: Vec<_> = candidates.iter().map(|open| self.observe(entry, call(open))).collect();
+        let mut identities = Vec::new();
+        for answer in answers {
+            identities.push(answer?.address());
         }
-        Ok(if let [only] = moved.as_slice() { Some(*only) } else { None })
+        let answered = candidates.iter().zip(&identities).filter(|(_, identity)| identity.is_some());
+        let place = (entry.log.address, entry.log.block.number);
+        self.told_by_state.entry(place).or_default().extend(answered.map(|(open, _)| open.wallet));
+        Ok(identities)
+    }
+
+    /// Begins a version of a registration whose identity, or the doubt about it, is another than before.
+    fn identity_became(&mut self, entry: &Entry, open: Registration, identity: Address, undetermined: bool) {
+        if (open.identity, open.undetermined) != (identity, undetermined) {
+            let (wallet, country) = (open.wallet, open.country);
+            self.registration_began(entry, Some(open), wallet, identity, country, undetermined);
+        }
     }
 
     fn registration_began(
@@ -297,10 +316,19 @@ impl Fold {
 }
 
 /// The declaration's name for looking up the wallets of an identity.
-pub(crate) fn registrations_by_identity() -> (&'static crate::row::TableDef, [usize; 3]) {
+pub(crate) fn registrations_by_identity() -> (&'static TableDef, [usize; 3]) {
+    registrations_by("identity")
+}
+
+/// The declaration's name for looking up the wallets in doubt of a storage.
+pub(crate) fn registrations_in_doubt() -> (&'static TableDef, [usize; 3]) {
+    registrations_by("undetermined")
+}
+
+fn registrations_by(column: &str) -> (&'static TableDef, [usize; 3]) {
     let def = Registration::DEF;
     let place = |name| def.column(name).expect("the column is declared above");
-    (def, [place("chain_id"), place("storage"), place("identity")])
+    (def, [place("chain_id"), place("storage"), place(column)])
 }
 
 #[cfg(test)]

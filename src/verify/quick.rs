@@ -78,18 +78,15 @@ const RULES: [Rule; 16] = [
         examined: "select count(*) from chain.asset_holders where chain_id = $1",
         broken: "select 'asset_holders', jsonb_build_object('asset_id', h.asset_id, 'holder', api.hex(h.holder))::text,
                      h.updated_block, concat_ws(' ', h.balance, h.frozen, h.wallet_frozen),
-                     coalesce(concat_ws(' ', n.balance, n.frozen, n.wallet_frozen), 'none'),
+                     coalesce(nullif(concat_ws(' ', n.balance, n.frozen, n.wallet_frozen), ''), 'none'),
                      'balance, frozen part and freeze are not those of the last row of ownership_history'
                  from chain.asset_holders h
-                 join chain.assets a on a.chain_id = h.chain_id and a.id = h.asset_id
                  left join lateral (
                      select n.balance, n.frozen, n.wallet_frozen from chain.ownership_history n
                      where n.chain_id = h.chain_id and n.asset_id = h.asset_id and n.holder = h.holder
                      order by n.block_number desc, n.log_index desc limit 1) n on true
-                 where h.chain_id = $1 and case
-                     when n.balance is not null
-                         then (h.balance, h.frozen, h.wallet_frozen) <> (n.balance, n.frozen, n.wallet_frozen)
-                     else a.complete_from is null and (h.balance <> 0 or h.frozen <> 0 or h.wallet_frozen) end",
+                 where h.chain_id = $1 and (h.balance, h.frozen, h.wallet_frozen)
+                     is distinct from (n.balance, n.frozen, n.wallet_frozen)",
     },
     Rule {
         name: "history_has_its_holder",

@@ -19,6 +19,8 @@ use crate::support::world::{assert_equal, config, converge, database, fresh, poo
 use simulation::chain::SimChain;
 use simulation::play::Play;
 
+mod forms;
+
 const FINALITY: u64 = 6;
 
 /// A grown chain, a provider in front of it, and a worker that has not begun.

@@ -3,6 +3,7 @@
 mod answers;
 mod eligibility;
 mod grown;
+mod partial;
 mod plans;
 
 use std::fs;

@@ -135,6 +135,7 @@ fn about(question: &str) -> Option<fn(&mut Draw<'_>) -> Vec<String>> {
             let kind = ["erc20", "erc3643"][draw.below(2) as usize];
             let below = draw.block().to_string();
             vec![
+                "1".to_owned(),
                 kind.to_owned(),
                 "active".to_owned(),
                 below,

@@ -93,9 +93,20 @@ pub(super) async fn select_from(
         .zip(&places)
         .map(|(column, place)| format!("r.{} = k.{place}", table.columns[*column].name))
         .collect();
+    // Said once more by name: a partial index is not used for what is only true of a parameter.
+    let always: String = columns
+        .iter()
+        .enumerate()
+        .filter(|(place, column)| {
+            table.columns[**column].column_type == ColumnType::Bool
+                && keys.iter().all(|key| key[*place] == Value::Bool(true))
+        })
+        .map(|(_, column)| format!(" and r.{}", table.columns[*column].name))
+        .collect();
     // offset 0: each key is looked up by itself. A join as a whole may read the whole table, for every step of a load.
     let sql = format!(
-        "select {} from unnest({}) as k({}) cross join lateral (select r.* from {place} r where {}{} offset 0) t",
+        "select {} from unnest({}) as k({})
+             cross join lateral (select r.* from {place} r where {}{always}{} offset 0) t",
         selected(table),
         arrays.join(", "),
         places.join(", "),
@@ -128,6 +139,9 @@ fn bind<'q>(
     match column.column_type {
         ColumnType::Int => query.bind(
             values.map(|value| if let Value::Int(v) = value { Some(*v) } else { None }).collect::<Vec<_>>(),
+        ),
+        ColumnType::Bool => query.bind(
+            values.map(|value| if let Value::Bool(v) = value { Some(*v) } else { None }).collect::<Vec<_>>(),
         ),
         ColumnType::Bytes | ColumnType::Address | ColumnType::Hash => query.bind(
             values

@@ -1,5 +1,7 @@
 //! What a fold asks of the store and of the node, what it takes in answer, and what it gives in the end.
 
+use std::collections::BTreeSet;
+
 use alloy::primitives::{Address, Bytes};
 
 use super::{Answer, Changes, Fold, Load};
@@ -8,7 +10,7 @@ use crate::fact::Entry;
 use crate::row::{Class, Field, Row, Table, TableDef};
 use crate::source::{CallAnswer, CallRequest};
 use crate::table::event::{Observation, ObservationKey};
-use crate::table::registry::{Registration, registrations_by_identity};
+use crate::table::registry::{Registration, registrations_by_identity, registrations_in_doubt};
 use crate::table::rows::{Missing, Rows, in_key_order};
 
 impl Fold {
@@ -56,11 +58,11 @@ impl Fold {
         Ok(Answer(output))
     }
 
-    /// The wallets that the store maps to an identity of a storage.
+    /// The wallets that the store maps to an identity in a storage; without one, those in doubt, whatever theirs is.
     pub(in crate::table) fn stored_wallets(
         &mut self,
         storage: Address,
-        identity: Address,
+        identity: Option<Address>,
     ) -> Result<Vec<Address>, Missing> {
         match self.wallet_sets.get(&(storage, identity)) {
             Some(wallets) => Ok(wallets.clone()),
@@ -181,25 +183,36 @@ impl Fold {
         }
         wanted!(assets holders days documents contracts contract_links permissions registrations providers required_topics
             modules module_parameters identities identity_links identity_keys claims revocations inputs observations);
-        if !self.wanted_wallet_sets.is_empty() {
-            let (table, columns) = registrations_by_identity();
-            let keys = self
-                .wanted_wallet_sets
-                .iter()
-                .map(|(storage, identity)| {
-                    vec![self.settings.chain_id.to_value(), storage.to_value(), identity.to_value()]
-                })
-                .collect();
-            loads.push(Load { table, columns: columns.to_vec(), keys });
-        }
+        loads.extend(self.wallet_set_loads());
         loads
+    }
+
+    fn wallet_set_loads(&self) -> impl Iterator<Item = Load> {
+        let chain_id = self.settings.chain_id.to_value();
+        let (mut of_identities, mut in_doubt) = (Vec::new(), Vec::new());
+        for (storage, identity) in &self.wanted_wallet_sets {
+            let (keys, last) = match identity {
+                Some(identity) => (&mut of_identities, identity.to_value()),
+                None => (&mut in_doubt, true.to_value()),
+            };
+            keys.push(vec![chain_id.clone(), storage.to_value(), last]);
+        }
+        let asked = [(registrations_by_identity(), of_identities), (registrations_in_doubt(), in_doubt)];
+        asked.into_iter().filter(|(_, keys)| !keys.is_empty()).map(|((table, columns), keys)| Load {
+            table,
+            columns: columns.to_vec(),
+            keys,
+        })
     }
 
     /// Takes the store's answer to one of [`Fold::loads`]. False when rows do not fit the table's declaration.
     pub fn loaded(&mut self, load: &Load, rows: Vec<Row>) -> bool {
-        let (registrations, by_identity) = registrations_by_identity();
-        if load.table == registrations && load.columns == by_identity {
-            return self.wallet_sets_loaded(rows);
+        for ((table, columns), is_in_doubt) in
+            [(registrations_by_identity(), false), (registrations_in_doubt(), true)]
+        {
+            if load.table == table && load.columns == columns {
+                return self.wallet_sets_loaded(rows, is_in_doubt);
+            }
         }
         let fold = self;
         let mut answer = Some(rows);
@@ -213,13 +226,16 @@ impl Fold {
         false
     }
 
-    fn wallet_sets_loaded(&mut self, rows: Vec<Row>) -> bool {
-        for wanted in std::mem::take(&mut self.wanted_wallet_sets) {
-            self.wallet_sets.insert(wanted, Vec::new());
-        }
+    fn wallet_sets_loaded(&mut self, rows: Vec<Row>, is_in_doubt: bool) -> bool {
+        let (answered, wanted): (BTreeSet<_>, _) = std::mem::take(&mut self.wanted_wallet_sets)
+            .into_iter()
+            .partition(|(_, identity)| identity.is_none() == is_in_doubt);
+        self.wanted_wallet_sets = wanted;
+        self.wallet_sets.extend(answered.into_iter().map(|set| (set, Vec::new())));
         rows.into_iter().all(|row| {
             let Some(row) = Registration::from_row(row) else { return false };
-            self.wallet_sets.entry((row.storage, row.identity)).or_default().push(row.wallet);
+            let identity = (!is_in_doubt).then_some(row.identity);
+            self.wallet_sets.entry((row.storage, identity)).or_default().push(row.wallet);
             self.registrations.told(row);
             true
         })

@@ -132,6 +132,86 @@ async fn a_transaction_is_dropped_when_that_is_told_again_a_minute_later() {
     assert_eq!(count(owner, "select count(*) from app.followed_transactions").await, 0);
 }
 
+async fn correct(app: &mut PgConnection, hash: &str, change: &str) {
+    run(app, &format!("update app.submitted_transactions set {change} where transaction_hash = '{hash}'"))
+        .await;
+}
+
+/// What is said of sender and nonce decided that it was dropped: said otherwise, that is open again.
+#[tokio::test]
+async fn a_dropped_transaction_is_followed_again_when_its_sender_or_nonce_is_corrected() {
+    let mut platform = followed(71, 2).await;
+    let tenant = platform.tenants[0];
+    let mut app = platform.works("asset_indexer_app", 0).await;
+    let owner = &mut platform.owner;
+    let followed = "select count(*) from app.followed_transactions";
+    let dropped = async |owner: &mut PgConnection, sender: &str, nonce: i64| {
+        note(owner, sender, nonce, "replaced", None).await;
+        a_minute_passes(owner).await;
+        note(owner, sender, nonce, "replaced", None).await;
+        assert_eq!(status(owner, tenant, SENT).await, "dropped");
+        assert_eq!(count(owner, followed).await, 0);
+    };
+    submit(owner, tenant, SENT, SENDER, 5).await;
+    dropped(owner, SENDER, 5).await;
+    correct(&mut app, SENT, &format!("operation_type = 'mint', sender = '{SENDER}', nonce = 5")).await;
+    assert_eq!(status(owner, tenant, SENT).await, "dropped", "nothing was corrected");
+    correct(&mut app, SENT, "nonce = 6").await;
+    assert_eq!(status(owner, tenant, SENT).await, "pending");
+    assert_eq!(count(owner, followed).await, 1);
+    assert!(!note(owner, SENDER, 5, "replaced", None).await, "told of what it said before");
+    dropped(owner, SENDER, 6).await;
+    correct(&mut app, SENT, &format!("sender = '{OTHER}'")).await;
+    assert_eq!(status(owner, tenant, SENT).await, "pending");
+    // Told once of the former nonce, it is not told twice of the new one.
+    note(owner, OTHER, 6, "replaced", None).await;
+    correct(&mut app, SENT, "nonce = 7").await;
+    a_minute_passes(owner).await;
+    note(owner, OTHER, 7, "replaced", None).await;
+    assert_eq!(status(owner, tenant, SENT).await, "pending");
+    dropped(owner, OTHER, 7).await;
+    correct(&mut app, SENT, "sender = null, nonce = null").await;
+    assert_eq!(status(owner, tenant, SENT).await, "dropped", "an erasure takes away, and corrects nothing");
+    correct(&mut app, SENT, &format!("sender = '{SENDER}', nonce = 8")).await;
+    assert_eq!(status(owner, tenant, SENT).await, "pending");
+    assert!(note(owner, SENDER, 8, "included", Some(0)).await);
+    correct(&mut app, SENT, "nonce = 9").await;
+    assert_eq!(status(owner, tenant, SENT).await, "finalized", "a receipt is the transaction's");
+    assert_eq!(count(owner, followed).await, 0);
+}
+
+/// The fate that a correction takes away is held until it ends: nobody waits for that, and nothing is told of what was said
+/// before.
+#[tokio::test]
+async fn a_correction_under_way_keeps_nobody_elses_from_being_settled() {
+    let mut platform = followed(71, 2).await;
+    let tenant = platform.tenants[0];
+    let mut app = platform.works("asset_indexer_app", 0).await;
+    let owner = &mut platform.owner;
+    let logged = "select distinct api.hex(e.transaction_hash) from chain.asset_events e join chain.checkpoints k using (chain_id)
+        where e.block_number <= k.finalized_number order by 1 limit 2";
+    let logged: Vec<String> = sqlx::query_scalar(logged).fetch_all(&mut *owner).await.expect("the events");
+    assert_eq!(logged.len(), 2);
+    for hash in logged.iter().map(String::as_str).chain([SENT]) {
+        submit(owner, tenant, hash, SENDER, 5).await;
+    }
+    run(
+        owner,
+        "insert into app.transaction_fates (tenant_id, chain_id, transaction_hash, fate, is_settled, asked_at)
+         select tenant_id, chain_id, transaction_hash, 'replaced', false, now() - interval '61 seconds' from app.submitted_transactions",
+    )
+    .await;
+    run(&mut app, "begin").await;
+    correct(&mut app, &logged[0], "nonce = 6").await;
+    correct(&mut app, SENT, "nonce = 6").await;
+    assert_eq!(settle(owner).await, 1, "the other");
+    assert!(!note(owner, SENDER, 5, "replaced", None).await, "left for another time");
+    run(&mut app, "commit").await;
+    assert_eq!(settle(owner).await, 1);
+    assert_eq!(status(owner, tenant, SENT).await, "pending");
+    assert_eq!(count(owner, "select count(*) from app.followed_transactions").await, 1);
+}
+
 /// Those that are final, and those that are not; of both tenants.
 async fn submitted(platform: &mut Platform) -> (i64, i64) {
     for tenant in platform.tenants {

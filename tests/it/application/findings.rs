@@ -105,6 +105,31 @@ async fn a_holder_who_is_no_longer_verified_is_found_and_cleared_when_that_ends(
     assert!(met > 0, "no seed has an unverified holder");
 }
 
+/// A violation's key looks at its person, whose row a tenant may hold locked as long as it likes.
+#[tokio::test]
+async fn whose_row_is_held_is_found_in_the_next_round_and_everybody_else_at_once() {
+    let mut platform = followed(71, 2).await;
+    let ([ours, theirs], user) = (platform.tenants, platform.users[0]);
+    let mut app = platform.works("asset_indexer_app", 0).await;
+    let owner = &mut platform.owner;
+    let link = format!(
+        "insert into app.tenant_assets (tenant_id, asset_id)
+         select '{theirs}', asset_id from app.tenant_assets where tenant_id = '{ours}';
+         insert into app.wallet_links (tenant_id, user_id, chain_id, wallet)
+         select '{ours}', '{user}', {CHAIN_ID}, min(b.wallet) from app.breaches({CHAIN_ID}) b where b.standing = 'breached'"
+    );
+    run(owner, &link).await;
+    let breached = format!("select count(*) from app.breaches({CHAIN_ID}) where standing = 'breached'");
+    let all = count(owner, &breached).await;
+    let of_person = count(owner, &format!("{breached} and user_id = '{user}'")).await;
+    assert!(of_person > 0 && of_person < all, "{of_person} of {all}");
+    run(&mut app, &format!("begin; select from app.users where id = '{user}' for update")).await;
+    run(owner, "set lock_timeout = '2s'").await;
+    assert_eq!(found(owner).await, (all - of_person, 0), "nobody waits for a tenant");
+    run(&mut app, "rollback").await;
+    assert_eq!(found(owner).await, (of_person, 0), "and now it is had");
+}
+
 /// What only a provisional block says is nobody's violation yet.
 #[tokio::test]
 async fn what_is_not_final_opens_and_clears_nothing() {

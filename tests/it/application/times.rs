@@ -78,6 +78,31 @@ async fn no_login_writes_of_the_future_what_is_never_changed() {
     }
 }
 
+#[tokio::test]
+async fn a_report_speaks_of_days_that_there_are() {
+    let platform = Platform::new().await;
+    let report = |period: &str| {
+        format!(
+            "insert into app.regulatory_reports (report_type, jurisdiction, period, report_data)
+             values ('holders', 'CH', '{period}', '{{}}')"
+        )
+    };
+    for role in ["asset_indexer_compliance", "asset_indexer_app"] {
+        let mut works = platform.works(role, 0).await;
+        for (period, state) in [
+            ("2026-13-45/2020-99-99", "22008"),
+            ("2026-02-29/2026-03-31", "22008"),
+            ("2026-03-31/2026-01-01", "42501"),
+            ("2026-3-31/x", "23514"),
+        ] {
+            assert_eq!(refused(&mut works, &report(period)).await, state, "{role}: {period}");
+        }
+        for period in ["2024-02-29/2024-02-29", "2025-12-31/2026-01-01", "2026-Q1"] {
+            run(&mut works, &report(period)).await;
+        }
+    }
+}
+
 /// Also of a table that comes later.
 #[tokio::test]
 async fn every_table_that_logins_append_to_is_held_to_the_clock() {

@@ -149,7 +149,70 @@ async fn a_linked_wallet_shows_its_user_to_its_tenant_alone() {
     assert_eq!(count(&mut ours, &identity).await, count(&mut ours, &registered).await);
     assert_eq!(count(&mut theirs, &identity).await, 0);
     run(&mut ours, "update app.wallet_links set unlinked_at = now()").await;
-    assert_eq!(count(&mut ours, &moved).await, 0, "unlinked");
+    assert_eq!(count(&mut ours, &moved).await, movements, "whose it was then");
+    assert_eq!(count(&mut ours, &identity).await, 0, "unlinked");
+}
+
+/// What a wallet moved stays whose it was; before anybody had linked it, it is whose it was first.
+#[tokio::test]
+async fn a_wallet_linked_anew_shows_each_movement_with_who_had_it_then() {
+    let mut seen = (0, 0);
+    for seed in [71, 72, 73, 75] {
+        let Followed { mut platform, asset, wallet } = followed(seed).await;
+        let (tenant, first) = (platform.tenants[0], platform.users[0]);
+        let relinked = format!(
+            "insert into app.users (tenant_id, email, username) values ('{tenant}', 'next@example.org', 'next');
+             create table times as select max(l.timestamp) as newest from api.chain_transaction_logs l
+                where l.asset_id = '{asset}' and '{wallet}' in (l.from_address, l.to_address);
+             grant select on times to asset_indexer_app;
+             update app.wallet_links set linked_at = newest - interval '1 second', unlinked_at = newest from times;
+             insert into app.wallet_links (tenant_id, user_id, chain_id, wallet)
+             select '{tenant}', u.id, l.chain_id, l.wallet from app.wallet_links l cross join app.users u where u.username = 'next'"
+        );
+        run(&mut platform.owner, &relinked).await;
+        let mut ours = platform.works("asset_indexer_app", 0).await;
+        let of = |user: &str, when: &str| {
+            format!(
+                "select count(*) from api.transaction_logs l cross join times t
+                 where l.asset_id = '{asset}' and l.timestamp {when} t.newest and (
+                    l.from_address = '{wallet}' and l.from_user_id = {user} or l.to_address = '{wallet}' and l.to_user_id = {user})"
+            )
+        };
+        let moved = |when: &str| {
+            format!(
+                "select count(*) from api.transaction_logs l cross join times t
+                 where l.asset_id = '{asset}' and l.timestamp {when} t.newest and '{wallet}' in (l.from_address, l.to_address)"
+            )
+        };
+        let (first, next) = (format!("'{first}'"), "(select id from app.users where username = 'next')");
+        let (earlier, last) = (count(&mut ours, &moved("<")).await, count(&mut ours, &moved("=")).await);
+        assert_eq!(count(&mut ours, &of(&first, "<")).await, earlier, "seed {seed}");
+        assert_eq!(count(&mut ours, &of(next, "=")).await, last, "seed {seed}: the first had ended then");
+        run(&mut ours, &format!("delete from app.wallet_links where user_id = {next}")).await;
+        assert_eq!(count(&mut ours, &of(&first, "<")).await, earlier, "seed {seed}");
+        assert_eq!(count(&mut ours, &of(&first, "=")).await, 0, "seed {seed}: nobody's any more");
+        seen = (seen.0 + earlier, seen.1 + last);
+    }
+    assert!(seen.0 > 0 && seen.1 > 0, "{seen:?}");
+}
+
+/// A violation is open until its own end, also where another has the same id.
+#[tokio::test]
+async fn of_two_violations_with_one_id_each_has_its_own_end() {
+    let mut platform = Platform::new().await;
+    let tenant = platform.tenants[0];
+    let twice = format!(
+        "insert into app.compliance_violations (id, tenant_id, violation_type, detected_at)
+         select md5('v')::uuid, '{tenant}', 'x', now() - n * interval '1 microsecond' from generate_series(0, 1) n;
+         insert into app.violation_resolutions (violation_id, detected_at, tenant_id, resolution_type)
+         select id, min(detected_at), tenant_id, 'corrected' from app.compliance_violations group by id, tenant_id"
+    );
+    run(&mut platform.owner, &twice).await;
+    let mut ours = platform.works("asset_indexer_app", 0).await;
+    for (state, number) in [("is null", 1), ("is not null", 1)] {
+        let sql = format!("select count(*) from api.compliance_violations where resolved_at {state}");
+        assert_eq!(count(&mut ours, &sql).await, number, "{state}");
+    }
 }
 
 /// Identities whose status, or the claim that tells since when, is not what the verdicts of all registries say.

@@ -112,16 +112,46 @@ async fn a_transaction_tells_its_events_and_what_it_created() {
     assert_eq!(created, announced, "each contract is created by one transaction");
 }
 
+/// What came to each wallet and went from it, but for what changed nothing.
+#[tokio::test]
+async fn a_wallets_movements_are_those_that_changed_what_it_holds() {
+    let pool = followed(83).await;
+    let pairs = "select asset_id::text, api.hex(holder) from chain.asset_holders where holder <> chain.zero_address()";
+    let pairs: Vec<(String, String)> = sqlx::query_as(pairs).fetch_all(&pool).await.expect("readable");
+    let mut told = 0;
+    for (asset, wallet) in pairs {
+        let (asset, wallet) = (format!("'{asset}'"), format!("'{wallet}'"));
+        let movements = format!(
+            "select to_jsonb(q)::text from ({}) q",
+            question("movements", &[&asset, &wallet, "100000"])
+        );
+        let all = format!(
+            "select to_jsonb(q)::text from (
+                select timestamp, transaction_type, from_address, to_address, amount, blockchain_hash, finality
+                from api.transaction_logs where asset_id = {asset} and api.address({wallet}) in (from_bytes, to_bytes)
+                    and from_bytes <> to_bytes and amount_base <> 0
+                order by block_number desc, log_index desc) q"
+        );
+        let (movements, all) = (scalars(&pool, &movements).await, scalars(&pool, &all).await);
+        assert_eq!(movements, all, "{wallet} of {asset}");
+        let newest = question("movements", &[&asset, &wallet, "2"]);
+        assert_eq!(rows(&pool, &newest).await, all[..all.len().min(2)]);
+        told += all.len();
+    }
+    assert!(told > 0);
+}
+
 #[tokio::test]
 async fn a_wallets_events_and_a_topics_claims_are_all_told() {
     let pool = followed(83).await;
     let wallets = scalars(&pool, "select distinct api.hex(holder) from chain.asset_holders").await;
     let mut told = 0;
-    for wallet in wallets {
+    for wallet in &wallets {
         told += rows(&pool, &question("wallet_events", &[&format!("'{wallet}'"), "100000"])).await.len();
     }
     assert!(told > 0);
     assert_eq!(told, scalars(&pool, "select '' from chain.ownership_history").await.len());
+    by_time_on_two_chains(&pool, &wallets).await;
     let topics = scalars(&pool, "select distinct claim_type::text from chain.identity_claims").await;
     assert!(!topics.is_empty());
     for topic in topics {
@@ -136,6 +166,39 @@ async fn a_wallets_events_and_a_topics_claims_are_all_told() {
         );
         assert_eq!(scalars(&pool, &sql).await, scalars(&pool, &standing).await, "topic {topic}");
     }
+}
+
+/// Blocks of another chain may bear greater numbers and be older; and what is archived leaves the position.
+async fn by_time_on_two_chains(pool: &PgPool, wallets: &[String]) {
+    for table in ["assets", "asset_holders", "ownership_history"] {
+        let change = match table {
+            "ownership_history" => {
+                "set chain_id = 7, block_number = block_number + 1000, timestamp = timestamp - interval '1 day'"
+            }
+            _ => "set chain_id = 7",
+        };
+        let copy = format!(
+            "create table copied as select * from chain.{table}; update copied {change};
+             insert into chain.{table} select * from copied; drop table copied"
+        );
+        sqlx::raw_sql(AssertSqlSafe(copy)).execute(pool).await.unwrap_or_else(|e| panic!("{table}: {e}"));
+    }
+    let mut told = 0;
+    for wallet in wallets {
+        let newest = format!(
+            "select to_jsonb(q)::text from (
+                select timestamp, asset_id, balance from api.ownership_history where holder_bytes = api.address('{wallet}')
+                order by timestamp desc, chain_id, block_number desc, log_index desc limit 5) q"
+        );
+        let events = question("wallet_events", &[&format!("'{wallet}'"), "5"]);
+        let events = format!(
+            "select to_jsonb(q)::text from (select timestamp, asset_id, balance from ({events}) e) q"
+        );
+        let newest = scalars(pool, &newest).await;
+        assert_eq!(scalars(pool, &events).await, newest, "{wallet}");
+        told += newest.len();
+    }
+    assert!(told > 0);
 }
 
 /// Who is verified no longer, with the reason; also where nobody can tell any more.

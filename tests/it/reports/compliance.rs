@@ -107,6 +107,60 @@ async fn the_compliance_of_all_holders_at_once_is_that_of_each_alone() {
     }
 }
 
+/// Of half of all contracts that decide, what was before block 10 is not known.
+const PARTIAL: &str = "
+    insert into chain.configured_contracts (chain_id, address, role, opening_hash, opening_block)
+    select distinct k.chain_id, c.address, c.role, sha256('opening'), 10
+    from chain.checkpoints k
+    cross join lateral (
+        select target::bytea, case link when 'storage' then 'identity_registry_storage' when 'claim_topics' then 'claim_topics_registry'
+            else 'trusted_issuers_registry' end
+        from chain.contract_links where link in ('storage', 'claim_topics', 'trusted_issuers')
+        union select issuer::bytea, 'identity' from chain.verification_providers
+        union select identity::bytea, 'identity' from chain.registrations) c (address, role)
+    where get_byte(sha256(c.address || 'a'), 0) % 2 = 0
+    on conflict (chain_id, address) do update set opening_hash = excluded.opening_hash, opening_block = excluded.opening_block";
+
+#[tokio::test]
+async fn all_at_once_and_each_alone_know_equally_little_of_before() {
+    let mut met = std::collections::BTreeSet::<String>::new();
+    for seed in [4, 11, 17] {
+        let indexed = Indexed::new(seed).await;
+        for sql in [TRUSTED, REGISTERED, CLAIMED, REVOKED, PARTIAL] {
+            indexed.pool.execute(sql).await.expect("the superuser may");
+        }
+        let through = indexed.checkpoint().await;
+        for (asset, token) in indexed.assets().await {
+            for block in (0..=through).step_by(3) {
+                let ask = |function: &str| format!("select * from chain.{function}('{asset}', {block})");
+                let (each, all) = (ask("compliance_one_by_one"), ask("compliance_at_once"));
+                let context = format!("seed {seed}, {token} at {block}");
+                assert_eq!(surplus(&indexed, &each, &all).await, 0, "{context}: each alone says more");
+                assert_eq!(surplus(&indexed, &all, &each).await, 0, "{context}: all at once say more");
+                let told: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+                    "select distinct verdict || coalesce(': ' || regexp_replace(reason, '[0-9]+', 'N'), '') from ({each}) x"
+                )))
+                .fetch_all(&indexed.pool)
+                .await
+                .expect("readable");
+                met.extend(told);
+                let mut connection = indexed.pool.acquire().await.expect("a connection");
+                let own =
+                    compliance::body(&mut Readers::alone(&mut connection), asset, block, None, "0").await;
+                if let Some((own, _)) = own.expect("the program's own") {
+                    let asked = Kind::Compliance.body(&mut connection, asset, block).await.expect("by SQL");
+                    let judged = |body: &str| -> Vec<String> {
+                        let columns = |line: &str| line.split(',').take(4).collect::<Vec<_>>().join(",");
+                        body.lines().map(columns).collect()
+                    };
+                    assert_eq!(judged(&own), judged(&asked), "{context}");
+                }
+            }
+        }
+    }
+    assert!(met.iter().any(|told| told.contains("past of")), "{met:#?}");
+}
+
 /// The summary in one pass against what its sections are by themselves.
 #[tokio::test]
 async fn the_regulatory_summary_is_what_its_sections_say_by_themselves() {

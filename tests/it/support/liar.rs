@@ -24,6 +24,12 @@ pub struct Lies {
     pub no_receipts: bool,
     /// Headers have a form that nobody knows.
     pub strange_headers: bool,
+    /// Headers below this block have such a form.
+    pub strange_below: u64,
+    /// The node has thrown the receipts of blocks below this one away.
+    pub pruned_below: u64,
+    /// Receipts count the logs of each transaction from zero.
+    pub counts_by_transaction: bool,
     /// From this block on every header is of a fork of its own, with right hashes.
     pub fork_from: Option<u64>,
     /// What other providers say of every block.
@@ -241,7 +247,7 @@ impl Source for Liar {
                 sealed.header.id.hash = fields.hash_slow();
             }
             parent = Some(sealed.header.id.hash);
-            if lies.strange_headers {
+            if lies.strange_headers || sealed.header.id.number < lies.strange_below {
                 sealed.fields = None;
             }
         }
@@ -256,11 +262,19 @@ impl Source for Liar {
             let reason = "the method does not exist".to_owned();
             return Err(SourceError::Refused { provider, method, reason });
         }
+        if block.number < lies.pruned_below {
+            let (provider, method) = ("liar".to_owned(), "eth_getBlockReceipts");
+            let reason = "pruned history unavailable".to_owned();
+            return Err(SourceError::Pruned { provider, method, block: block.number, reason });
+        }
         // A liar that forged the block has receipts for it, too.
         let honest = self.chain().header(block.number).await?.map_or(block, |header| header.id);
         let forged = lies.fork_from.is_some_and(|from| block.number >= from);
         let mut receipts = self.chain().receipts(if forged { honest } else { block }).await?;
         receipts.iter_mut().flat_map(|receipt| &mut receipt.logs).for_each(|log| log.block = block);
+        for receipt in receipts.iter_mut().filter(|_| lies.counts_by_transaction) {
+            receipt.logs.iter_mut().zip(0..).for_each(|(log, index)| log.log_index = index);
+        }
         if lies.short_receipts.contains(&block.number)
             && let Some(last) = receipts.iter().rposition(|receipt| !receipt.logs.is_empty())
         {

@@ -22,11 +22,13 @@ struct Parts {
 /// The kind of thing that a token's event did, and its row where it is more than a plain transfer.
 ///
 /// `first_log` is the index of the token's first log in the transaction: by it the row names its transaction.
+/// `agents` are the token's before the event.
 pub(crate) fn of(
     role: &str,
     here: Here<'_>,
     event: &Event,
     first_log: &Value,
+    agents: &BTreeSet<Address>,
 ) -> Option<(&'static str, Option<Row>)> {
     let address = |name: &str| Some(event.address(name));
     let amount = |name: &str| Some(number(event.number(name)));
@@ -39,7 +41,7 @@ pub(crate) fn of(
             } else if to.is_zero() {
                 ("burn", Parts { from: Some(from), amount: units, ..Parts::default() })
             } else {
-                let kind = transfer::kind(role, here, event);
+                let kind = transfer::kind(role, here, event, agents);
                 if kind == "transfer" {
                     return Some((kind, None));
                 }

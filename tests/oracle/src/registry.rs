@@ -1,6 +1,6 @@
 //! Registries: who is registered, whom a registry trusts, what it requires, what points to what, who may do what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::Address;
 use serde_json::Value;
@@ -19,6 +19,15 @@ pub(crate) struct Registries {
     pub(crate) topics: Versions,
     pub(crate) links: Versions,
     pub(crate) permissions: Versions,
+    /// The wallets about whose identity a storage said something at the end of a block: the order inside is not known.
+    asked: BTreeMap<(Address, u64), BTreeSet<Address>>,
+}
+
+/// A registration that a change of identity may be about.
+struct Suspect {
+    wallet: Address,
+    identity: Address,
+    in_doubt: bool,
 }
 
 impl Registries {
@@ -60,8 +69,10 @@ impl Registries {
         self.registrations.replace(&thing, row, here);
     }
 
-    /// A wallet's identity changed, and the event does not name the wallet: it is the only one of the old identity, or
-    /// the one that the call data names, or the one that the storage itself now knows by the new identity.
+    /// A wallet's identity changed, and the event does not name the wallet. Those known by the old identity come into
+    /// question, those of whom it is not known which they have, and those about whom the storage was asked in this block
+    /// before. It is the only one; or the one that the call data names; or whoever the storage itself now knows by the
+    /// new identity.
     fn modify(
         &mut self,
         here: Here<'_>,
@@ -73,34 +84,62 @@ impl Registries {
         if old == new {
             return;
         }
-        let candidates: Vec<Address> = self
-            .registrations
-            .all_open()
-            .filter(|row| row["storage"] == hex(here.log.address) && row["identity"] == hex(old))
-            .map(|row| row["wallet"].as_str().expect("text").parse().expect("an address"))
-            .collect();
-        let (chosen, is_told) = match candidates.as_slice() {
-            [only] => (Some(*only), false),
-            _ => {
-                let named = named_by_call(here, new, known).filter(|wallet| candidates.contains(wallet));
-                (named.or_else(|| answered(here, new, &candidates, ask)), true)
+        let block = (here.log.address, here.block.number);
+        let suspects = self.suspects(here, old, self.asked.get(&block).unwrap_or(&BTreeSet::new()));
+        let is_alone = matches!(suspects.as_slice(), [one] if one.in_doubt || one.identity == old);
+        if let [one] = suspects.as_slice()
+            && is_alone
+            && !one.in_doubt
+        {
+            self.settle(here, one, new, false);
+            return;
+        }
+        if let Some(named) = named_by_call(here, new, known)
+            && let Some(suspect) = suspects.iter().find(|it| it.wallet == named)
+        {
+            self.settle(here, suspect, new, false);
+            return;
+        }
+        for suspect in &suspects {
+            let answer = stored_identity(here, suspect.wallet, ask);
+            if answer.is_some() {
+                self.asked.entry(block).or_default().insert(suspect.wallet);
             }
-        };
-        match chosen {
-            Some(wallet) => {
-                let mut changes = vec![("identity", hex(new)), ("identity_id", identity_id(new))];
-                // What call data or state tell ends a doubt; being the only one left of an identity does not.
-                if is_told {
-                    changes.push(("undetermined", Value::from(false)));
-                }
-                self.renew(here, wallet, &changes);
-            }
-            None => {
-                for wallet in candidates {
-                    self.renew(here, wallet, &[("undetermined", Value::from(true))]);
-                }
+            if answer == Some(new) {
+                self.settle(here, suspect, new, false);
+            } else if answer == Some(suspect.identity) {
+                // It was not this one, or it is back: the storage says so.
+                self.settle(here, suspect, suspect.identity, false);
+            } else if is_alone {
+                // It must be this one; but what was in doubt before is not told by that.
+                self.settle(here, suspect, new, true);
+            } else if suspect.identity == old {
+                self.settle(here, suspect, old, true);
             }
         }
+    }
+
+    fn suspects(&self, here: Here<'_>, old: Address, asked: &BTreeSet<Address>) -> Vec<Suspect> {
+        let of_storage = self.registrations.all_open().filter(|row| row["storage"] == hex(here.log.address));
+        let suspects = of_storage.map(|row| Suspect {
+            wallet: address(row, "wallet"),
+            identity: address(row, "identity"),
+            in_doubt: row["undetermined"] == true,
+        });
+        suspects.filter(|it| it.in_doubt || it.identity == old || asked.contains(&it.wallet)).collect()
+    }
+
+    /// What is known of a wallet from now on; no version begins where that is what was known.
+    fn settle(&mut self, here: Here<'_>, suspect: &Suspect, identity: Address, in_doubt: bool) {
+        if (suspect.identity, suspect.in_doubt) == (identity, in_doubt) {
+            return;
+        }
+        let changes = [
+            ("identity", hex(identity)),
+            ("identity_id", identity_id(identity)),
+            ("undetermined", Value::from(in_doubt)),
+        ];
+        self.renew(here, suspect.wallet, &changes);
     }
 
     /// Takes the next event of a trusted issuers registry.
@@ -225,6 +264,10 @@ impl Registries {
     }
 }
 
+fn address(row: &Row, column: &str) -> Address {
+    row[column].as_str().expect("text").parse().expect("an address")
+}
+
 fn thing(here: Here<'_>, account: Address) -> String {
     format!("{} {account}", here.log.address)
 }
@@ -261,24 +304,23 @@ fn named_by_call(here: Here<'_>, new: Address, known: &BTreeMap<Address, Followe
     } else if known.get(&called).is_some_and(|it| it.role == "identity_registry") {
         "updateIdentity(address,address)"
     } else {
-        return None;
+        // T-REX's AgentManager passes it on to the registry; last in it is who calls.
+        "callUpdateIdentity(address,address,address)"
     };
     match words::arguments(signature, &transaction.input)?.as_slice() {
-        [Datum::Address(wallet), Datum::Address(identity)] if *identity == new => Some(*wallet),
+        [Datum::Address(wallet), Datum::Address(identity), ..] if *identity == new => Some(*wallet),
         _ => None,
     }
 }
 
-/// The one wallet of these that the storage knows by the identity `new` at the end of the block.
-fn answered(here: Here<'_>, new: Address, candidates: &[Address], ask: Ask<'_>) -> Option<Address> {
-    let knows = |wallet: &&Address| {
-        let input = words::call("storedIdentity(address)", &[**wallet]);
-        match ask(here.log.address, &input, here.block.number) {
-            Answer::Returned(bytes) => words::value(&Type::Address, &bytes, 0) == Some(Datum::Address(new)),
-            _ => false,
-        }
-    };
-    let mut fitting = candidates.iter().filter(knows);
-    let first = fitting.next()?;
-    fitting.next().is_none().then_some(*first)
+/// The identity that the storage knows of a wallet at the end of the block, if it says any.
+fn stored_identity(here: Here<'_>, wallet: Address, ask: Ask<'_>) -> Option<Address> {
+    let input = words::call("storedIdentity(address)", &[wallet]);
+    match ask(here.log.address, &input, here.block.number) {
+        Answer::Returned(bytes) => match words::value(&Type::Address, &bytes, 0) {
+            Some(Datum::Address(identity)) => Some(identity),
+            _ => None,
+        },
+        _ => None,
+    }
 }

@@ -31,6 +31,7 @@ pub(crate) struct Tokens {
 struct Token {
     facts: Row,
     holders: BTreeMap<Address, Holder>,
+    agents: BTreeSet<Address>,
     supply: Sum,
     was_negative: bool,
     exceeded: bool,
@@ -81,10 +82,11 @@ impl Tokens {
         self.days.take(here, event, &token.totals());
         self.documents.take(here, event);
         let first_log = &transaction.row["log_index"];
-        if let Some((kind, row)) = operation::of(role, here, event, first_log) {
+        if let Some((kind, row)) = operation::of(role, here, event, first_log, &token.agents) {
             transaction.kinds.insert(kind);
             self.operations.extend(row);
         }
+        token.appoint(event);
     }
 
     /// The rows of all tables about tokens.
@@ -187,6 +189,19 @@ impl Token {
                 }
                 self.facts.insert("decimals", Value::from(event.number("_newDecimals").to::<u64>()));
                 self.facts.insert("version", event.shown_text("_newVersion", words::SHORT));
+            }
+            _ => {}
+        }
+    }
+
+    /// Who may act for the token from here on; nobody's address is no agent.
+    fn appoint(&mut self, event: &Event) {
+        match event.name {
+            "AgentAdded" if !event.address("_agent").is_zero() => {
+                self.agents.insert(event.address("_agent"));
+            }
+            "AgentRemoved" => {
+                self.agents.remove(&event.address("_agent"));
             }
             _ => {}
         }

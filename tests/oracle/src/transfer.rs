@@ -1,5 +1,7 @@
 //! By whose word units moved: a T-REX forced transfer logs a plain `Transfer` (domain.md, fact 4; decision 21).
 
+use std::collections::BTreeSet;
+
 use alloy::primitives::{Address, U256};
 
 use crate::events::{Event, read};
@@ -7,8 +9,8 @@ use crate::input::{Log, Transaction};
 use crate::row::Here;
 use crate::words::{Datum, arguments};
 
-/// What a transfer between two wallets was.
-pub(crate) fn kind(role: &str, here: Here<'_>, event: &Event) -> &'static str {
+/// What a transfer between two wallets was; `agents` are the token's before the log.
+pub(crate) fn kind(role: &str, here: Here<'_>, event: &Event, agents: &BTreeSet<Address>) -> &'static str {
     let (from, to, amount) = (event.address("from"), event.address("to"), event.number("value"));
     if role == "trex_token" && is_recovery(role, here, from, to) {
         return "recovery";
@@ -16,8 +18,40 @@ pub(crate) fn kind(role: &str, here: Here<'_>, event: &Event) -> &'static str {
     if !is_candidate(role, here, event) {
         return "transfer";
     }
-    let transaction = transaction(here);
-    transaction.and_then(|it| told(it, here.log.address, from, to, amount)).unwrap_or("undetermined_transfer")
+    let Some(transaction) = transaction(here) else {
+        return "undetermined_transfer";
+    };
+    let is_through_agent = transaction.to.is_some_and(|called| {
+        called != here.log.address
+            && agents.contains(&called)
+            && !is_dismissed(role, here, called)
+            && is_asked_of_manager(transaction, from, to, amount)
+    });
+    if is_through_agent {
+        return "forced_transfer";
+    }
+    told(transaction, here.log.address, from, to, amount).unwrap_or("undetermined_transfer")
+}
+
+/// Whether the token dismisses an agent after the log in the same transaction.
+fn is_dismissed(role: &str, here: Here<'_>, agent: Address) -> bool {
+    let later = here.block.logs.iter().filter(|log| {
+        log.transaction_hash == here.log.transaction_hash
+            && log.address == here.log.address
+            && log.log_index > here.log.log_index
+    });
+    later
+        .filter_map(|log| read(role, log))
+        .any(|event| event.name == "AgentRemoved" && event.address("_agent") == agent)
+}
+
+/// Whether the call data is of T-REX's AgentManager and has it force this transfer; last in it is who calls.
+fn is_asked_of_manager(transaction: &Transaction, from: Address, to: Address, amount: U256) -> bool {
+    let wanted = [Datum::Address(from), Datum::Address(to), Datum::Wide(amount)];
+    let args = |signature: &str| arguments(signature, &transaction.input);
+    args("callForcedTransfer(address,address,uint256,address)").is_some_and(|it| it[..3] == wanted)
+        || args("callBatchForcedTransfer(address[],address[],uint256[],address)")
+            .is_some_and(|it| in_lists(&it[..3], &[&wanted[0], &wanted[1], &wanted[2]]))
 }
 
 /// Whether the token says in the same transaction that one wallet was replaced by the other.

@@ -3,6 +3,7 @@
 mod chain;
 mod days;
 mod documents;
+mod managers;
 mod noise;
 mod parameters;
 mod violations;
