@@ -241,6 +241,17 @@ async fn a_rebuild_needs_no_node_and_gives_equal_tables() {
         &before,
         "rebuilt without a node or a contract in the configuration",
     );
+    // What waits for a rebuild need not be one of a worker.
+    let upgrade = "insert into ops.requests (id, chain_id, request, status, submitted_at)
+        values (gen_random_uuid(), $1, '{\"kind\": \"upgrade\"}', 'failed', clock_timestamp())";
+    sqlx::query(upgrade).bind(CHAIN_ID as i64).execute(&pool).await.expect("the superuser may");
+    let wait = async || {
+        let asking = sqlx::query_scalar::<_, bool>("select chain.days_wait($1)").bind(CHAIN_ID as i64);
+        asking.fetch_one(&pool).await.expect("readable")
+    };
+    assert!(wait().await);
+    Line::new(&["rebuild"]).database(PROGRAM, &database).await.run().await.done();
+    assert!(!wait().await);
 }
 
 #[tokio::test]

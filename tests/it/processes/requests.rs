@@ -271,14 +271,14 @@ async fn a_command_that_is_stopped_takes_back_what_has_not_begun() {
     let begun = scene.program.line(&["rebuild"]).start();
     scene.waiting("^asset-indexer writer", 1).await;
     let to = (scene.head().await.0 - 5).to_string();
-    for name in ["INT", "TERM"] {
+    for name in ["INT", "TERM", "HUP"] {
         let rewind = waiting(&scene, &["rewind", "--to", &to, "--reason", "a test"]).await;
         let said = stopped(rewind, name).await;
         assert!(said.contains("the request was withdrawn before anything was done"), "{said}");
     }
     let said = stopped(begun, "TERM").await;
     assert!(said.contains("has begun, and is carried out all the same"), "{said}");
-    assert_eq!(outcomes(&scene).await, ["running", "failed", "failed"]);
+    assert_eq!(outcomes(&scene).await, ["running", "failed", "failed", "failed"]);
     held.rollback().await.expect("it was only a lock");
     until("the rebuild is done", async || (outcomes(&scene).await[0] == "done").then_some(())).await;
     let rewound: i64 = sqlx::query_scalar("select count(*) from chain.audit_trail where actor = 'a test'")
@@ -287,7 +287,7 @@ async fn a_command_that_is_stopped_takes_back_what_has_not_begun() {
         .expect("readable");
     assert_eq!(
         (rewound, outcomes(&scene).await),
-        (0, ["done", "failed", "failed"].map(str::to_owned).to_vec())
+        (0, ["done", "failed", "failed", "failed"].map(str::to_owned).to_vec())
     );
     scene.assert_fresh("rebuilt, and not rewound").await;
 }

@@ -26,7 +26,7 @@ async fn expired_sessions_go_and_a_hold_keeps_its_subjects() {
     session(&house, 0, "2099-01-01 00:00:00+00").await;
     let subject = format!("'subject', '{}'", house.users[1]);
     let on_subject = house.hold("scope, user_id", &subject).await;
-    let period = "'period', 'app.sessions', '2020-12-31', 'infinity'";
+    let period = "'period', 'app.sessions', '2020-12-31 23:30:00+00', '2020-12-31 23:45:00+00'";
     let on_period = house.hold("scope, table_name, from_time, to_time", period).await;
     let said = house.dry().await;
     assert!(said.contains("would delete 1 rows of app.sessions (when it expired)"), "{said}");
@@ -36,7 +36,7 @@ async fn expired_sessions_go_and_a_hold_keeps_its_subjects() {
     assert!(said.contains("deleted 1 rows of app.sessions"), "{said}");
     assert_eq!(house.count(SESSIONS).await, 4);
     let left = format!("{SESSIONS} where user_id = '{}' and expires_at < now()", house.users[0]);
-    assert_eq!(house.count(&left).await, 1, "held by its period");
+    assert_eq!(house.count(&left).await, 1, "it was of use in a period that is held");
     house.release(on_subject).await;
     house.release(on_period).await;
     let on_table = house.hold("scope, table_name", "'table', 'app.sessions'").await;
