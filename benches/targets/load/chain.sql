@@ -41,6 +41,9 @@ insert into chain.required_topics (chain_id, registry, topic, from_block, from_l
 select 1, s.topics, t, 0, t, timestamptz '2021-11-01' from bench.suite s, unnest('{1,7}'::bigint[]) t;
 insert into chain.verification_providers (chain_id, registry, issuer, from_block, from_log, topics, from_at)
 select 1, s.issuers, i.address, 0, i.n, '{1,7}', timestamptz '2021-11-01' from bench.suite s, bench.issuer i;
+insert into chain.contracts (chain_id, address, role, announced_by, announced_block, announced_log, announced_as)
+select distinct on (i.address) 1, i.address, 'identity', s.issuers, 0, i.n, 'TrustedIssuerAdded'
+from bench.suite s, bench.issuer i order by i.address, s.n;
 insert into chain.identity_keys (chain_id, identity, key_hash, purpose, from_block, from_log, key_type, from_at)
 select 1, i.address, i.key, 3, 0, i.n, 1, timestamptz '2021-11-01' from bench.issuer i;
 
