@@ -18,7 +18,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use self::errors::Errors;
-use self::requests::PutOff;
+use self::requests::Begun;
 pub use self::requests::told;
 use self::rounds::Rounds;
 use self::waits::{GRACE, SweepPace, for_a_turn, pausing, unless_given_up, with_signs_of_life};
@@ -116,9 +116,6 @@ impl<S: Source> Daemon<S> {
             let ended = self.work(&lease, until, &lost, watcher).await;
             heart.abort();
             self.board.lease(false);
-            if stop.is_cancelled() {
-                self.leave_request().await;
-            }
             give_up(&lease).await;
             match ended {
                 Err(SyncError::Store(StoreError::NotTheWriter)) => {
@@ -184,7 +181,7 @@ impl<S: Source> Daemon<S> {
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
                 .looking(self.looking);
         let mut delays = Delays::new(Policy::SUPERVISOR);
-        let (mut checked, mut rounds, mut put_off) = (false, Rounds::default(), PutOff::default());
+        let (mut checked, mut rounds, mut begun) = (false, Rounds::default(), Begun::default());
         let mut pace = SweepPace::new(self.sweep_requests_per_second);
         let mut errors = Errors::new(&self.pool, self.config.chain_id);
         while !stop.is_cancelled() {
@@ -192,7 +189,7 @@ impl<S: Source> Daemon<S> {
             self.alive(self.go_round(&mut rounds, stop)).await;
             let began = Instant::now();
             sync.rest_from_sweeping(pace.rests_until(began).is_some());
-            let once = self.once(&mut sync, &store, (&mut checked, &mut put_off), until);
+            let once = self.once(&mut sync, &store, (&mut checked, &mut begun), until);
             let Some(once) = unless_given_up(stop, self.alive(once)).await else { break };
             let stepped = match once {
                 Ok(outcome) => outcome,
@@ -232,6 +229,7 @@ impl<S: Source> Daemon<S> {
                 _ => {}
             }
         }
+        self.leave_request(&begun, lease.epoch()).await;
         Ok(End::Stopped)
     }
 
@@ -247,14 +245,14 @@ impl<S: Source> Daemon<S> {
         &self,
         sync: &mut Sync<S, PostgresStore>,
         store: &Arc<PostgresStore>,
-        (checked, put_off): (&mut bool, &mut PutOff),
+        (checked, begun): (&mut bool, &mut Begun),
         until: Option<u64>,
     ) -> Result<Outcome, SyncError> {
         if !*checked {
             sync.check_chain().await?;
             *checked = true;
         }
-        let executed = self.execute_request(store, put_off).await;
+        let executed = self.execute_request(store, begun).await;
         if !matches!(executed, Ok(false)) {
             // Also after an error: the tables may be others' by now, and only that it is done could not be told.
             sync.forget();

@@ -31,14 +31,24 @@ impl Handed<'_> {
         if !lease.acquire().await? {
             return self.watch(&lease, request, progress).await;
         }
-        let requests = Requests::new(self.database.pool.clone(), self.chain_id);
-        let began = requests.now().await?;
-        let done = self.carry_out(&lease, request, false, &mut progress).await;
-        if let Ok(result) = &done {
-            requests.carried_out(request, began, result).await?;
-        }
+        let done = self.carry_out_and_keep(&lease, request, &mut progress).await;
         lease.release().await?;
         done
+    }
+
+    async fn carry_out_and_keep(
+        &self,
+        lease: &Lease,
+        request: &Request,
+        progress: &mut Progress,
+    ) -> Result<Json, Failure> {
+        let requests = Requests::new(self.database.pool.clone(), self.chain_id);
+        let began = requests.now().await?;
+        let done = self.carry_out(lease, request, false, progress).await?;
+        if let Err(error) = requests.carried_out(request, began, &done).await {
+            tracing::warn!(%error, "done, and not kept among the requests");
+        }
+        Ok(done)
     }
 
     /// Carries a request out under a lease that is ours.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::Daemon;
 use super::waits::GRACE;
+use super::{Daemon, GLANCE};
 use crate::execute::{ExecuteError, Executor};
 use crate::observe::Phase;
 use crate::source::Source;
@@ -28,6 +28,14 @@ pub(super) struct PutOff {
     until: Option<Instant>,
     /// The pause after the last failure.
     pause: Duration,
+}
+
+/// What a worker knows of its requests.
+#[derive(Debug, Default)]
+pub(super) struct Begun {
+    pub(super) put_off: PutOff,
+    /// The one that was begun, and of which nothing was told yet.
+    id: Option<Uuid>,
 }
 
 impl PutOff {
@@ -52,13 +60,15 @@ impl<S: Source> Daemon<S> {
     pub(super) async fn execute_request(
         &self,
         store: &Arc<PostgresStore>,
-        put_off: &mut PutOff,
+        begun: &mut Begun,
     ) -> Result<bool, SyncError> {
+        let Begun { put_off, id: under_way } = begun;
         let requests = Requests::new(self.pool.clone(), self.config.chain_id);
         if put_off.is_on(Instant::now()) && !requests.operators_wait().await? {
             return Ok(false);
         }
         let Some((id, request, left)) = requests.next().await? else { return Ok(false) };
+        *under_way = Some(id);
         if request == Request::Upgrade
             && let Err(error) = check_schema_again(&self.pool).await
         {
@@ -89,12 +99,18 @@ impl<S: Source> Daemon<S> {
             })
         };
         let board = self.board.clone();
-        let outcome = executor
-            .execute(&request, &mut |block| {
-                board.tick();
-                reached.send_replace(block);
-            })
-            .await;
+        let mut reach = |block| {
+            board.tick();
+            reached.send_replace(block);
+        };
+        let mut outcome = executor.execute(&request, &mut reach).await;
+        if let Err(ExecuteError::Sync(SyncError::Store(StoreError::Unavailable { .. }))) = &outcome
+            && matches!(request, Request::Rewind { .. })
+        {
+            // It may have been committed, and only the word of it be lost: who begins it again looks for that first.
+            tokio::time::sleep(GLANCE).await;
+            outcome = Executor { left: true, ..executor }.execute(&request, &mut reach).await;
+        }
         self.board.executed();
         drop(reached);
         if reporter.await.is_err() {
@@ -105,24 +121,20 @@ impl<S: Source> Daemon<S> {
             Err(ExecuteError::Sync(SyncError::Store(error @ StoreError::NotTheWriter))) => {
                 return Err(error.into());
             }
-            // It may have been committed, and only the word of it be lost: taken up again, it is looked for first.
-            Err(ExecuteError::Sync(SyncError::Store(error @ StoreError::Unavailable { .. })))
-                if matches!(request, Request::Rewind { .. } | Request::Resume { .. }) =>
-            {
-                return Err(error.into());
-            }
             Err(error) if request == Request::Upgrade => self.put_off(&requests, id, error, put_off).await?,
             outcome => requests.finished(id, outcome.map_err(|error| told(&error))).await?,
         }
+        *under_way = None;
         Ok(true)
     }
 
     /// Before the lease is given up by who is told to stop: what is under way is the next worker's to begin anew.
-    pub(super) async fn leave_request(&self) {
+    pub(super) async fn leave_request(&self, begun: &Begun, epoch: Uuid) {
+        let Some(id) = begun.id else { return };
         let requests = Requests::new(self.pool.clone(), self.config.chain_id);
-        let left = tokio::time::timeout(GRACE, requests.left_in_order()).await;
+        let left = tokio::time::timeout(GRACE, requests.left_in_order(id, epoch)).await;
         if !matches!(left, Ok(Ok(()))) {
-            tracing::warn!("a request that was under way, if any, counts as ended by this worker");
+            tracing::warn!("the request that was under way counts as ended by this worker");
         }
     }
 

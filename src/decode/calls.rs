@@ -33,7 +33,6 @@ sol! {
     // T-REX's AgentManager, an agent through which others act; last comes the identity of whoever calls it.
     function callForcedTransfer(address from, address to, uint256 amount, address onchainId) external;
     function callBatchForcedTransfer(address[] from, address[] to, uint256[] amounts, address onchainId) external;
-    function callUpdateIdentity(address wallet, address identity, address onchainId) external;
 }
 
 /// What was to move: from whom (`None`: from who called), to whom, how many units.
@@ -109,7 +108,8 @@ fn side_by_side(from: Vec<Address>, to: Vec<Address>, amounts: Vec<U256>) -> Vec
     from.into_iter().zip(to).zip(amounts).map(|((from, to), amount)| (Some(from), to, amount)).collect()
 }
 
-/// Reads a call to a storage, a registry or an AgentManager that gives a wallet another identity: `(wallet, identity)`.
+/// Reads a call to a storage or registry that gives a wallet another identity: `(wallet, identity)`. What is called through a
+/// manager is not read: any contract may have such a function, and the storage's state tells without it.
 pub fn identity_update(input: &[u8]) -> Option<(Address, Address)> {
     let selector: [u8; 4] = input.get(..4)?.try_into().ok()?;
     match selector {
@@ -119,10 +119,6 @@ pub fn identity_update(input: &[u8]) -> Option<(Address, Address)> {
         }
         modifyStoredIdentityCall::SELECTOR => {
             let call = modifyStoredIdentityCall::abi_decode(input).ok()?;
-            Some((call.wallet, call.identity))
-        }
-        callUpdateIdentityCall::SELECTOR => {
-            let call = callUpdateIdentityCall::abi_decode(input).ok()?;
             Some((call.wallet, call.identity))
         }
         _ => None,

@@ -26,6 +26,8 @@ const TOPICS_MAX: usize = 62;
 struct Rules {
     chain_id: i64,
     has_registry: bool,
+    /// Whether the asset's registry is only not known: it was named before the asset is followed.
+    is_untold: bool,
     storage: Option<String>,
     topics: Vec<String>,
     /// Arrays as PostgreSQL writes them: what a claim's issuer and topic, and issuer and key, must be among.
@@ -126,6 +128,8 @@ impl Registry {
     ) -> Result<Option<Self>, StoreError> {
         let rules: sqlx::types::Json<Rules> = sqlx::query_scalar(
             "select jsonb_build_object('chain_id', r.chain_id, 'has_registry', r.registry is not null,
+                 'is_untold', r.registry is null and exists (select from chain.assets a
+                     where a.id = $1 and a.asset_type = 'erc3643' and a.complete_from is not null),
                  'storage', encode(r.storage, 'hex'), 'topics', coalesce(to_jsonb(array_remove(r.required, null)::text[]), '[]'),
                  'required', coalesce(array_remove(r.required, null)::text, '{}'), 'trusted', coalesce(r.trusted::text, '{}'),
                  'keys', coalesce(r.keys::text, '{}'), 'unknown', coalesce(r.unknown::text, '{}'),
@@ -174,6 +178,9 @@ impl Registry {
         let rules = &*self.rules;
         let Some(registered) = registered else {
             return match (rules.has_registry, &rules.storage, rules.unsettled) {
+                (false, ..) if rules.is_untold => {
+                    Judgement::Told("undetermined", "identity registry of the asset not known")
+                }
                 (false, ..) => Judgement::Told("no registry", "the asset has no identity registry"),
                 (_, None, _) => Judgement::Told("undetermined", "storage of the registry not known"),
                 (.., true) => Judgement::Told("undetermined", "a contract of the registry is catching up"),

@@ -16,7 +16,7 @@ use crate::block::{BlockId, BlockRange, Position, RawLog, Sealed};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Flaw, Method, Watched};
 use crate::source::{Source, SourceError};
-use crate::store::{Evidence, Store};
+use crate::store::{Evidence, STRETCH_BLOCKS, Store};
 
 /// Headers asked for and held at once; each has a bloom of 256 bytes.
 pub(super) const HEADERS_AT_ONCE: u64 = 256;
@@ -218,7 +218,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let (block, seen) = (sealed.header.id, &self.proving);
         let header = match proof::header(sealed) {
             Ok(header) => header,
-            Err(flaw) if block.number >= seen.hashes_from.load(Ordering::Relaxed) => {
+            Err(flaw) if self.has_known_form(block.number).await? => {
                 self.source.blame("its header is not that of the block's hash");
                 return Err(SyncError::Disproved { block: block.number, reason: flaw.to_string() });
             }
@@ -244,13 +244,12 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             Err(error) => return Err(error.into()),
         };
-        let are_known = proof::are_of_known_types(&receipts);
+        let are_known = proof::are_of_known_form(self.config.chain_id, &receipts);
         match header.logs(receipts) {
             Ok(logs) => {
                 seen.blooms_are_filled.fetch_or(!header.has_empty_bloom(), Ordering::Relaxed);
                 Ok(Some(Judged { method: Method::Receipts, logs, requests: 2 }))
             }
-            // Receipts of a type that nobody knows may have a form that nobody knows. Who forges them can as well give none.
             Err(flaw @ Flaw::Root { .. } | flaw @ Flaw::Places { .. }) if are_known => {
                 self.source.blame("its receipts are not those of the block");
                 Err(SyncError::Disproved { block: block.number, reason: flaw.to_string() })
@@ -260,6 +259,20 @@ impl<S: Source, D: Store> Sync<S, D> {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether a header at this height, or below, was computed: in this process, or for what is proved.
+    async fn has_known_form(&self, number: u64) -> Result<bool, SyncError> {
+        let from = &self.proving.hashes_from;
+        if number < from.load(Ordering::Relaxed) {
+            let near = BlockRange { from: number.saturating_sub(STRETCH_BLOCKS), to: number };
+            let computed = self.store.evidence(near).await?;
+            let computed = computed.iter().filter(|stretch| stretch.method != Method::Quorum);
+            if let Some(lowest) = computed.map(|stretch| stretch.range.from).min() {
+                from.fetch_min(lowest, Ordering::Relaxed);
+            }
+        }
+        Ok(number >= from.load(Ordering::Relaxed))
     }
 
     /// Blocks that nothing here proves: two providers must list the same.

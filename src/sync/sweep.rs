@@ -83,9 +83,6 @@ impl<S: Source, D: Store> Sync<S, D> {
             Err(error @ (SyncError::Unprovable { block, .. } | SyncError::Disproved { block, .. })) => {
                 (block, error)
             }
-            // A node that does not have, or does not give, what is old: the register of today does not wait for it. One that
-            // gives nothing at all is told of by the next look at the head.
-            Err(SyncError::Source(error)) => (checkpoint.verified.number + 1, SyncError::Source(error)),
             swept => {
                 let most = self.config.sweep_blocks_max.max(1);
                 self.sweep_blocks = self.sweep_blocks.saturating_mul(2).min(most);
@@ -135,7 +132,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let to = top.min(from.saturating_add(self.sweep_blocks - 1));
         let range = BlockRange { from, to };
         let watched: Watched = self.watched().into_iter().collect();
-        let proved = self.prove_range(range, &watched).await?;
+        let proved = self.prove_old(range, &watched).await?;
         let hangs = proved.evidence.first().is_some_and(|first| first.parent == verified.hash);
         if !hangs && !is(Mutant::LinksUnchecked) {
             return self.start_over(verified, "the provider's block above it hangs on another").await;
@@ -182,7 +179,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let range = BlockRange { from, to: self.known_end(from, to).await? };
         let to = range.to;
         let watched: Watched = late.iter().map(|row| row.address).collect();
-        let proved = self.prove_range(range, &watched).await?;
+        let proved = self.prove_old(range, &watched).await?;
         if let Some(last) = proved.evidence.last().map(Evidence::last) {
             if last.number == checkpoint.verified.number && last != checkpoint.verified {
                 return self.start_over(checkpoint.verified, "the provider has another block there").await;
@@ -201,6 +198,17 @@ impl<S: Source, D: Store> Sync<S, D> {
         let requests = proved.evidence.iter().map(|stretch| stretch.requests).sum();
         self.write_evidence(checkpoint, changes, Vec::new()).await?;
         Ok(Outcome::Verified { range, requests })
+    }
+
+    /// Like [`Self::prove_range`], of blocks that a node may not have, or not give, any more: the register of today does not wait
+    /// for their proof. A node that gives nothing at all is told of by the next look at the head.
+    async fn prove_old(&self, range: BlockRange, watched: &Watched) -> Result<ProvedLogs, SyncError> {
+        self.prove_range(range, watched).await.map_err(|error| match error {
+            SyncError::Source(error) => {
+                SyncError::Unprovable { block: range.from, reason: error.to_string() }
+            }
+            other => other,
+        })
     }
 
     async fn write_evidence(

@@ -255,18 +255,22 @@ impl Requests {
         silence::answered("postponing a request", postponing).await.map(drop)
     }
 
-    /// A worker that is told to stop leaves what it had begun: that is no end that the request brought about, and not counted.
-    /// Said while the lease is held, before the next one begins it.
+    /// A worker that is told to stop leaves what it had begun: that is no end that the request brought about, and not counted,
+    /// unless the request was first begun more than a day ago (it may be what made somebody stop the worker each time). Said while
+    /// the lease is held, before the next one begins it; without the lease nothing is changed.
     ///
     /// # Errors
     /// The database's.
-    pub async fn left_in_order(&self) -> Result<(), StoreError> {
+    pub async fn left_in_order(&self, id: Uuid, epoch: Uuid) -> Result<(), StoreError> {
         let leaving = sqlx::query(
             "update ops.request_starts s set starts = s.starts - 1
-             from ops.requests r
-             where r.id = s.request_id and r.chain_id = $1 and r.status = 'running' and s.starts > 0",
+             from ops.requests r join ops.leases l on l.chain_id = r.chain_id
+             where r.id = $2 and s.request_id = r.id and r.chain_id = $1 and l.epoch = $3 and r.status = 'running'
+                 and s.starts > 0 and r.started_at > clock_timestamp() - interval '1 day'",
         )
         .bind(int(self.chain_id))
+        .bind(id)
+        .bind(epoch)
         .execute(&self.pool);
         silence::answered("leaving a request", leaving).await.map(drop)
     }

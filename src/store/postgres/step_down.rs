@@ -76,6 +76,7 @@ pub async fn step_down(
     indexes::build_all(connection).await?;
     // That may have taken long.
     refuse_beside_a_writer(connection).await?;
+    refuse_beside_the_application(connection, part).await?;
     wait_little_for_locks(connection).await?;
     let steps: Vec<i64> = applied.into_iter().rev().filter(|version| *version > target).collect();
     let mut delays = Delays::new(LOCK_RETRIES);
@@ -89,6 +90,7 @@ pub async fn step_down(
     if unnamed {
         return Ok(SteppedDown::WouldLose(lost));
     }
+    refuse_beside_the_application(connection, part).await?;
     let told = Before::look(connection).await?;
     wait_little_for_locks(connection).await?;
     let done = undo(connection, migrations, target).await;
@@ -122,6 +124,27 @@ async fn refuse_beside_a_writer(connection: &mut PgConnection) -> Result<(), Sto
     let reason = "a daemon holds the lease of this database: stop it first, and start the version that fits \
                   afterwards";
     Err(StoreError::Refused { during: "stepping down", reason: reason.to_owned() })
+}
+
+/// What is counted as lost would not be all: the application goes on writing while versions are taken down one by one.
+async fn refuse_beside_the_application(connection: &mut PgConnection, part: Part) -> Result<(), StoreError> {
+    if part != Part::Application {
+        return Ok(());
+    }
+    let sql = "select string_agg(distinct format('%s as %I', coalesce(nullif(a.application_name, ''), 'pid ' || a.pid), a.usename), ', ')
+        from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+        where a.datname = current_database() and a.pid <> pg_backend_pid() and a.backend_type = 'client backend'
+            and a.usename <> session_user and not r.rolsuper
+            and pg_has_role(r.oid, to_regrole('asset_indexer_app')::oid, 'usage')";
+    let present: Option<String> = sqlx::query_scalar(sql)
+        .fetch_one(connection)
+        .await
+        .map_err(|e| failed("looking for the application's sessions", &e))?;
+    let Some(present) = present else { return Ok(()) };
+    let reason = format!(
+        "the application is connected ({present}), and what it writes meanwhile would be lost: stop it first"
+    );
+    Err(StoreError::Refused { during: "stepping down", reason })
 }
 
 /// What holds rows and would be gone, and rows that would not be what they are after going up again.

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::Executor as _;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::{indexed, line, tables};
 use crate::application::{connect, run};
 use crate::support::command::{Ended, Line, database_url};
-use crate::support::world::{assert_same, database, pool};
+use crate::support::process::until;
+use crate::support::world::{assert_same, cluster, database, pool};
 
 /// The newest versions before tables in use were changed again.
 const CHAIN_BEFORE: &str = "20261126000003";
@@ -130,6 +131,30 @@ async fn nobody_steps_down_beside_a_writer() {
         values (1, gen_random_uuid(), 'somebody', now(), now() + interval '1 minute')";
     run(&mut connect(&database).await, lease).await;
     migrate(&database, &["--down-to", CHAIN_BEFORE]).await.failed(78, &["a daemon holds the lease"]);
+}
+
+/// What it wrote between the count of what would be lost and the loss would be named by nobody.
+#[tokio::test]
+async fn nobody_steps_the_application_down_beside_its_sessions() {
+    let database = database().await;
+    let login = format!("app_{}", uuid::Uuid::new_v4().simple());
+    let mut owner = connect(&database).await;
+    run(&mut owner, &format!("create role {login} login in role asset_indexer_app")).await;
+    let options = cluster().await.connect_options(&login, &database).application_name("the shop");
+    let session = PgConnection::connect_with(&options).await.expect("it may connect");
+    let down = ["--down-to", APPLICATION_BEFORE, "--application"];
+    migrate(&database, &down)
+        .await
+        .failed(78, &["the application is connected", "the shop", &login, "stop it first"]);
+    session.close().await.expect("it ends");
+    until("its session is gone", async || {
+        let sessions = "select count(*) from pg_stat_activity where application_name = 'the shop' and datname = current_database()";
+        let left: i64 = sqlx::query_scalar(sessions).fetch_one(&mut owner).await.expect("readable");
+        (left == 0).then_some(())
+    })
+    .await;
+    let ended = migrate(&database, &down).await;
+    assert!(!ended.err.contains("is connected"), "{ended:?}");
 }
 
 /// Writes as an application does, until told; returns the longest wait and how many writes there were.

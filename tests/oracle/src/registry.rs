@@ -304,8 +304,7 @@ fn named_by_call(here: Here<'_>, new: Address, known: &BTreeMap<Address, Followe
     } else if known.get(&called).is_some_and(|it| it.role == "identity_registry") {
         "updateIdentity(address,address)"
     } else {
-        // T-REX's AgentManager passes it on to the registry; last in it is who calls.
-        "callUpdateIdentity(address,address,address)"
+        return None;
     };
     match words::arguments(signature, &transaction.input)?.as_slice() {
         [Datum::Address(wallet), Datum::Address(identity), ..] if *identity == new => Some(*wallet),
