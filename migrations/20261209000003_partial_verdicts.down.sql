@@ -468,6 +468,81 @@ begin
 end
 $$;
 
+create or replace function chain.judge_compliance(p_chain_id bigint, p_token bytea, p_compliance bytea)
+returns table (refused text, unknown text) language plpgsql stable parallel safe rows 1
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+declare
+    serves bytea;
+begin
+    if chain.any_behind(p_chain_id, array[p_compliance]) then
+        unknown := 'the compliance''s past is still being read';
+        return next;
+        return;
+    end if;
+    -- Modules, the suite that a factory made the compliance in, or its own first logs say that it is a modular one. What only a
+    -- compliance of before (T-REX 3, legacy) logs says that it is not.
+    if not (
+            exists (select from chain.contract_links m where m.chain_id = p_chain_id and m.address = p_compliance and m.link = 'module')
+            or exists (
+                select from chain.contract_links c
+                join chain.contracts t on t.chain_id = c.chain_id and t.address = c.address
+                    and t.announced_as = 'TREXSuiteDeployed' and t.announced_block = c.from_block and t.announced_log > c.from_log
+                where c.chain_id = p_chain_id and c.address = p_token and c.link = 'compliance' and c.target = p_compliance)
+            or exists (
+                select from chain.asset_events e where e.chain_id = p_chain_id and e.address = p_compliance
+                    and e.role = 'compliance' and e.event_type in ('Initialized', 'ImplementationAuthoritySet')))
+        or exists (
+            select from chain.asset_events e where e.chain_id = p_chain_id and e.address = p_compliance and e.role = 'compliance'
+                and e.event_type in ('AddedRestrictedCountry', 'AgentAdded', 'AgentRemoved', 'ApprovalRemoved',
+                    'DailyLimitUpdated', 'ExchangeIDAdded', 'ExchangeIDRemoved', 'ExchangeMonthlyLimitUpdated', 'HolderLimitSet',
+                    'MaxBalanceSet', 'MonthlyLimitUpdated', 'RemovedRestrictedCountry', 'SupplyLimitSet', 'TokenAgentAdded',
+                    'TokenAgentRemoved', 'TransferApproved', 'UnWhitelistedCountry', 'WhitelistedCountry')) then
+        unknown := 'the compliance has rules of its own';
+        return next;
+        return;
+    end if;
+    select l.target::bytea into serves from chain.contract_links l
+    where l.chain_id = p_chain_id and l.address = p_compliance and l.link = 'token' and l.to_block is null;
+    if serves = p_token then
+        return;
+    elsif serves is not null then
+        refused := 'the compliance serves another token: ' || api.hex(serves);
+    elsif exists (select from chain.contract_links l
+            where l.chain_id = p_chain_id and l.address = p_compliance and l.link = 'token') then
+        refused := 'the compliance serves no token any more';
+    else
+        unknown := 'the compliance did not log which token it serves';
+    end if;
+    return next;
+end
+$$;
+comment on function chain.judge_compliance is 'Why a compliance would let a token move nothing (ModularCompliance lets only the token call that it is bound to), or why that or its rules are not known; no row where it is a modular one that serves the token, and its modules alone have the say.';
+create or replace function chain.modules_in_force(p_chain_id bigint, p_token bytea, p_at_block bigint default null)
+returns table (module bytea, module_name text, is_settled boolean, countries text[], most numeric)
+language sql stable parallel safe
+begin atomic
+    select m.target::bytea, x.name,
+        not chain.any_behind(p_chain_id, array[m.target::bytea, c.target::bytea, p_token]) and exists (
+            select from chain.module_parameters b where b.chain_id = p_chain_id and b.module = m.target and b.scope = c.target
+                and b.parameter = 'bound' and b.argument = '' and chain.in_force(b.from_block, b.to_block, p_at_block)),
+        array(
+            select p.argument from chain.module_parameters p where p.chain_id = p_chain_id and p.module = m.target
+                and p.scope = c.target and chain.in_force(p.from_block, p.to_block, p_at_block)
+                and p.parameter = case x.name when 'CountryAllowModule' then 'allowed_country'
+                    when 'CountryRestrictModule' then 'restricted_country' end),
+        (select p.value from chain.module_parameters p where p.chain_id = p_chain_id and p.module = m.target
+            and p.scope = c.target and p.argument = '' and chain.in_force(p.from_block, p.to_block, p_at_block)
+            and p.parameter = case x.name when 'MaxBalanceModule' then 'max_balance'
+                when 'SupplyLimitModule' then 'supply_limit' end)
+    from chain.contract_links c
+    join chain.contract_links m on m.chain_id = c.chain_id and m.address = c.target and m.link = 'module'
+        and chain.in_force(m.from_block, m.to_block, p_at_block)
+    left join chain.compliance_modules x on x.chain_id = m.chain_id and x.module = m.target
+    where c.chain_id = p_chain_id and c.address = p_token and c.link = 'compliance' and c.slot = chain.zero_address()
+        and chain.in_force(c.from_block, c.to_block, p_at_block);
+end;
+comment on function chain.modules_in_force is 'The modules of a token''s compliance at the end of a block, or now: what each calls itself today, whether its rules are known from its binding on, and the countries or the limit that it was given.';
+
 create or replace function chain.judge_modules(p_chain_id bigint, p_asset uuid, p_compliance bytea, p_storage bytea, p_from bytea, p_to bytea,
     p_amount numeric)
 returns table (refused text, unknown text) language plpgsql stable parallel safe
@@ -668,8 +743,10 @@ begin
             'function chain.compliance_rules(p_asset uuid, p_block bigint)',
             'function chain.counted_balance(p_chain_id bigint, p_asset uuid, p_compliance bytea, p_module bytea, p_identity bytea)',
             'function chain.judge(p_chain_id bigint, p_identity bytea, p_undetermined boolean, p_required numeric[], p_offered numeric[], p_trusted bytea[], p_keys bytea[], p_unknown bytea[], p_unsettled boolean, p_at_block bigint)',
+            'function chain.judge_compliance(p_chain_id bigint, p_token bytea, p_compliance bytea)',
             'function chain.judge_modules(p_chain_id bigint, p_asset uuid, p_compliance bytea, p_storage bytea, p_from bytea, p_to bytea, p_amount numeric)',
             'function chain.may_be_registered(p_chain_id bigint, p_storage bytea, p_wallet bytea, p_at_block bigint)',
+            'function chain.modules_in_force(p_chain_id bigint, p_token bytea, p_at_block bigint)',
             'function chain.topics_of_before(p_chain_id bigint, p_identity bytea, p_required numeric[], p_trusted bytea[], p_at_block bigint)',
             'function chain.unverified_status(p_chain_id bigint, p_identity bytea)',
             'function chain.verdict(p_chain_id bigint, p_registry bytea, p_wallet bytea, p_at_block bigint)',

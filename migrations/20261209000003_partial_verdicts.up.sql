@@ -338,12 +338,15 @@ language sql stable rows 1000
 begin atomic
     select p.holder, p.balance, p.frozen, p.wallet_frozen, r.identity::bytea, r.country,
         case
+            when l.target is null and a.asset_type = 'erc3643' and a.complete_from is not null then 'undetermined'
             when l.target is null then 'no registry'
             when r.identity is not null then v.verdict
             when g.storage is null or g.unsettled or o.may_be then 'undetermined'
             else 'not_verified'
         end,
         case
+            when l.target is null and a.asset_type = 'erc3643' and a.complete_from is not null
+                then 'identity registry of the asset not known'
             when l.target is null then 'the asset has no identity registry'
             when r.identity is not null then v.reason
             when g.storage is null then 'storage of the registry not known'
@@ -406,12 +409,16 @@ declare
     is_part boolean;
     more_issuers boolean;
     more_topics boolean;
+    is_untold boolean;
 begin
     select g.* into rules from chain.compliance_rules(p_asset, p_block) g;
     -- What of before a contract is followed is not known.
     is_part := exists (
         select from chain.configured_contracts f
         where f.chain_id = rules.chain_id and f.address = rules.storage and f.opening_block is not null);
+    -- A token logs its registry when it is made.
+    is_untold := rules.registry is null and exists (
+        select from chain.assets a where a.id = p_asset and a.asset_type = 'erc3643' and a.complete_from is not null);
     more_issuers := array_position(rules.trusted, null) is not null;
     more_topics := array_position(rules.required, null) is not null;
     rules.required := array_remove(rules.required, null);
@@ -491,6 +498,7 @@ begin
     )
     select p.holder, p.balance, p.frozen, p.wallet_frozen, j.identity, j.country,
         case
+            when is_untold then 'undetermined'
             when rules.registry is null then 'no registry'
             when j.wallet is not null then j.verdict
             when rules.storage is null or rules.unsettled then 'undetermined'
@@ -498,6 +506,7 @@ begin
             else 'not_verified'
         end,
         case
+            when is_untold then 'identity registry of the asset not known'
             when rules.registry is null then 'the asset has no identity registry'
             when j.wallet is not null then j.reason
             when rules.storage is null then 'storage of the registry not known'
@@ -595,6 +604,93 @@ begin
 end
 $$;
 
+create or replace function chain.judge_compliance(p_chain_id bigint, p_token bytea, p_compliance bytea)
+returns table (refused text, unknown text) language plpgsql stable parallel safe rows 1
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+declare
+    serves bytea;
+begin
+    if chain.any_behind(p_chain_id, array[p_compliance]) then
+        unknown := 'the compliance''s past is still being read';
+        return next;
+        return;
+    end if;
+    -- Modules, the suite that a factory made the compliance in, or its own first logs say that it is a modular one. What only a
+    -- compliance of before (T-REX 3, legacy) logs says that it is not.
+    if not (
+            exists (select from chain.contract_links m where m.chain_id = p_chain_id and m.address = p_compliance and m.link = 'module')
+            or exists (
+                select from chain.contract_links c
+                join chain.contracts t on t.chain_id = c.chain_id and t.address = c.address
+                    and t.announced_as = 'TREXSuiteDeployed' and t.announced_block = c.from_block and t.announced_log > c.from_log
+                where c.chain_id = p_chain_id and c.address = p_token and c.link = 'compliance' and c.target = p_compliance)
+            or exists (
+                select from chain.asset_events e where e.chain_id = p_chain_id and e.address = p_compliance
+                    and e.role = 'compliance' and e.event_type in ('Initialized', 'ImplementationAuthoritySet')))
+        or exists (
+            select from chain.asset_events e where e.chain_id = p_chain_id and e.address = p_compliance and e.role = 'compliance'
+                and e.event_type in ('AddedRestrictedCountry', 'AgentAdded', 'AgentRemoved', 'ApprovalRemoved',
+                    'DailyLimitUpdated', 'ExchangeIDAdded', 'ExchangeIDRemoved', 'ExchangeMonthlyLimitUpdated', 'HolderLimitSet',
+                    'MaxBalanceSet', 'MonthlyLimitUpdated', 'RemovedRestrictedCountry', 'SupplyLimitSet', 'TokenAgentAdded',
+                    'TokenAgentRemoved', 'TransferApproved', 'UnWhitelistedCountry', 'WhitelistedCountry')) then
+        unknown := 'the compliance has rules of its own';
+        return next;
+        return;
+    end if;
+    select l.target::bytea into serves from chain.contract_links l
+    where l.chain_id = p_chain_id and l.address = p_compliance and l.link = 'token' and l.to_block is null;
+    -- Which modules it was given before it is followed is not known.
+    if exists (
+            select from chain.configured_contracts f
+            where f.chain_id = p_chain_id and f.address = p_compliance and f.opening_block is not null) then
+        unknown := 'past of the compliance not known';
+    end if;
+    if serves = p_token then
+        if unknown is null then
+            return;
+        end if;
+    elsif serves is not null then
+        refused := 'the compliance serves another token: ' || api.hex(serves);
+    elsif exists (select from chain.contract_links l
+            where l.chain_id = p_chain_id and l.address = p_compliance and l.link = 'token') then
+        refused := 'the compliance serves no token any more';
+    else
+        unknown := 'the compliance did not log which token it serves';
+    end if;
+    return next;
+end
+$$;
+comment on function chain.judge_compliance is 'Why a compliance would let a token move nothing (ModularCompliance lets only the token call that it is bound to), or why that or its rules are not known; no row where it is a modular one that serves the token, all of whose modules are known: they alone have the say.';
+create or replace function chain.modules_in_force(p_chain_id bigint, p_token bytea, p_at_block bigint default null)
+returns table (module bytea, module_name text, is_settled boolean, countries text[], most numeric)
+language sql stable parallel safe
+begin atomic
+    select m.target::bytea, x.name,
+        not chain.any_behind(p_chain_id, array[m.target::bytea, c.target::bytea, p_token]) and exists (
+            select from chain.module_parameters b where b.chain_id = p_chain_id and b.module = m.target and b.scope = c.target
+                and b.parameter = 'bound' and b.argument = '' and chain.in_force(b.from_block, b.to_block, p_at_block))
+            -- Which countries a module was given before it is followed is not known; a limit is as it was given last.
+            and (x.name is null or x.name not in ('CountryAllowModule', 'CountryRestrictModule') or not exists (
+                select from chain.configured_contracts f where f.chain_id = m.chain_id and f.address = m.target
+                    and f.opening_block is not null)),
+        array(
+            select p.argument from chain.module_parameters p where p.chain_id = p_chain_id and p.module = m.target
+                and p.scope = c.target and chain.in_force(p.from_block, p.to_block, p_at_block)
+                and p.parameter = case x.name when 'CountryAllowModule' then 'allowed_country'
+                    when 'CountryRestrictModule' then 'restricted_country' end),
+        (select p.value from chain.module_parameters p where p.chain_id = p_chain_id and p.module = m.target
+            and p.scope = c.target and p.argument = '' and chain.in_force(p.from_block, p.to_block, p_at_block)
+            and p.parameter = case x.name when 'MaxBalanceModule' then 'max_balance'
+                when 'SupplyLimitModule' then 'supply_limit' end)
+    from chain.contract_links c
+    join chain.contract_links m on m.chain_id = c.chain_id and m.address = c.target and m.link = 'module'
+        and chain.in_force(m.from_block, m.to_block, p_at_block)
+    left join chain.compliance_modules x on x.chain_id = m.chain_id and x.module = m.target
+    where c.chain_id = p_chain_id and c.address = p_token and c.link = 'compliance' and c.slot = chain.zero_address()
+        and chain.in_force(c.from_block, c.to_block, p_at_block);
+end;
+comment on function chain.modules_in_force is 'The modules of a token''s compliance at the end of a block, or now: what each calls itself today, whether its rules are known from its binding on (the countries of one that is followed from a later block on are not), and the countries or the limit that it was given.';
+
 create or replace function chain.judge_modules(p_chain_id bigint, p_asset uuid, p_compliance bytea, p_storage bytea, p_from bytea, p_to bytea,
     p_amount numeric)
 returns table (refused text, unknown text) language plpgsql stable parallel safe
@@ -621,7 +717,9 @@ begin
     for module in
         select l.target::bytea as address, x.name, exists (
             select from chain.module_parameters b where b.chain_id = p_chain_id and b.module = l.target
-                and b.scope = p_compliance and b.parameter = 'bound' and b.argument = '' and b.to_block is null) as is_told
+                and b.scope = p_compliance and b.parameter = 'bound' and b.argument = '' and b.to_block is null) as is_told, exists (
+            select from chain.configured_contracts f where f.chain_id = p_chain_id and f.address = l.target
+                and f.opening_block is not null) as is_part
         from chain.contract_links l
         left join chain.compliance_modules x on x.chain_id = l.chain_id and x.module = l.target
         where l.chain_id = p_chain_id and l.address = p_compliance and l.link = 'module' and l.to_block is null
@@ -700,6 +798,17 @@ begin
                     end if;
                 end if;
             end if;
+        end if;
+        -- What it was given before it is followed is not known. What it was given since is certain: a country that it restricts or
+        -- allows, whom it lets move anything, a limit.
+        if module.is_part and unknown is null and (
+                module.name = 'CountryRestrictModule' and refused is null
+                or module.name <> 'CountryRestrictModule' and refused is not null and not exists (
+                    select from chain.module_parameters p where p.chain_id = p_chain_id and p.module = module.address
+                        and p.scope = p_compliance and p.parameter in ('max_balance', 'supply_limit') and p.argument = ''
+                        and p.to_block is null)) then
+            refused := null;
+            unknown := 'past of ' || words || ' not known';
         end if;
         if refused is not null or unknown is not null then
             return next;
@@ -815,8 +924,10 @@ begin
             'function chain.compliance_rules(p_asset uuid, p_block bigint)',
             'function chain.counted_balance(p_chain_id bigint, p_asset uuid, p_compliance bytea, p_module bytea, p_identity bytea)',
             'function chain.judge(p_chain_id bigint, p_identity bytea, p_undetermined boolean, p_required numeric[], p_offered numeric[], p_trusted bytea[], p_keys bytea[], p_unknown bytea[], p_unsettled boolean, p_at_block bigint)',
+            'function chain.judge_compliance(p_chain_id bigint, p_token bytea, p_compliance bytea)',
             'function chain.judge_modules(p_chain_id bigint, p_asset uuid, p_compliance bytea, p_storage bytea, p_from bytea, p_to bytea, p_amount numeric)',
             'function chain.may_be_registered(p_chain_id bigint, p_storage bytea, p_wallet bytea, p_at_block bigint)',
+            'function chain.modules_in_force(p_chain_id bigint, p_token bytea, p_at_block bigint)',
             'function chain.topics_of_before(p_chain_id bigint, p_identity bytea, p_required numeric[], p_trusted bytea[], p_at_block bigint)',
             'function chain.unverified_status(p_chain_id bigint, p_identity bytea)',
             'function chain.verdict(p_chain_id bigint, p_registry bytea, p_wallet bytea, p_at_block bigint)',

@@ -16,6 +16,8 @@ select t.*, coalesce(
 from api.chain_transaction_logs t;
 comment on column api.transaction_logs.from_user_id is 'The tenant''s user who had the units.';
 comment on column api.transaction_logs.to_user_id is 'The tenant''s user who got them.';
+delete from app.kept_rights where object = 'app.whose(p_chain_id bigint, p_wallet text, p_at timestamp with time zone)';
+drop function app.whose(bigint, text, timestamptz);
 
 create or replace view api.compliance_violations with (security_invoker = true) as
 select v.id, v.asset_id, v.user_id, v.violation_type, v.details, v.detected_at, r.resolved_at, r.resolution_type, v.detected_by
@@ -189,5 +191,6 @@ $$;
 
 select app.keep_guards(array['function app.find_violations(p_chain_id bigint)', 'function app.follow_corrected()',
     'function app.note_fate(p_chain_id bigint, p_transaction_hash text, p_sender text, p_nonce bigint, p_fate text, p_block_number bigint, p_block_hash text, p_final_block bigint)',
-    'function app.settle_logged(p_chain_id bigint, p_at_most integer)', 'policy days_there_are on app.regulatory_reports',
+    'function app.settle_logged(p_chain_id bigint, p_at_most integer)',
+    'function app.whose(p_chain_id bigint, p_wallet text, p_at timestamp with time zone)', 'policy days_there_are on app.regulatory_reports',
     'trigger follow_corrected on app.submitted_transactions', 'view api.compliance_violations', 'view api.transaction_logs']);

@@ -1,7 +1,7 @@
 -- What came to a wallet and went from it?
 -- $1 asset (uuid), $2 wallet (0x text), $3 rows (bigint)
 -- By the wallet's history, which has an index: of the events of an asset all would be read. A transfer of nothing, and one to
--- oneself, changed nothing and is not told.
+-- oneself, changed nothing and is not told. The zero address has no history, and so gives nothing: mints and burns are asked otherwise.
 select m.timestamp, m.transaction_type, m.from_address, m.to_address, m.amount, m.blockchain_hash, m.finality
 from chain.assets a
 cross join lateral (

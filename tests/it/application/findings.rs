@@ -130,6 +130,49 @@ async fn whose_row_is_held_is_found_in_the_next_round_and_everybody_else_at_once
     assert_eq!(found(owner).await, (of_person, 0), "and now it is had");
 }
 
+/// What an officer has ended and not yet committed may stay so for as long as the officer likes.
+#[tokio::test]
+async fn what_an_officer_is_ending_is_cleared_in_the_next_round_and_everything_else_at_once() {
+    let mut platform = followed(71, 2).await;
+    let [ours, theirs] = platform.tenants;
+    let mut officer = platform.works("asset_indexer_compliance", 0).await;
+    let owner = &mut platform.owner;
+    let deals = format!(
+        "insert into app.tenant_assets (tenant_id, asset_id)
+         select '{theirs}', asset_id from app.tenant_assets where tenant_id = '{ours}'"
+    );
+    run(owner, &deals).await;
+    found(owner).await;
+    let one = "select v.details ->> 'wallet' from app.compliance_violations v
+        where v.details ->> 'wallet' is not null order by v.detected_at, v.id limit 1";
+    let wallet: String = sqlx::query_scalar(one).fetch_one(&mut *owner).await.expect("there is one");
+    let [open_ours, open_theirs] = [ours, theirs]
+        .map(|tenant| format!("{OPEN} and v.tenant_id = '{tenant}' and v.details ->> 'wallet' = '{wallet}'"));
+    let open = count(owner, &open_ours).await;
+    assert!(open > 0);
+    assert_eq!(count(owner, &open_theirs).await, open);
+    let ending = format!(
+        "begin; insert into app.violation_resolutions (violation_id, detected_at, resolution_type)
+         select v.id, v.detected_at, 'waived' from app.compliance_violations v where v.details ->> 'wallet' = '{wallet}' limit 1"
+    );
+    run(&mut officer, &ending).await;
+    let sold = format!(
+        "update chain.asset_holders set balance = 0, updated_block = 1 where holder = api.address('{wallet}');
+         set lock_timeout = '2s'"
+    );
+    run(owner, &sold).await;
+    let (opened, cleared) = found(owner).await;
+    assert!(opened == 0 && cleared > open * 2 - 2, "{opened} opened, {cleared} cleared, {open} of each");
+    assert_eq!(count(owner, &open_theirs).await, 0, "nobody waits for a tenant");
+    assert_eq!(count(owner, &open_ours).await, 1, "the officer's is left");
+    run(&mut officer, "rollback").await;
+    assert_eq!(found(owner).await, (0, 1), "and now it is had");
+    assert_eq!(count(owner, &open_ours).await, 0);
+    let waits: String =
+        sqlx::query_scalar("show lock_timeout").fetch_one(&mut *owner).await.expect("readable");
+    assert_eq!(waits, "2s", "as it was");
+}
+
 /// What only a provisional block says is nobody's violation yet.
 #[tokio::test]
 async fn what_is_not_final_opens_and_clears_nothing() {

@@ -196,6 +196,53 @@ async fn a_wallet_linked_anew_shows_each_movement_with_who_had_it_then() {
     assert!(seen.0 > 0 && seen.1 > 0, "{seen:?}");
 }
 
+/// Who acts sees the own links alone: by these, what a wallet moved before it came to this person would be this person's.
+#[tokio::test]
+async fn who_acts_is_shown_no_movement_of_who_had_the_wallet_before() {
+    let mut seen = (0, 0);
+    for seed in [71, 72, 73, 75] {
+        let Followed { mut platform, asset, wallet } = followed(seed).await;
+        let (tenant, alice) = (platform.tenants[0], platform.users[0]);
+        let relinked = format!(
+            "insert into app.users (tenant_id, email, username) values ('{tenant}', 'bob@example.org', 'bob');
+             create table times as select max(l.timestamp) as newest from api.chain_transaction_logs l
+                where l.asset_id = '{asset}' and '{wallet}' in (l.from_address, l.to_address);
+             grant select on times to asset_indexer_app;
+             update app.wallet_links set linked_at = newest - interval '1 second', unlinked_at = newest from times;
+             insert into app.wallet_links (tenant_id, user_id, chain_id, wallet)
+             select '{tenant}', u.id, l.chain_id, l.wallet from app.wallet_links l cross join app.users u where u.username = 'bob'"
+        );
+        run(&mut platform.owner, &relinked).await;
+        let bob: Uuid = sqlx::query_scalar("select id from app.users where username = 'bob'")
+            .fetch_one(&mut platform.owner)
+            .await
+            .expect("he is there");
+        let mut ours = platform.works("asset_indexer_app", 0).await;
+        let moved = |when: &str| {
+            format!(
+                "select count(*) from api.transaction_logs l cross join times t
+                 where l.asset_id = '{asset}' and l.timestamp {when} t.newest and '{wallet}' in (l.from_address, l.to_address)"
+            )
+        };
+        let (earlier, last) = (count(&mut ours, &moved("<")).await, count(&mut ours, &moved("=")).await);
+        for (person, when, number) in
+            [(alice, "<", earlier), (alice, "=", 0), (bob, "<", 0), (bob, "=", last)]
+        {
+            run(&mut ours, &format!("set app.user_id = '{person}'")).await;
+            let own = format!(
+                "{} and l.user_id = '{person}' and '{person}' in (l.from_user_id, l.to_user_id)",
+                moved(when)
+            );
+            let told =
+                format!("{} and coalesce(l.user_id, l.from_user_id, l.to_user_id) is not null", moved(when));
+            assert_eq!(count(&mut ours, &own).await, number, "seed {seed}: {when}");
+            assert_eq!(count(&mut ours, &told).await, number, "seed {seed}: {when}: nobody else is told of");
+        }
+        seen = (seen.0 + earlier, seen.1 + last);
+    }
+    assert!(seen.0 > 0 && seen.1 > 0, "{seen:?}");
+}
+
 /// A violation is open until its own end, also where another has the same id.
 #[tokio::test]
 async fn of_two_violations_with_one_id_each_has_its_own_end() {

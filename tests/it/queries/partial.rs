@@ -2,6 +2,7 @@
 //! asset, whose registry demands one topic.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
@@ -229,4 +230,191 @@ async fn a_claim_of_an_issuer_that_nobody_listens_to_is_not_said_to_be_valid() {
         claims(&mut connection).await,
         ["expired true -", "removed - -", "revoked true true", "valid - false", "undetermined true -"]
     );
+}
+
+/// A compliance (40) that serves the asset, with one module (41), and what that was given.
+const MODULAR: &str = "
+    create function pg_temp.given(parameter text, argument text, value numeric) returns void language sql as $$
+        insert into chain.module_parameters (chain_id, module, scope, parameter, argument, from_block, from_log, value, from_at)
+        values (1, pg_temp.a(41), pg_temp.a(40), parameter, argument, 20, 1, value, '2026-03-01') $$;
+    create function pg_temp.modular(name text) returns void language sql as $$
+        insert into chain.contract_links (chain_id, address, link, slot, from_block, from_log, target, from_at)
+        select 1, pg_temp.a(address), link, pg_temp.a(slot), 20, 0, pg_temp.a(target), '2026-03-01' from (values
+            (10, 'compliance', 0, 40), (40, 'token', 0, 10), (40, 'module', 41, 41)) l (address, link, slot, target);
+        insert into chain.compliance_modules (chain_id, module, name, first_block, first_at) values (1, pg_temp.a(41), name, 20, '2026-03-01');
+        select pg_temp.given('bound', '', null) $$";
+
+/// Whether 5 base units may go to wallet 1, from wallet 2, or from nobody: each step on what the ones before it left, in one
+/// transaction a case.
+const TRANSFERS: [&[(&str, i32, &str)]; 4] = [
+    &[
+        (
+            "select pg_temp.modular('CountryAllowModule')",
+            2,
+            "no: CountryAllowModule 41 does not allow the recipient's country 756",
+        ),
+        ("select pg_temp.given('allowed_country', '756', null)", 2, "yes: "),
+        ("select pg_temp.partial('compliance', 40)", 2, "undetermined: past of the compliance not known"),
+        (
+            "update chain.contract_links set to_block = 30, to_log = 0, to_at = now() where link = 'token'",
+            2,
+            "no: the compliance serves no token any more; \
+             CountryAllowModule 41 asks a token, and the compliance did not log that it serves this one; \
+             past of the compliance not known",
+        ),
+    ],
+    &[
+        (
+            "select pg_temp.modular('CountryAllowModule'), pg_temp.partial('compliance_module', 41)",
+            2,
+            "undetermined: past of CountryAllowModule 41 not known",
+        ),
+        ("select pg_temp.given('allowed_country', '756', null)", 2, "yes: "),
+    ],
+    &[
+        ("select pg_temp.modular('CountryRestrictModule')", 2, "yes: "),
+        (
+            "select pg_temp.partial('compliance_module', 41)",
+            2,
+            "undetermined: past of CountryRestrictModule 41 not known",
+        ),
+        (
+            "select pg_temp.given('restricted_country', '756', null)",
+            2,
+            "no: CountryRestrictModule 41 restricts the recipient's country 756",
+        ),
+    ],
+    &[
+        (
+            "select pg_temp.modular('SupplyLimitModule'), pg_temp.partial('compliance_module', 41)",
+            0,
+            "undetermined: past of SupplyLimitModule 41 not known",
+        ),
+        ("select pg_temp.given('supply_limit', '', 85)", 0, "yes: "),
+        (
+            "update chain.module_parameters set value = 84 where parameter = 'supply_limit'",
+            0,
+            "no: SupplyLimitModule 41 lets the supply be 84 base units, and it is 80",
+        ),
+    ],
+];
+
+/// A refusal that rests on what was given since stays one.
+#[tokio::test]
+async fn what_a_compliance_or_a_module_was_given_before_it_is_followed_may_refuse_a_transfer() {
+    let pool = pool(&database().await).await;
+    let mut connection = pool.acquire().await.expect("a connection");
+    for sql in [REGISTER, PARTIAL, MODULAR] {
+        connection.execute(sql).await.expect("the superuser may");
+    }
+    for steps in TRANSFERS {
+        connection.execute("begin").await.expect("a transaction");
+        for &(change, sender, expected) in steps {
+            connection.execute(change).await.unwrap_or_else(|error| panic!("{change}: {error}"));
+            let sql = format!(
+                "select e.eligible || ': ' || replace(array_to_string(e.reasons, '; '), api.hex(pg_temp.a(41)), '41')
+                 from api.check_eligibility({ASSET}, api.hex(pg_temp.a({sender})), api.hex(pg_temp.a(1)), 5) e"
+            );
+            let told: String =
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await.expect("readable");
+            assert_eq!(told, expected, "after {change}");
+        }
+        connection.execute("rollback").await.expect("as it was");
+    }
+}
+
+/// What an identity moved to a wallet that nothing is known of may still be its own.
+#[tokio::test]
+async fn a_limit_is_not_kept_by_moving_to_a_wallet_that_may_be_the_same_identitys() {
+    let pool = pool(&database().await).await;
+    let mut connection = pool.acquire().await.expect("a connection");
+    let dealt = "insert into app.tenants (id, name) values ('00000000-0000-0000-0000-0000000000f1', 'T');
+        insert into app.tenant_assets (tenant_id, asset_id)
+        values ('00000000-0000-0000-0000-0000000000f1', '00000000-0000-0000-0000-0000000000a1');
+        select pg_temp.modular('MaxBalanceModule'), pg_temp.given('max_balance', '', 5)";
+    for sql in [REGISTER, PARTIAL, MODULAR, dealt] {
+        connection.execute(sql).await.expect("the superuser may");
+    }
+    let moved = "update chain.asset_holders set balance = case holder when pg_temp.a(1) then 2 else 18 end
+            where holder in (pg_temp.a(1), pg_temp.a(6));
+        update chain.ownership_history set balance = case holder when pg_temp.a(1) then 2 else 18 end
+            where holder in (pg_temp.a(1), pg_temp.a(6))";
+    let restricted = "update chain.compliance_modules set name = 'CountryRestrictModule';
+        select pg_temp.given('restricted_country', '1', null)";
+    let whole = "delete from chain.configured_contracts";
+    let storage = "select pg_temp.partial('identity_registry_storage', 12)";
+    let limit =
+        "violation_type = 'balance_above_maximum' and details ->> 'identity' = api.hex(pg_temp.a(501))";
+    let country = "violation_type = 'country_restricted' and wallet = api.hex(pg_temp.a(6))";
+    for (change, violation, expected) in [
+        (whole, limit, "breached"),
+        (storage, limit, "breached"),
+        (moved, limit, "undetermined"),
+        (whole, limit, "kept"),
+        (restricted, country, "kept"),
+        (storage, country, "undetermined"),
+    ] {
+        connection.execute(change).await.unwrap_or_else(|error| panic!("{change}: {error}"));
+        let sql = format!("select standing from app.breaches(1) where {violation}");
+        let told: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.expect("readable");
+        assert_eq!(told, [expected], "after {change}");
+    }
+}
+
+/// A registry's storage is another one since block 100, of which less is known.
+#[tokio::test]
+async fn who_may_be_registered_with_another_storage_did_not_lose_being_verified() {
+    let pool = pool(&database().await).await;
+    let mut connection = pool.acquire().await.expect("a connection");
+    let another = "update chain.contract_links set to_block = 100, to_log = 0, to_at = now() where link = 'storage';
+        insert into chain.contract_links (chain_id, address, link, slot, from_block, from_log, target, from_at)
+        values (1, pg_temp.a(11), 'storage', pg_temp.a(0), 100, 0, pg_temp.a(15), now())";
+    for sql in [REGISTER, PARTIAL, another] {
+        connection.execute(sql).await.expect("the superuser may");
+    }
+    let lost = fs::read_to_string("tests/queries/lost_verification.sql").expect("it is documented");
+    for (change, expected) in
+        [("select", UNREGISTERED), ("select pg_temp.partial('identity_registry_storage', 15)", STORAGE)]
+    {
+        connection.execute(change).await.expect("the superuser may");
+        let told: Vec<(String, Option<String>, String, String)> = sqlx::query_as(AssertSqlSafe(lost.clone()))
+            .bind(1_i64)
+            .bind("0x000000000000000000000000000000000000000b")
+            .bind(90_i64)
+            .bind(150_i64)
+            .fetch_all(&mut *connection)
+            .await
+            .expect("readable");
+        let told: Vec<String> =
+            told.into_iter().map(|(_, _, verdict, reason)| format!("{verdict}: {reason}")).collect();
+        assert_eq!(told, [expected], "after {change}");
+    }
+}
+
+/// A token names its registry when it is made, which may have been before it is followed.
+#[tokio::test]
+async fn a_token_that_is_followed_later_is_not_said_to_have_no_registry() {
+    let pool = pool(&database().await).await;
+    let mut connection = pool.acquire().await.expect("a connection");
+    for sql in [REGISTER, "delete from chain.contract_links where link = 'identity_registry'"] {
+        connection.execute(sql).await.expect("the superuser may");
+    }
+    for (change, expected) in [
+        ("select", "no registry: the asset has no identity registry"),
+        (
+            "update chain.assets set complete_from = 5",
+            "undetermined: identity registry of the asset not known",
+        ),
+        ("update chain.assets set asset_type = 'erc20'", "no registry: the asset has no identity registry"),
+    ] {
+        connection.execute(change).await.expect("the superuser may");
+        for function in ["compliance_one_by_one", "compliance_at_once"] {
+            let sql =
+                format!("select distinct verdict || ': ' || reason from chain.{function}({ASSET}, 150)");
+            let told: Vec<String> =
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.expect("readable");
+            assert_eq!(told, [expected], "{function} after {change}");
+        }
+    }
 }
