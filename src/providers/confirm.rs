@@ -145,17 +145,15 @@ impl<S: Source, C: Clock> Providers<S, C> {
         let fresh: Vec<(usize, View)> = fresh.collect();
         let near =
             |number: u64, other: u64| number.saturating_sub(other) <= self.rules.finality_lag_blocks_max;
-        let told = |witnesses: &mut dyn Iterator<Item = &(usize, View)>| -> Vec<(usize, u64)> {
-            witnesses.map(|(i, view)| (*i, view.finalized.number)).collect()
-        };
-        let beside = told(&mut fresh.iter().filter(|(_, view)| near(own.number, view.finalized.number)));
+        let told = |(i, view): &(usize, View)| (*i, view.finalized.number);
+        let beside: Vec<_> = fresh.iter().map(told).filter(|(_, number)| near(own.number, *number)).collect();
         if !beside.is_empty() {
             return beside;
         }
         let head = state.all[choice].heard.map_or(0, |heard| heard.view.head.id.number);
         // One that tells of block 0 knows of no finality.
         let is_alive = |view: &View| near(head, view.head.id.number) && view.finalized.number > 0;
-        let alive = told(&mut fresh.iter().filter(|(_, view)| is_alive(view)));
+        let alive: Vec<_> = fresh.iter().filter(|(_, view)| is_alive(view)).map(told).collect();
         let highest = alive.iter().map(|(_, number)| *number).max().unwrap_or_default();
         let agreeing: Vec<_> = alive.into_iter().filter(|(_, number)| near(highest, *number)).collect();
         if agreeing.len() > 1 { agreeing } else { Vec::new() }
