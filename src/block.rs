@@ -44,6 +44,9 @@ pub enum Ending {
     StateRoot(B256),
 }
 
+/// The type of a deposit on chains of the OP Stack.
+pub const DEPOSIT: u8 = 0x7e;
+
 /// What a deposit's receipt has beside others' on chains of the OP Stack since Canyon, and the receipts root commits to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deposit {

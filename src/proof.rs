@@ -24,7 +24,7 @@ use alloy::consensus::proofs::ordered_trie_root_with_encoder;
 use alloy::primitives::{Address, B256, Bloom, BloomInput, Bytes, Log, LogData, keccak256};
 use alloy::rlp::{BufMut, Encodable, Header as RlpHeader};
 
-use crate::block::{Ending, RawLog, Receipt, Sealed};
+use crate::block::{DEPOSIT, Ending, RawLog, Receipt, Sealed};
 use crate::mutant::{Mutant, is};
 
 /// How it is known that a block's logs are complete.
@@ -246,7 +246,7 @@ fn bloom_of(receipt: &Receipt) -> Bloom {
 /// Celo, and its networks for tests.
 const OWN_RECEIPTS: [u64; 4] = [42_220, 44_787, 62_320, 11_142_220];
 /// Types of transactions whose receipts' form is known: Ethereum's up to EIP-7702, and the OP Stack's deposits.
-const KNOWN_TYPES: [u8; 6] = [0, 1, 2, 3, 4, 0x7e];
+const KNOWN_TYPES: [u8; 6] = [0, 1, 2, 3, 4, DEPOSIT];
 
 /// Whether the form of all these receipts is known. Celo has types of its own (0x7b) whose receipts have fields of their own: a
 /// root over them cannot be computed, and that it does not fit is no lie. Elsewhere a type that is not known is no excuse.

@@ -47,10 +47,10 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     let failed = |error: std::io::Error| Failure::new(71, format!("signals cannot be received: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup()).map_err(failed)?) };
+    let mut hangup =
+        if ignores_hangup() { None } else { Some(signal(SignalKind::hangup()).map_err(failed)?) };
     let token = stop.clone();
     tokio::spawn(async move {
-        let mut hangup = hangup;
         let mut hung_up = async || match &mut hangup {
             Some(hangup) => hangup.recv().await,
             None => std::future::pending().await,

@@ -8,7 +8,7 @@ use alloy::primitives::{Address, B256, Bytes, U64};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::block::{BlockId, Deposit, Ending, Header, RawLog, Receipt, Sealed, Transaction};
+use crate::block::{BlockId, DEPOSIT, Deposit, Ending, Header, RawLog, Receipt, Sealed, Transaction};
 
 /// Most topics that the virtual machine can emit.
 const TOPICS_MAX: usize = 4;
@@ -147,9 +147,6 @@ pub(super) struct WireReceipt {
     #[serde(default)]
     deposit_receipt_version: Option<U64>,
 }
-
-/// The type of a deposit on chains of the OP Stack.
-const DEPOSIT: u8 = 0x7e;
 
 impl WireReceipt {
     /// The receipt, if it is of this block.

@@ -149,7 +149,7 @@ pub struct Sync<S, D> {
     verified: Option<u64>,
     tally: Tally,
     /// What the chain's headers were seen to be good for.
-    proving: prove::Seen,
+    seen: prove::Seen,
     unproved: Option<sweep::Unproved>,
     /// Whether the sweep behind the checkpoint is left out: its requests of the last steps have to be paid for.
     sweep_rests: bool,
@@ -185,7 +185,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             position: None,
             verified: None,
             tally: Tally::default(),
-            proving: prove::Seen::default(),
+            seen: prove::Seen::default(),
             unproved: None,
             sweep_rests: false,
             sweep_blocks,

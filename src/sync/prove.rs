@@ -215,7 +215,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// By bloom, else by receipts; `None` where this chain or provider has no such proof.
     async fn judge(&self, sealed: &Sealed, watched: &Watched) -> Result<Option<Judged>, SyncError> {
-        let (block, seen) = (sealed.header.id, &self.proving);
+        let (block, seen) = (sealed.header.id, &self.seen);
         let header = match proof::header(sealed) {
             Ok(header) => header,
             Err(flaw) if self.has_known_form(block.number).await? => {
@@ -263,7 +263,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// Whether a header at this height, or below, was computed: in this process, or for what is proved.
     async fn has_known_form(&self, number: u64) -> Result<bool, SyncError> {
-        let from = &self.proving.hashes_from;
+        let from = &self.seen.hashes_from;
         if number < from.load(Ordering::Relaxed) {
             let near = BlockRange { from: number.saturating_sub(STRETCH_BLOCKS), to: number };
             let computed = self.store.evidence(near).await?;

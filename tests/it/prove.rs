@@ -62,6 +62,17 @@ impl World {
         store.ground_logs(range, None).await.expect("readable")
     }
 
+    /// What cannot be proved is asked for more and more seldom while nothing changes.
+    async fn assert_tried_seldom(&mut self) {
+        let begun = self.liar.proofs_begun();
+        for look in 0..500 {
+            let looked = self.worker.step(None).await;
+            assert!(matches!(looked, Ok(Outcome::Idle)), "look {look}: {looked:?}");
+        }
+        let tries = self.liar.proofs_begun() - begun;
+        assert!((6..=16).contains(&tries), "{tries} tries while nothing changed");
+    }
+
     /// All is as if the provider had always been honest, and all of it is proved.
     async fn assert_mended(&self, context: &str) {
         let honest = fresh(&self.chain, &self.settings).await;
@@ -280,13 +291,7 @@ async fn a_chain_that_proves_nothing_is_indexed_and_never_called_proved() {
         let honest = fresh(&world.chain, &world.settings).await;
         assert_equal(&**world.worker.store(), &honest, "unproved").await;
 
-        let begun = world.liar.proofs_begun();
-        for look in 0..500 {
-            let looked = world.worker.step(None).await;
-            assert!(matches!(looked, Ok(Outcome::Idle)), "look {look}: {looked:?}");
-        }
-        let tries = world.liar.proofs_begun() - begun;
-        assert!((6..=16).contains(&tries), "{tries} tries while nothing changed");
+        world.assert_tried_seldom().await;
         assert!(world.liar.last_proof() <= 2, "{} headers", world.liar.last_proof());
         world.liar.tell(Lies::default());
         for _ in 0..64 {

@@ -40,14 +40,7 @@ async fn history_that_a_node_threw_away_ends_nothing() {
     let checkpoint = world.checkpoint().await;
     assert_eq!(checkpoint.block.id, world.chain.head(), "{outcomes:?}");
     assert!(checkpoint.verified.number < 25, "{checkpoint:?}");
-    // It is asked more and more seldom, and of few blocks.
-    let begun = world.liar.proofs_begun();
-    for look in 0..500 {
-        let looked = world.worker.step(None).await;
-        assert!(matches!(looked, Ok(Outcome::Idle)), "look {look}: {looked:?}");
-    }
-    let tries = world.liar.proofs_begun() - begun;
-    assert!((6..=16).contains(&tries), "{tries} tries while nothing changed");
+    world.assert_tried_seldom().await;
     assert_eq!(world.liar.blamed(), Vec::<String>::new());
     world.liar.tell(Lies::default());
     for _ in 0..64 {
