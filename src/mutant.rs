@@ -49,6 +49,7 @@ mutants! {
     CatchUpWithoutUndo: "blocks above finality of a contract that joins leave no undo journal";
     CatchUpSkipsFirst: "a contract that catches up loses the first block of each stretch";
     CoverageAtOnce: "a contract added later counts as read from the start";
+    BehindCovered: "a found contract whose older history is left for later counts as read";
     HashUnchecked: "a header is taken to have the hash that it is said to have";
     RootUnchecked: "receipts are taken to be those of the header";
     PlacesUnchecked: "the places of logs are taken from what receipts say";

@@ -199,7 +199,16 @@ impl Source for Rpc {
         range: BlockRange,
         addresses: &[Address],
     ) -> Result<Vec<RawLog>, SourceError> {
-        self.range_logs(range, addresses).await
+        self.range_logs(range, addresses, usize::MAX).await
+    }
+
+    async fn logs_up_to(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+        most: usize,
+    ) -> Result<Vec<RawLog>, SourceError> {
+        self.range_logs(range, addresses, most).await
     }
 
     async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {

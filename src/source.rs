@@ -174,6 +174,19 @@ pub trait Source: Send + Sync + 'static {
         addresses: &[Address],
     ) -> impl Future<Output = Result<Vec<RawLog>, SourceError>> + Send;
 
+    /// The same for whoever has no use for more than `most` logs: where there are more, more than `most` of them, whichever.
+    ///
+    /// Unless said otherwise, all of them.
+    fn logs_up_to(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<RawLog>, SourceError>> + Send {
+        let _ = most;
+        self.logs_in_range(range, addresses)
+    }
+
     /// Answers to calls, in the same order.
     fn calls(
         &self,

@@ -283,6 +283,9 @@ pub(super) async fn chain_without_node(config: &Config, pool: &PgPool) -> Result
     }
 }
 
+/// So many times the logs of a step may contracts that it finds have had before it.
+const OLDER_LOGS_FACTOR: usize = 4;
+
 /// What the worker follows.
 pub(super) fn sync_config(config: &Config, chain_id: u64) -> sync::Config {
     sync::Config {
@@ -293,6 +296,7 @@ pub(super) fn sync_config(config: &Config, chain_id: u64) -> sync::Config {
         floor_block: config.chain.floor_block,
         range_blocks_max: config.chain.range_blocks_max,
         range_logs_target: config.chain.range_logs_target,
+        older_logs_max: config.chain.range_logs_target.saturating_mul(OLDER_LOGS_FACTOR),
         deferred_indexes_from_blocks: config.chain.deferred_indexes_from_blocks,
         reads_ahead: true,
         proving: config.proof.mode,

@@ -51,6 +51,15 @@ impl<S: Source, C: Clock> Source for Providers<S, C> {
         self.ask("eth_getLogs", None, |source| source.logs_in_range(range, addresses)).await
     }
 
+    async fn logs_up_to(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+        most: usize,
+    ) -> Result<Vec<RawLog>, SourceError> {
+        self.ask("eth_getLogs", None, |source| source.logs_up_to(range, addresses, most)).await
+    }
+
     async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {
         self.ask("eth_call", None, |source| source.calls(requests)).await
     }

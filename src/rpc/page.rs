@@ -79,6 +79,8 @@ pub(super) enum Whose {
 pub(super) struct Course {
     whose: Whose,
     range: BlockRange,
+    /// Whoever asked has no use for more.
+    most: usize,
     seen: Mutex<Seen>,
 }
 
@@ -88,6 +90,8 @@ struct Seen {
     density: Option<f64>,
     /// The fewest blocks that had too many results before anything was known of them.
     refused: Option<u64>,
+    /// Logs found that are of use.
+    found: usize,
 }
 
 impl State {
@@ -110,6 +114,21 @@ impl State {
 }
 
 impl Course {
+    /// The same for whoever has no use for more than `most` logs.
+    pub fn up_to(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// So many logs more were found.
+    pub fn found(&self, logs: usize) {
+        self.with(|seen| seen.found = seen.found.saturating_add(logs));
+    }
+
+    /// Whether there are more than are of use.
+    pub fn is_enough(&self) -> bool {
+        self.with(|seen| seen.found > self.most)
+    }
+
     /// Whose logs are asked for.
     pub fn whose(&self) -> Whose {
         self.whose
@@ -148,7 +167,8 @@ impl PageSize {
         let goes_on =
             |ended: &&(Whose, u64, f64)| ended.0 == whose && ended.1.checked_add(1) == Some(range.from);
         let density = self.with(|state| state.ended.iter().rev().find(goes_on).map(|ended| ended.2));
-        Course { whose, range, seen: Mutex::new(Seen { density, refused: None }) }
+        let seen = Seen { density, refused: None, found: 0 };
+        Course { whose, range, most: usize::MAX, seen: Mutex::new(seen) }
     }
 
     /// Ends a list.

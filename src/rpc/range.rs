@@ -57,11 +57,12 @@ impl Page {
 }
 
 impl Rpc {
-    /// See [`crate::source::Source::logs_in_range`].
+    /// See [`crate::source::Source::logs_in_range`], and [`crate::source::Source::logs_up_to`].
     pub(super) async fn range_logs(
         &self,
         range: BlockRange,
         addresses: &[Address],
+        most: usize,
     ) -> Result<Vec<RawLog>, SourceError> {
         let mut addresses = addresses.to_vec();
         addresses.sort_unstable();
@@ -70,21 +71,27 @@ impl Rpc {
         let (mut logs, mut left) = (Vec::new(), Some(range));
         while let Some(rest) = left
             && let Some(window) = self.everyones.window(rest, filters, self.size.page_blocks())
-            && let Some(picked) = self.picked_logs(window, &addresses).await
+            && let Some(picked) = self.picked_logs(window, &addresses, most).await
         {
             logs.extend(picked);
-            left = (window.to < rest.to).then(|| BlockRange { from: window.to + 1, ..rest });
+            let goes_on = window.to < rest.to && logs.len() <= most;
+            left = goes_on.then(|| BlockRange { from: window.to + 1, ..rest });
         }
         if let Some(left) = left {
-            logs.extend(self.course_logs(left, &addresses, Whose::Named).await?);
+            logs.extend(self.course_logs(left, &addresses, Whose::Named, most).await?);
             self.everyones.named(filters);
         }
         self.ordered(logs)
     }
 
     /// Ours of everyone's logs; `None` where that list cannot be had, whatever the reason: others' logs must not stop ours.
-    async fn picked_logs(&self, range: BlockRange, addresses: &[Address]) -> Option<Vec<RawLog>> {
-        match self.course_logs(range, addresses, Whose::Everyones).await {
+    async fn picked_logs(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+        most: usize,
+    ) -> Option<Vec<RawLog>> {
+        match self.course_logs(range, addresses, Whose::Everyones, most).await {
             Ok(logs) => Some(logs),
             Err(error) => {
                 tracing::info!(%error, from = range.from, to = range.to,
@@ -100,8 +107,9 @@ impl Rpc {
         range: BlockRange,
         addresses: &[Address],
         whose: Whose,
+        most: usize,
     ) -> Result<Vec<RawLog>, SourceError> {
-        let course = self.size.course(range, whose);
+        let course = self.size.course(range, whose).up_to(most);
         let pieces = Pieces {
             rpc: self,
             course: &course,
@@ -122,7 +130,7 @@ impl Rpc {
         Ok(logs)
     }
 
-    /// All logs of a piece, in as many pages as it takes.
+    /// All logs of a piece, in as many pages as it takes; none any more once its list has enough.
     fn piece<'a>(&'a self, piece: Piece<'a>) -> BoxFuture<'a, Result<Vec<RawLog>, SourceError>> {
         Box::pin(async move {
             let mut logs = Vec::new();
@@ -130,7 +138,9 @@ impl Rpc {
             let mut todo = vec![piece];
             let (mut was_too_much, mut had_too_many, mut largest) = (false, false, 0);
             let mut unanswered = 0;
-            while let Some(piece) = todo.pop() {
+            while !course.is_enough()
+                && let Some(piece) = todo.pop()
+            {
                 if piece.range.len() > piece.blocks {
                     let (one, rest) = split(piece, piece.blocks);
                     todo.extend([rest, one]);
@@ -162,6 +172,7 @@ impl Rpc {
                             self.everyones.listed(blocks, listed);
                         }
                         largest = largest.max(blocks);
+                        course.found(ours.len());
                         logs.extend(ours);
                         // One dense block must not keep the rest of the range small.
                         if let Some(next) = todo.last_mut() {
@@ -227,6 +238,10 @@ impl Rpc {
         let mut halves = self.piece(one).await?;
         halves.extend(self.piece(two).await?);
         let halves = self.ordered(halves)?;
+        if piece.course.is_enough() {
+            // They may lack some of what is in the whole.
+            return Ok(halves);
+        }
         for log in &whole {
             let found =
                 halves.binary_search_by_key(&log.position(), RawLog::position).map(|index| &halves[index]);

@@ -124,7 +124,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         let (range, events) = (read.range, assembled.entries.len());
         let range_blocks = self.blocks_after(range, events);
-        let above = self.range_ahead(range.to, look, ranges, range_blocks);
+        // Whoever is behind after this range has its turn.
+        let above =
+            assembled.behind().is_none().then(|| self.range_ahead(range.to, look, ranges, range_blocks));
+        let above = above.flatten();
         let seen = self.headers_unless_moved(&read.held, above.map(|above| above.to));
         let seen = seen.instrument(stage::fetch()).await?;
         let header = |number: u64| {
@@ -142,7 +145,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     async fn assemble_step(&self, mut read: Read) -> Result<(Read, Assembled), SyncError> {
         loop {
             let logs = std::mem::take(&mut read.logs);
-            let assembled = self.assemble_unchecked(read.range, logs, read.range.to + 1, &read.held).await?;
+            let assembled = self.assemble_unchecked(read.range, logs, &read.held).await?;
             let end = self.end_of_a_step(&assembled).filter(|end| read.may_end_at(*end));
             let Some(end) = end else { return Ok((read, assembled)) };
             read.logs = assembled.listed().cloned().collect();
@@ -154,11 +157,13 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// as much everywhere.
     pub(super) fn end_of_a_step(&self, assembled: &Assembled) -> Option<u64> {
         let (logs, target) = (assembled.entries.len(), self.config.range_logs_target);
-        if !is_overfull(logs, target) {
+        let is_overfull = is_overfull(logs, target);
+        if !is_overfull && !assembled.is_crowded {
             return None;
         }
         let listed: Vec<u64> = assembled.listed().map(|log| log.block.number).collect();
-        let kept = listed.len().saturating_mul(target) / logs;
+        let kept =
+            if assembled.is_crowded { listed.len() / 2 } else { listed.len().saturating_mul(target) / logs };
         listed.get(kept.max(1) - 1).copied()
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Children log before they are announced, so an announcement re-reads its whole block; and a contract may be older
 //! than whatever points to it, so its logs are searched from the floor, unless its deployment is in the same
-//! transaction as its announcement.
+//! transaction as its announcement. Where these are too many, they are left for later ([`super::older`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -35,6 +35,8 @@ pub struct Found {
     pub role: Role,
     /// The first block whose logs are read.
     pub from_block: u64,
+    /// Whether they are read later: they are more than a step should hold.
+    pub is_behind: bool,
 }
 
 /// See the module.
@@ -44,6 +46,8 @@ pub struct Assembled {
     pub entries: Vec<Entry>,
     /// The contracts that were not watched before.
     pub found: BTreeMap<Address, Found>,
+    /// Whether some are read later that would not be in a shorter range: they are many, each with few logs.
+    pub is_crowded: bool,
 }
 
 impl Assembled {
@@ -67,18 +71,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         logs: Vec<RawLog>,
         held: &[BlockId],
     ) -> Result<Assembled, SyncError> {
-        self.assemble_below(range, logs, range.to + 1, held).await
-    }
-
-    /// The same; of contracts that are found, our blocks above the range are read too, those below `top`.
-    pub(super) async fn assemble_below(
-        &self,
-        range: BlockRange,
-        logs: Vec<RawLog>,
-        top: u64,
-        held: &[BlockId],
-    ) -> Result<Assembled, SyncError> {
-        let assembled = self.assemble_unchecked(range, logs, top, held).await?;
+        let assembled = self.assemble_unchecked(range, logs, held).await?;
         self.refuse_moved(held).await?;
         Ok(assembled)
     }
@@ -88,10 +81,34 @@ impl<S: Source, D: Store> Sync<S, D> {
         &self,
         range: BlockRange,
         logs: Vec<RawLog>,
+        held: &[BlockId],
+    ) -> Result<Assembled, SyncError> {
+        let assembly = self.assembly(BTreeMap::new());
+        self.assemble_from(assembly, range, logs, range.to + 1, held).await
+    }
+
+    /// The same with all that contracts which are found logged, however much that is; of these, our blocks above the range
+    /// are read too, those below `top`.
+    pub(super) async fn assemble_below(
+        &self,
+        range: BlockRange,
+        logs: Vec<RawLog>,
         top: u64,
         held: &[BlockId],
     ) -> Result<Assembled, SyncError> {
-        let mut assembly = Assembly::default();
+        let assembled = self.assemble_from(Assembly::default(), range, logs, top, held).await?;
+        self.refuse_moved(held).await?;
+        Ok(assembled)
+    }
+
+    async fn assemble_from(
+        &self,
+        mut assembly: Assembly,
+        range: BlockRange,
+        logs: Vec<RawLog>,
+        top: u64,
+        held: &[BlockId],
+    ) -> Result<Assembled, SyncError> {
         let mut unread = logs;
         loop {
             self.read(&mut assembly, unread).await?;
@@ -111,7 +128,8 @@ impl<S: Source, D: Store> Sync<S, D> {
                 |list: Vec<(Address, Found)>| list.into_iter().map(|(a, _)| a).collect::<Vec<_>>();
             unread = self.range_logs(range, &addresses(new), held).instrument(stage::fetch()).await?;
             let since = BlockRange { from: self.config.floor_block.min(range.from), to: range.to };
-            unread.extend(self.range_logs(since, &addresses(old), held).instrument(stage::fetch()).await?);
+            let older = self.older_logs(&mut assembly, since, addresses(old), held);
+            unread.extend(older.instrument(stage::fetch()).await?);
             if top > range.to + 1 {
                 unread.extend(self.window(range.to, top, &all).await?);
             }
@@ -165,7 +183,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             let top = finalized.number.min(block.id.number - 1);
             if self.config.floor_block <= top {
                 let since = BlockRange { from: self.config.floor_block, to: top };
-                unread.extend(self.range_logs(since, &old, held).await?);
+                unread.extend(self.older_logs(&mut assembly, since, old.clone(), held).await?);
             }
             let old: HashSet<Address> = old.into_iter().collect();
             unread.extend(self.window(top, block.id.number, &old).await?);
@@ -310,7 +328,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         withhold(&log, |topic| claim_data.of(topic), claim_ends(claim_expiry)).unwrap_or(log)
     }
 
+    /// The role of a contract whose logs are read now.
     fn role_of(&self, assembly: &Assembly, address: Address) -> Option<Role> {
+        if assembly.found.get(&address).is_some_and(|found| found.is_behind) {
+            return None;
+        }
         let known = self.role_before(assembly, address);
         known.or_else(|| assembly.found.get(&address).map(|found| found.role))
     }
@@ -342,7 +364,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 } else {
                     self.config.floor_block
                 };
-                latest.push((address, Found { role, from_block }));
+                latest.push((address, Found { role, from_block, is_behind: false }));
             }
             for (address, found) in latest {
                 assembly.found.insert(address, found);
@@ -365,6 +387,10 @@ pub(super) struct Assembly {
     pub(super) settlings: u32,
     /// Whether a contract that was found was given two roles.
     pub(super) is_contested: bool,
+    /// More logs than these, from before the step, are left for later; none where all are read.
+    pub(super) older_max: Option<usize>,
+    /// See [`Assembled`].
+    pub(super) is_crowded: bool,
     fresh: BTreeSet<Position>,
     deployed: HashSet<(B256, Address)>,
     hashes: BTreeMap<u64, B256>,
@@ -374,11 +400,12 @@ pub(super) struct Assembly {
 
 impl Assembly {
     /// One that goes on from contracts found before.
-    pub(super) fn with(found: BTreeMap<Address, Found>) -> Self {
-        Self { before: found.clone(), found, ..Self::default() }
+    pub(super) fn with(found: BTreeMap<Address, Found>, older_max: Option<usize>) -> Self {
+        Self { before: found.clone(), found, older_max, ..Self::default() }
     }
 
     pub(super) fn done(self) -> Assembled {
-        Assembled { entries: self.entries.into_values().collect(), found: self.found }
+        let entries = self.entries.into_values().collect();
+        Assembled { entries, found: self.found, is_crowded: self.is_crowded }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use alloy::primitives::Address;
 
 use super::ahead::overfull_at;
-use super::assemble::{Assembled, Assembly};
+use super::assemble::Assembled;
 use super::rollback::no_final_header;
 use super::{Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, RawLog};
@@ -26,6 +26,8 @@ use crate::table::identity::Identity;
 struct Relied {
     contracts: BTreeSet<Address>,
     inputs: BTreeSet<TransactionInputKey>,
+    /// Whether a block above finality leads to a contract that has to catch up itself.
+    waits: bool,
 }
 
 /// Contracts that were read up to finality, and what they came to there.
@@ -60,7 +62,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let from = behind.values().min().map_or(at, |through| through + 1);
         let floor = self.floor(view).await?;
         let goal = floor.min(at);
-        let (to, assembled) = self.read_stretch(&behind, from, goal, checkpoint.block.id).await?;
+        let (to, assembled) = self.read_stretch(&behind, from, goal, &[checkpoint.block.id]).await?;
         let reaches = to.max(from.saturating_sub(1)) >= goal;
         if from <= to {
             self.behind_blocks = self.blocks_after(BlockRange { from, to }, assembled.entries.len());
@@ -68,7 +70,9 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut fold = Fold::new(self.settings());
         fold.have_found(assembled.roles());
         self.fold_entries(&mut fold, &assembled.entries, None).await?;
-        let mut relied = Relied { contracts: fold.announced_again().collect(), inputs: fold.inputs_known() };
+        self.tell_of_behind(&assembled.found);
+        let (contracts, inputs) = (fold.announced_again().collect(), fold.inputs_known());
+        let mut relied = Relied { contracts, inputs, waits: false };
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
@@ -106,12 +110,12 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// The logs of the contracts that are behind, from a block on, with what they lead to: up to the goal, or about as much
     /// as a step should hold; and where that ends.
-    async fn read_stretch(
+    pub(super) async fn read_stretch(
         &self,
         behind: &HashMap<Address, u64>,
         from: u64,
         goal: u64,
-        held: BlockId,
+        held: &[BlockId],
     ) -> Result<(u64, Assembled), SyncError> {
         let is_proved_first = self.config.proving == Proving::BeforeCommit;
         // What is proved ends where something is known, and is proved to the end.
@@ -124,7 +128,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             to = self.known_end(from, to).await?;
         }
         let addresses: Vec<Address> = behind.keys().copied().collect();
-        let mut logs = self.range_logs(BlockRange { from, to }, &addresses, &[held]).await?;
+        let mut logs = self.range_logs(BlockRange { from, to }, &addresses, held).await?;
         logs.retain(|log| is_unread(behind, log));
         let may_end = |end: &u64, to: u64| !is_proved_first && (from..to).contains(end);
         let mut end = overfull_at(&logs, self.config.range_logs_target).filter(|end| may_end(end, to));
@@ -133,7 +137,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 to = end;
                 logs.truncate(logs.partition_point(|log| log.block.number <= end));
             }
-            let assembled = self.assemble_range(BlockRange { from, to }, logs, &[held]).await?;
+            let assembled = self.assemble_range(BlockRange { from, to }, logs, held).await?;
             // What they lead to may be more than they are.
             end = self.end_of_a_step(&assembled).filter(|end| may_end(end, to));
             if end.is_none() {
@@ -163,6 +167,9 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<bool, SyncError> {
         if checkpoint.block.id.number <= floor {
             return Ok(false);
+        }
+        if relied.waits {
+            return Ok(true);
         }
         let chain_id = self.config.chain_id.to_value();
         let contracts =
@@ -218,7 +225,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             let known = found.keys().copied().collect::<HashSet<_>>();
             let (logs, _) = self.block_logs(block.id, &watched.union(&known).copied().collect()).await?;
-            let assembly = Assembly::with(std::mem::take(&mut found));
+            let assembly = self.assembly(std::mem::take(&mut found));
             let held = [checkpoint.block.id];
             let mut assembled =
                 self.assemble_block(block, finalized, &logs, watched.clone(), assembly, &held).await?;
@@ -228,6 +235,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             events += assembled.entries.len();
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));
+            relied.waits |= assembled.behind().is_some();
             let mut changes = fold.take();
             self.cover(&mut changes, &assembled, None);
             self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;

@@ -86,7 +86,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let logs = assembly.entries.values().map(|entry| &entry.log);
         let logs = logs.filter(|log| self.role_before(assembly, log.address).is_some()).cloned().collect();
         let settlings = assembly.settlings + 1;
-        *assembly = Assembly::with(std::mem::take(&mut assembly.before));
+        *assembly = Assembly::with(std::mem::take(&mut assembly.before), assembly.older_max);
         (assembly.settled, assembly.settlings) = (first, settlings);
         Ok(Some(logs))
     }

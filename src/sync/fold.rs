@@ -41,13 +41,13 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(changes)
     }
 
-    /// Coverage of the contracts that were found: `through` is the last block read while they catch up.
+    /// Coverage of the contracts that were found: `through` is the last block read while they catch up, with others or alone.
     pub(super) fn cover(&self, changes: &mut Changes, assembled: &Assembled, through: Option<u64>) {
         let rows = assembled.found.iter().map(|(address, found)| Coverage {
             chain_id: self.config.chain_id,
             address: *address,
             from_block: found.from_block,
-            through_block: through,
+            through_block: found.read_through().or(through),
         });
         push_rows(changes, false, rows);
     }

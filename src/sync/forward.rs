@@ -1,7 +1,7 @@
 //! The steps that move the checkpoint up: a range of final blocks, or one block above finality; and the look at what is
 //! held when there is nothing above.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use alloy::primitives::Address;
 use tracing::Instrument;
@@ -73,6 +73,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             evidence,
         };
         self.adopt(end.id, &found);
+        self.tell_of_behind(&found);
         match above {
             Some(above) => self.commit_and_prepare(commit, look, ranges, above).await?,
             None => self.commit(commit).await?,
@@ -90,8 +91,15 @@ impl<S: Source, D: Store> Sync<S, D> {
         if block.parent != checkpoint.block.id.hash && !is(Mutant::ParentUnchecked) {
             return self.roll_back(checkpoint).await;
         }
+        let is_final = number <= view.finalized.number;
+        if self.waits_for_finality == Some(block.id) && !is_final {
+            return Ok(Outcome::Waits { block: block.id });
+        }
         let watched: HashSet<Address> = self.watched().into_iter().collect();
         let (assembled, evidence) = self.assemble_proved(block, view.finalized, watched).await?;
+        if let Some(contract) = assembled.behind().filter(|_| !is_final) {
+            return Ok(self.wait_for_finality(block.id, contract));
+        }
         let events = assembled.entries.len();
         let mut changes = self.fold(&assembled).await?;
         self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;
@@ -125,7 +133,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 finalized,
                 &logs,
                 watched.clone(),
-                Default::default(),
+                self.assembly(BTreeMap::new()),
                 std::slice::from_ref(&block.id),
             );
             let assembled = Box::pin(decoding).instrument(stage::decode()).await?;

@@ -1,6 +1,7 @@
 //! Ground as a source: what was read from the chain, out of the tables.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use alloy::primitives::Address;
@@ -15,6 +16,9 @@ use crate::table::fold::Load;
 /// Blocks whose inputs are asked of the node at once. Few: the transaction of a rebuild ends when it is silent for 20 s, and of
 /// so few blocks a provider that does not answer is left before that.
 const BLOCKS_AT_ONCE: usize = 5;
+
+/// Blocks whose logs are looked for at once where only a part of them may be of use: at first, and at most.
+const STRETCH_BLOCKS: RangeInclusive<u64> = 2_000..=256_000;
 
 /// Ground as a source: logs come from the tables; a call or an input that ground does not hold comes from a node, where
 /// there is one.
@@ -163,6 +167,24 @@ impl<S: Source, D: Store> Source for Ground<S, D> {
             return Ok(Vec::new());
         }
         self.logs(range, Some(addresses)).await
+    }
+
+    async fn logs_up_to(
+        &self,
+        range: BlockRange,
+        addresses: &[Address],
+        most: usize,
+    ) -> Result<Vec<RawLog>, SourceError> {
+        let (mut logs, mut left, mut blocks) = (Vec::new(), Some(range), *STRETCH_BLOCKS.start());
+        while let Some(rest) = left.filter(|_| logs.len() <= most) {
+            let to = rest.to.min(rest.from.saturating_add(blocks - 1));
+            let found = self.logs_in_range(BlockRange { to, ..rest }, addresses).await?;
+            blocks = if found.len() > most / 4 { blocks / 2 } else { blocks * 2 };
+            blocks = blocks.clamp(*STRETCH_BLOCKS.start(), *STRETCH_BLOCKS.end());
+            logs.extend(found);
+            left = (to < rest.to).then(|| BlockRange { from: to + 1, ..rest });
+        }
+        Ok(logs)
     }
 
     async fn calls(&self, requests: &[CallRequest]) -> Result<Vec<CallAnswer>, SourceError> {

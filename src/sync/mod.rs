@@ -18,6 +18,7 @@ mod fold;
 mod forward;
 mod ground;
 mod indexes;
+mod older;
 mod outcome;
 mod pending;
 mod plan;
@@ -82,6 +83,8 @@ pub struct Config {
     pub range_blocks_max: u64,
     /// About how many logs one backfill transaction should hold.
     pub range_logs_target: usize,
+    /// How many logs contracts that a step finds may have had before it, to be read within it; with more they catch up.
+    pub older_logs_max: usize,
     /// Final blocks that a first load must have before it, for most indexes to be built at its end; zero for never.
     pub deferred_indexes_from_blocks: u64,
     /// Whether the next range is read and folded while one is committed.
@@ -139,6 +142,8 @@ pub struct Sync<S, D> {
     behind_blocks: u64,
     configured: bool,
     caught_up_last: bool,
+    /// A block above finality that leads to contracts with too many older logs.
+    waits_for_finality: Option<BlockId>,
     /// The next range, read and folded while the one before was committed.
     ahead: Option<ahead::Ahead>,
     /// Ranges before another is prepared ahead.
@@ -178,6 +183,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             behind_blocks: range_blocks,
             configured: false,
             caught_up_last: false,
+            waits_for_finality: None,
             ahead: None,
             ranges_alone: 0,
             indexes: indexes::Indexes::default(),
@@ -300,7 +306,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             Step::Follow(number) => {
                 let read = Box::pin(self.follow(&checkpoint, &view, number)).await;
-                self.sweep_if_double(&checkpoint, read).await
+                match self.sweep_if_double(&checkpoint, read).await? {
+                    Outcome::Waits { .. } if late => self.catch_up(&checkpoint, &view).await,
+                    followed => Ok(followed),
+                }
             }
             Step::Check(number) => match self.check(&checkpoint, number).await? {
                 Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
@@ -362,6 +371,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         if let Some(known) = &mut self.known {
             known.at = at;
             known.roles.extend(found.iter().map(|(address, found)| (*address, found.role)));
+            let behind = found.iter().filter_map(|(address, found)| Some((*address, found.read_through()?)));
+            known.catching_up.extend(behind);
         }
     }
 

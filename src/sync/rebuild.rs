@@ -1,10 +1,11 @@
 //! Derives every table anew from ground: an index of our own asset_events, with the same code that indexes a chain.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use alloy::primitives::Address;
 
+use super::assemble::Found;
 use super::configure::rows_of;
 use super::ground::Ground;
 use super::{Config, Proving, Sync, SyncError, push_rows};
@@ -153,6 +154,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             stay_behind(&mut changes, read);
             self.write_rebuilt(checkpoint, None, changes).await?;
             self.adopt(checkpoint.block.id, &assembled.found);
+            events += self.rebuild_behind(checkpoint, assembled.found, to, read).await?;
             progress(to);
             first = to + 1;
         }
@@ -172,6 +174,44 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             self.adopt(checkpoint.block.id, &assembled.found);
             progress(header.id.number);
         }
+        Ok(events)
+    }
+
+    /// The older logs of contracts that a range found, up to its end, in stretches, where they are more than a step should hold.
+    async fn rebuild_behind(
+        &mut self,
+        checkpoint: &Checkpoint,
+        mut found: BTreeMap<Address, Found>,
+        goal: u64,
+        read: &Read,
+    ) -> Result<usize, SyncError> {
+        let through = |found: &Found| Some(found.from_block.saturating_sub(1)).filter(|_| found.is_behind);
+        found.retain(|_, found| found.is_behind);
+        let mut behind: HashMap<Address, u64> =
+            found.iter().filter_map(|(address, found)| Some((*address, through(found)?))).collect();
+        let mut events = 0;
+        while let Some(from) = behind.values().min().map(|through| through + 1).filter(|from| *from <= goal) {
+            let (to, assembled) = self.read_stretch(&behind, from, goal, &[]).await?;
+            self.behind_blocks = self.blocks_after(BlockRange { from, to }, assembled.entries.len());
+            events += assembled.entries.len();
+            let mut changes = self.fold(&assembled).await?;
+            stay_behind(&mut changes, read);
+            self.write_rebuilt(checkpoint, None, changes).await?;
+            self.adopt(checkpoint.block.id, &assembled.found);
+            behind.values_mut().for_each(|through| *through = to.max(*through));
+            behind.extend(assembled.found.iter().map(|(a, found)| (*a, through(found).unwrap_or(to))));
+            found.extend(assembled.found.into_iter().filter(|(_, found)| found.is_behind));
+        }
+        let mut changes = Changes::default();
+        let rows = found.into_iter().map(|(address, found)| Coverage {
+            chain_id: self.config.chain_id,
+            address,
+            from_block: found.from_block,
+            through_block: None,
+        });
+        push_rows(&mut changes, false, rows);
+        stay_behind(&mut changes, read);
+        self.write_rebuilt(checkpoint, None, changes).await?;
         Ok(events)
     }
 

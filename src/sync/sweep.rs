@@ -389,7 +389,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 }
 
-/// The contracts that a batch found, with the first block that is read of each.
+/// The contracts that a batch found and read, with the first block that is read of each.
 fn starts_of(found: &BTreeMap<Address, Found>) -> impl Iterator<Item = (Address, u64)> {
-    found.iter().map(|(address, found)| (*address, found.from_block))
+    found.iter().filter(|(_, found)| !found.is_behind).map(|(address, found)| (*address, found.from_block))
 }

@@ -148,6 +148,7 @@ pub fn config(contracts: &[(Role, Address)]) -> Config {
         floor_block: 0,
         range_blocks_max: 50,
         range_logs_target: 1_000,
+        older_logs_max: 4_000,
         deferred_indexes_from_blocks: 0,
         reads_ahead: true,
         proving: Proving::Background,

@@ -20,7 +20,7 @@ use crate::ports::{self, Deaths, Ports, Ran, Stop};
 use crate::process::{self, Process};
 use crate::provider::{Provider, Tainted};
 use crate::reference::{Reference, difference};
-use crate::scenario::{Event, Kind, Scenario};
+use crate::scenario::{Event, Kind, Move, Scenario};
 use crate::stage::Stage;
 
 /// Text that is only in secrets: it is in no error.
@@ -553,6 +553,8 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             match self.step().await? {
                 Stepped::Outcome(Outcome::Idle) => idle += 1,
                 Stepped::Outcome(Outcome::Halted { .. }) => self.operate().await?,
+                // It does so until the block is final, and no chain stands still.
+                Stepped::Outcome(Outcome::Waits { .. }) => self.stage.play(&Move::MineEmpty { blocks: 1 }),
                 Stepped::Outcome(_) => (idle, errors) = (0, 0),
                 Stepped::Failed(error) => (idle, errors, last) = (0, errors + 1, error),
                 Stepped::Gone => idle = 0,

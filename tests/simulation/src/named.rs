@@ -35,6 +35,7 @@ fn scenario(name: &str, kind: Kind, events: Vec<Event>) -> Scenario {
         sweep_blocks: 10,
         deferred_indexes_from_blocks: 0,
         reads_ahead: false,
+        older_logs_max: 0,
         reorg_depth_trusted: 1_000,
         events,
     }

@@ -62,6 +62,7 @@ pub fn config(scenario: &Scenario) -> Config {
         floor_block: 0,
         range_blocks_max: scenario.range_blocks,
         range_logs_target: 40,
+        older_logs_max: if scenario.older_logs_max == 0 { usize::MAX } else { scenario.older_logs_max },
         deferred_indexes_from_blocks: scenario.deferred_indexes_from_blocks,
         reads_ahead: scenario.reads_ahead,
         proving: proving(scenario.proving),

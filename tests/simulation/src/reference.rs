@@ -113,7 +113,7 @@ impl Reference {
     pub fn new(chain: Arc<SimChain>, config: &Config) -> Self {
         let picture = chain.picture();
         let source = Arc::new(Node::honest(Branched::new(chain, picture)));
-        let config = Config { proving: Proving::Off, ..config.clone() };
+        let config = Config { proving: Proving::Off, older_logs_max: usize::MAX, ..config.clone() };
         let tables = MemoryStore::new();
         let worker = worker(source.clone(), tables.clone(), &config);
         Self { source, tables, worker, config }

@@ -190,6 +190,9 @@ pub struct Scenario {
     /// Whether the next range is read and folded while one is committed.
     #[serde(default)]
     pub reads_ahead: bool,
+    /// How many logs contracts may have had before the step that finds them, to be read within it; zero for any number.
+    #[serde(default)]
+    pub older_logs_max: usize,
     /// From which depth on a reorg needs a second word.
     pub reorg_depth_trusted: u64,
     /// What happens.
@@ -225,6 +228,7 @@ impl Scenario {
             // Without dice, so that all else of a seed stays what it was.
             deferred_indexes_from_blocks: u64::from(seed % 4 == 1),
             reads_ahead: seed.is_multiple_of(2),
+            older_logs_max: [0, 0, 3][(seed % 3) as usize],
             reorg_depth_trusted: *dice.pick(&[2, 1_000, 1_000]),
             events: Vec::new(),
         };

@@ -38,6 +38,7 @@ pub fn scenarios() -> Vec<Scenario> {
         sweep_blocks: 5,
         deferred_indexes_from_blocks: 0,
         reads_ahead: false,
+        older_logs_max: 0,
         reorg_depth_trusted: 1_000,
         events,
     };
@@ -82,6 +83,22 @@ pub fn scenarios() -> Vec<Scenario> {
                 STEPS,
             ],
         ),
+        Scenario {
+            older_logs_max: 1,
+            ..of(
+                "contracts found with more older logs than a step holds, and a reorg meanwhile",
+                21,
+                Prove::Background,
+                vec![
+                    mine(23, 60),
+                    Event::Step { steps: 12 },
+                    fork(24, 3, 1, How::New),
+                    STEPS,
+                    mine(25, 8),
+                    STEPS,
+                ],
+            )
+        },
         Scenario {
             kind: Kind::Single,
             ..of(
