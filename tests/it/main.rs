@@ -13,6 +13,7 @@ mod hostile;
 mod input;
 mod joining;
 mod modules;
+mod older;
 mod operate;
 mod oracle;
 mod processes;

@@ -196,6 +196,22 @@ async fn a_range_is_read_in_pages_and_in_order() {
     assert_eq!(node.ranges().len(), 12, "no contracts, no question");
 }
 
+/// Whoever has no use for more is not given, and the node not asked for, all of them.
+#[tokio::test]
+async fn a_list_that_has_enough_ends() {
+    let blocks: Vec<u64> = (0..3_000).step_by(7).collect();
+    let node = node_with_logs(5_000, blocks.clone()).await;
+    let rpc = rpc_with(&node, |config| {
+        config.range_blocks_max = 250;
+        config.requests_in_flight = 1;
+    });
+    let some = rpc.logs_up_to(range(0, 2_999), &[TOKEN], 100).await.expect("honest logs");
+    assert!(some.len() > 100 && some.len() < 150, "{} logs", some.len());
+    assert_eq!(node.ranges().len(), 3);
+    let all = rpc.logs_up_to(range(0, 2_999), &[TOKEN], blocks.len()).await.expect("honest logs");
+    assert_eq!(numbers(&all), blocks, "as many as are of use are all of them");
+}
+
 #[tokio::test]
 async fn many_addresses_are_asked_in_parts() {
     let node = node_with_logs(100, [5, 50]).await;
