@@ -71,6 +71,9 @@ struct Arguments {
     /// Measures a T-REX suite instead: so many identities, three claims each, two transfers for each; 0 for none.
     #[arg(long, env = "BENCH_IDENTITIES", default_value_t = 0, conflicts_with_all = ["follow", "peer", "even"])]
     identities: u32,
+    /// The token of the suite points to its registry at last: all registrations and identities are older than what finds them.
+    #[arg(long, requires = "identities")]
+    late: bool,
     /// How long the node thinks about each HTTP request.
     #[arg(long, env = "BENCH_LATENCY_MS", default_value_t = 0)]
     latency_ms: u64,
@@ -178,6 +181,7 @@ async fn measure_suite(
     database: &Database,
 ) -> Result<suite::report::Report, Box<dyn Error + Send + Sync>> {
     let shape = suite::Shape::of(arguments.identities, arguments.blocks.unwrap_or(SUITE_BLOCKS))?;
+    let shape = suite::Shape { late: arguments.late, ..shape };
     suite::measure::measure(shape, arguments.manner(), arguments.patience(), database).await
 }
 

@@ -53,6 +53,8 @@ pub struct Shape {
     pub transfers: u32,
     /// Blocks; block 0 comes on top.
     pub blocks: u64,
+    /// Whether the token points to its registry in the last block but one: all of it is the past of what is found then.
+    pub late: bool,
 }
 
 impl Shape {
@@ -67,7 +69,7 @@ impl Shape {
         if !(20..=1 << 31).contains(&blocks) {
             return Err(format!("{blocks} blocks: at least 20, and at most 2^31"));
         }
-        Ok(Self { identities, transfers, blocks })
+        Ok(Self { identities, transfers, blocks, late: false })
     }
 }
 

@@ -284,7 +284,7 @@ pub(super) async fn chain_without_node(config: &Config, pool: &PgPool) -> Result
 }
 
 /// So many times the logs of a step may contracts that it finds have had before it.
-const OLDER_LOGS_FACTOR: usize = 4;
+const OLDER_LOGS_FACTOR: usize = 2;
 
 /// What the worker follows.
 pub(super) fn sync_config(config: &Config, chain_id: u64) -> sync::Config {

@@ -4,6 +4,7 @@
 //! Every row belongs to the contract that caused it, so these contracts fold alone and disturb nobody; what spans
 //! contracts is joined when it is read.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use alloy::primitives::Address;
@@ -21,6 +22,9 @@ use crate::table::contract::{Contract as ContractRow, Coverage, LateHistory};
 use crate::table::event::{ConfiguredContract, TransactionInput, TransactionInputKey};
 use crate::table::fold::Fold;
 use crate::table::identity::Identity;
+
+/// So many contracts are read on by one step: a few filters of a node's.
+const BEHIND_AT_ONCE: usize = 10_000;
 
 /// What catching up found in the tables, and relies on.
 struct Relied {
@@ -58,7 +62,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             None => return Ok(Outcome::Idle),
         }
         let Some(known) = &self.known else { return Ok(Outcome::Idle) };
-        let behind = known.catching_up.clone();
+        let behind = first_to_join(&known.catching_up);
         let from = behind.values().min().map_or(at, |through| through + 1);
         let floor = self.floor(view).await?;
         let goal = floor.min(at);
@@ -282,6 +286,18 @@ impl<S: Source, D: Store> Sync<S, D> {
             })
             .collect())
     }
+}
+
+/// Of the contracts that are behind those that are the least so, as many as one step reads on: each has a row that says how far
+/// it was read, which every step writes.
+fn first_to_join(catching_up: &HashMap<Address, u64>) -> HashMap<Address, u64> {
+    let mut behind: Vec<(Address, u64)> =
+        catching_up.iter().map(|(address, through)| (*address, *through)).collect();
+    if behind.len() > BEHIND_AT_ONCE {
+        behind.sort_unstable_by_key(|(address, through)| (Reverse(*through), *address));
+        behind.truncate(BEHIND_AT_ONCE);
+    }
+    behind.into_iter().collect()
 }
 
 fn is_unread(behind: &HashMap<Address, u64>, log: &RawLog) -> bool {

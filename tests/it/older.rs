@@ -146,7 +146,10 @@ async fn a_block_above_finality_that_leads_to_a_large_past_waits_for_finality() 
     mine();
     for _ in 0..3 {
         let outcome = worker.step(None).await.expect("the step succeeds");
-        assert!(matches!(outcome, Outcome::Waits { block } if block.number == below.number + 1), "{outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Waits { block } if block.number == below.number + 1),
+            "{outcome:?}"
+        );
     }
     assert_eq!(worker.position().map(|at| at.id), Some(below), "nothing was written");
     (0..=DEPTH).for_each(|_| mine());
@@ -175,7 +178,8 @@ async fn a_rebuild_reads_a_large_past_in_steps_too() {
     live.forget();
     chain.reorg(1, vec![Vec::new(), Vec::new()]);
     converge(&mut live).await;
-    assert_equal(&**live.store(), &fresh(&chain, &at_once(&settings())).await, "forked after a rebuild").await;
+    assert_equal(&**live.store(), &fresh(&chain, &at_once(&settings())).await, "forked after a rebuild")
+        .await;
 }
 
 /// Who is behind stays so where its announcement stays, and goes with it where that goes; either way it is read to the end.

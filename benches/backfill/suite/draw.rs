@@ -103,7 +103,7 @@ struct Draw {
 pub(super) fn draw(shape: Shape) -> (Vec<Entry>, Vec<usize>) {
     let mut draw = Draw::of(shape);
     let mut first = vec![0, 0];
-    draw.set_up();
+    draw.set_up(shape.late);
     first.push(draw.entries.len());
     let mut due = 0;
     for number in OPENING..shape.blocks {
@@ -117,6 +117,9 @@ pub(super) fn draw(shape: Shape) -> (Vec<Entry>, Vec<usize>) {
             draw.movement();
             due -= 1;
         }
+        if shape.late && number + 1 == shape.blocks {
+            draw.sent(&[Event::IdentityRegistryAdded]);
+        }
         first.push(draw.entries.len());
     }
     draw.transaction = 0;
@@ -129,7 +132,7 @@ impl Draw {
     /// Draws when everything happens: identities are full of claims long before they are registered, in the first three
     /// fifths of the chain, and nobody gets units before that.
     fn of(shape: Shape) -> Self {
-        let Shape { identities, transfers, blocks } = shape;
+        let Shape { identities, transfers, blocks, .. } = shape;
         let mut random = SplitMix(0x7e35_1d0c_1a15);
         let mut steps = vec![Vec::new(); blocks as usize + 1];
         let mut earliest = blocks;
@@ -164,18 +167,15 @@ impl Draw {
         self.transaction += 1;
     }
 
-    fn set_up(&mut self) {
+    fn set_up(&mut self, late: bool) {
         let issuers = || 0..TOPICS as u8;
         for issuer in issuers() {
             self.sent(&[Event::IssuerKeyAdded(issuer)]);
         }
-        let mut events = vec![
-            Event::ClaimTopicsRegistrySet,
-            Event::TrustedIssuersRegistrySet,
-            Event::IdentityStorageSet,
-            Event::IdentityRegistryAdded,
-            Event::ComplianceAdded,
-        ];
+        let mut events =
+            vec![Event::ClaimTopicsRegistrySet, Event::TrustedIssuersRegistrySet, Event::IdentityStorageSet];
+        events.extend((!late).then_some(Event::IdentityRegistryAdded));
+        events.push(Event::ComplianceAdded);
         events.extend(issuers().map(Event::ClaimTopicAdded));
         events.extend(issuers().map(Event::TrustedIssuerAdded));
         self.sent(&events);

@@ -46,13 +46,14 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shape { identities, transfers, blocks } = self.shape;
+        let Shape { identities, transfers, blocks, late } = self.shape;
+        let late = if late { ", and all of it found at last" } else { "" };
         let claims = u64::from(identities) * super::TOPICS as u64;
         let [identities, transfers, claims, blocks, logs] =
             [identities.into(), transfers.into(), claims, blocks, self.logs].map(grouped);
         writeln!(
             f,
-            "workload    a T-REX suite: {identities} identities announced after their {claims} claims, {transfers} transfers; \
+            "workload    a T-REX suite: {identities} identities announced after their {claims} claims{late}, {transfers} transfers; \
              {logs} logs in {blocks} blocks"
         )?;
         let [holders, verified, left] = [self.holders, self.verified[0], self.verified[1]].map(grouped);
