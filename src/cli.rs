@@ -2,6 +2,7 @@
 
 mod backfill;
 mod decode;
+mod derivation;
 mod maintain;
 mod migrate;
 mod operate;
@@ -126,7 +127,11 @@ enum Command {
     #[command(after_long_help = report::DIGEST)]
     Report(report::Arguments),
     /// Derive every table again from the stored events; needs no node, and gives equal tables.
-    Rebuild,
+    Rebuild {
+        /// Where no worker is alive: also with another configuration than rows were derived with so far, which is refused else.
+        #[arg(long)]
+        accept_configuration: bool,
+    },
     /// Show what would be written for a transaction, without writing.
     Decode {
         /// The transaction's hash.
@@ -320,6 +325,7 @@ impl From<crate::execute::ExecuteError> for Failure {
     fn from(error: crate::execute::ExecuteError) -> Self {
         match error {
             crate::execute::ExecuteError::Sync(error) => error.into(),
+            crate::execute::ExecuteError::OtherConfiguration { .. } => Self::new(Self::CONFIG, error),
             error => Self::new(Self::FINDINGS, error),
         }
     }
@@ -359,7 +365,7 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Command::Providers { json } => providers::providers(&config, *json).await,
         Command::Verify(arguments) => verify::verify(&config, arguments).await,
         Command::Report(arguments) => report::report(&config, arguments).await,
-        Command::Rebuild => operate::rebuild(config).await,
+        Command::Rebuild { accept_configuration } => operate::rebuild(config, *accept_configuration).await,
         Command::Decode { transaction, json } => decode::decode(&config, *transaction, *json).await,
         Command::Rewind { to, reason } => operate::rewind(config, *to, reason).await,
         Command::Resume { reason } => operate::resume(config, reason).await,

@@ -1,5 +1,6 @@
 //! Runs one chain's worker for as long as it may: waits for the lease, steps, retries, executes requests, stops.
 
+mod derivation;
 mod errors;
 mod looks;
 mod requests;
@@ -176,7 +177,8 @@ impl<S: Source> Daemon<S> {
         stop: &CancellationToken,
         watcher: Watcher<'_>,
     ) -> Result<End, SyncError> {
-        let store = Arc::new(PostgresStore::new(self.database.clone(), self.config.chain_id, lease.epoch()));
+        let store = PostgresStore::new(self.database.clone(), self.config.chain_id, lease.epoch());
+        let store = Arc::new(store.deriving(self.config.derivation(&self.decoder)));
         let mut sync =
             Sync::new(self.source.clone(), store.clone(), self.decoder.clone(), self.config.clone())
                 .looking(self.looking);
@@ -250,6 +252,7 @@ impl<S: Source> Daemon<S> {
     ) -> Result<Outcome, SyncError> {
         if !*checked {
             sync.check_chain().await?;
+            derivation::note(store).await?;
             *checked = true;
         }
         let executed = self.execute_request(store, begun).await;

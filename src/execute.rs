@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::block::{BlockRange, Header, Position};
 use crate::decode::Decoder;
+use crate::derivation::listed;
 use crate::source::{Source, SourceError};
 use crate::store::postgres::{PostgresStore, Request};
 use crate::store::{Cause, Checkpoint, Rollback, Store, StoreError};
@@ -83,6 +84,17 @@ pub enum ExecuteError {
         events: usize,
         /// Bytes of data of those to put in.
         bytes: usize,
+    },
+    /// Rows would be derived with another configuration than the worker's.
+    #[error(
+        "rows of chain {chain_id} would be derived with another configuration than they were so far (ops.derivation): {parts}; \
+         nothing was changed: run this with the worker's configuration, or start the worker with this one first"
+    )]
+    OtherConfiguration {
+        /// The chain.
+        chain_id: u64,
+        /// Where they differ.
+        parts: String,
     },
     /// A rebuild would lose track of them, and a comparison see half of them.
     #[error("contracts are still catching up: run this again when `asset-indexer status` shows none")]
@@ -206,6 +218,9 @@ impl<S: Source> Executor<S> {
         }
         self.store.refuse_archived(range).await?;
         self.refuse_catching_up().await?;
+        if repair {
+            self.refuse_other_configuration().await?;
+        }
         let mut sync =
             Sync::new(self.node().await?, self.store.clone(), self.decoder.clone(), self.config.clone());
         let (mut first, mut found, mut logs): (Vec<Difference>, usize, usize) = (Vec::new(), 0, 0);
@@ -254,9 +269,13 @@ impl<S: Source> Executor<S> {
             return Err(ExecuteError::NothingAbove { to, checkpoint: at.number });
         }
         let ours = headers.iter().find(|header| header.id.number == to).copied();
-        let (ancestor, journalled) = match ours {
-            Some(ours) => (ours, to >= checkpoint.finalized.number),
-            None => (self.shared(to).await?, false),
+        let journalled = ours.is_some() && to >= checkpoint.finalized.number;
+        if !journalled {
+            self.refuse_other_configuration().await?;
+        }
+        let ancestor = match ours {
+            Some(ours) => ours,
+            None => self.shared(to).await?,
         };
         let to = ancestor.id.number;
         let rollback =
@@ -298,6 +317,15 @@ impl<S: Source> Executor<S> {
         let node = self.node.clone();
         let (store, decoder, config) = (&self.store, &self.decoder, &self.config);
         Ok(fold_ground(node, store, decoder, config, cause, checkpoint, headers, progress).await?)
+    }
+
+    /// What is not a rebuild in name must not change rows that it is not about.
+    async fn refuse_other_configuration(&self) -> Result<(), ExecuteError> {
+        let other = self.store.other_parts().await?;
+        if other.is_empty() {
+            return Ok(());
+        }
+        Err(ExecuteError::OtherConfiguration { chain_id: self.config.chain_id, parts: listed(&other) })
     }
 
     async fn refuse_catching_up(&self) -> Result<(), ExecuteError> {

@@ -12,6 +12,7 @@ pub mod config;
 #[cfg(feature = "program")]
 pub mod daemon;
 pub mod decode;
+pub mod derivation;
 pub mod discovery;
 pub mod embedded;
 #[cfg(feature = "program")]

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::operate::{self, Handed};
 use super::run::{daemon, stop_on_signal};
 use super::setup::Database;
-use super::{Failure, setup};
+use super::{Failure, derivation, setup};
 use crate::config::Config;
 use crate::daemon::End;
 use crate::source::Source;
@@ -102,6 +102,10 @@ pub(super) async fn backfill(
     let checkpoint = operate::checkpoint(&database.pool, chain_id).await?;
     let held = Lease::new(database.pool.clone(), chain_id, setup::holder()).current_holder().await?;
     let indexed = checkpoint.filter(|at| *at >= from);
+    if repair && held.is_none() {
+        // What is indexed below counts as the worker's: the repair would find nothing to refuse.
+        derivation::refuse(&config, &database.pool, chain_id).await?;
+    }
     let behind = operate::is_behind(&database.pool, chain_id, &config).await?;
     let ended = match (held, indexed) {
         (Some(holder), _) => {
@@ -174,7 +178,7 @@ async fn reread(
     repair: bool,
 ) -> Result<(), Failure> {
     let request = Request::Reread { from, to, repair };
-    let handed = Handed { config, database, chain_id };
+    let handed = Handed { config, database, chain_id, accepts_configuration: false };
     let report = handed.execute(&request, Progress::new(from, to)).await?;
     let found = report["differences"].as_u64().unwrap_or_default();
     println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::backfill::Progress;
 use super::setup::{self, Database};
-use super::{Failure, lacks_rights};
+use super::{Failure, derivation, lacks_rights};
 use crate::config::Config;
 use crate::execute::{ExecuteError, Executor};
 use crate::store::StoreError;
@@ -22,6 +22,8 @@ pub(super) struct Handed<'a> {
     pub(super) config: &'a Config,
     pub(super) database: &'a Database,
     pub(super) chain_id: u64,
+    /// Whether a rebuild may be with another configuration than rows were derived with so far.
+    pub(super) accepts_configuration: bool,
 }
 
 impl Handed<'_> {
@@ -63,14 +65,13 @@ impl Handed<'_> {
             false => Some(Arc::new(setup::unconnected(self.config)?)),
             true => None,
         };
-        let store = PostgresStore::new(self.database.options.clone(), self.chain_id, lease.epoch());
-        let executor = Executor {
-            node,
-            store: Arc::new(store),
-            decoder: setup::decoder(self.config),
-            config: setup::sync_config(self.config, self.chain_id),
-            left,
-        };
+        let (decoder, config) = (setup::decoder(self.config), setup::sync_config(self.config, self.chain_id));
+        let store = PostgresStore::new(self.database.options.clone(), self.chain_id, lease.epoch())
+            .deriving(config.derivation(&decoder));
+        if *request == Request::Rebuild {
+            derivation::tell_or_refuse(&store, self.accepts_configuration).await?;
+        }
+        let executor = Executor { node, store: Arc::new(store), decoder, config, left };
         let mut report = |block| progress.reached(block, 0);
         // Beside the work, which may compute for long.
         let mut heart = tokio::spawn({
@@ -180,11 +181,11 @@ pub(super) async fn wait_for_checkpoint(
 }
 
 /// `rebuild`.
-pub(super) async fn rebuild(config: Config) -> Result<(), Failure> {
+pub(super) async fn rebuild(config: Config, accepts_configuration: bool) -> Result<(), Failure> {
     let database = Database::open(&config).await?;
     let chain_id = setup::chain_without_node(&config, &database.pool).await?;
     let to = checkpoint(&database.pool, chain_id).await?.unwrap_or_default();
-    let handed = Handed { config: &config, database: &database, chain_id };
+    let handed = Handed { config: &config, database: &database, chain_id, accepts_configuration };
     let report = handed.execute(&Request::Rebuild, Progress::new(0, to)).await;
     database.close().await;
     println!("derived tables were folded again from {} events", report?["events"]);
@@ -213,7 +214,7 @@ pub(super) async fn rewind(config: Config, to: u64, reason: &str) -> Result<(), 
     .map_err(|error| Failure::from(failed("counting events", &error)))?;
     println!("rewinding from block {at} to {to}: {events} events go into the audit trail");
     let request = Request::Rewind { to, reason: reason.to_owned() };
-    let handed = Handed { config: &config, database: &database, chain_id };
+    let handed = Handed { config: &config, database: &database, chain_id, accepts_configuration: false };
     let report = handed.execute(&request, Progress::new(0, to)).await;
     database.close().await;
     let report = report?;
@@ -243,7 +244,7 @@ pub(super) async fn resume(config: Config, reason: &str) -> Result<(), Failure> 
     };
     println!("was halted because: {halted}");
     let request = Request::Resume { reason: reason.to_owned() };
-    let handed = Handed { config: &config, database: &database, chain_id };
+    let handed = Handed { config: &config, database: &database, chain_id, accepts_configuration: false };
     let report = handed.execute(&request, Progress::new(0, 0)).await;
     database.close().await;
     report?;
@@ -302,7 +303,8 @@ mod tests {
         let errors = of_the_node().map(ExecuteError::from).into_iter();
         let errors = errors.chain(of_the_database().map(ExecuteError::from));
         let errors = errors.chain(others.map(ExecuteError::from));
-        for error in errors.chain([ExecuteError::Empty, ExecuteError::CatchingUp]) {
+        let other = ExecuteError::OtherConfiguration { chain_id: 1, parts: "claim topic 7".to_owned() };
+        for error in errors.chain([ExecuteError::Empty, ExecuteError::CatchingUp, other]) {
             let (words, there) = (error.to_string(), as_told(&told(&error)));
             assert_eq!(there.message, format!("the worker could not do it: {words}"));
             assert_eq!(there.code, Failure::from(error).code, "{words}");

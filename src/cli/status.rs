@@ -5,9 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use sqlx::{PgPool, Row as _};
 
-use super::Failure;
 use super::setup::{self, Database};
+use super::{Failure, derivation};
 use crate::config::Config;
+use crate::derivation::listed;
 use crate::source::Source;
 use crate::store::postgres::{Lease, failed};
 
@@ -38,6 +39,8 @@ struct Report {
     unreadable_events: i64,
     open_requests: i64,
     deferred_indexes: i64,
+    mixed_configuration: Vec<String>,
+    other_configuration: Vec<String>,
     node_problem: Option<String>,
 }
 
@@ -61,6 +64,7 @@ async fn read(config: &Config, pool: &PgPool) -> Result<Report, Failure> {
         Ok(head) => (head, None),
         Err(failure) => (None, Some(failure.message)),
     };
+    let configured = derivation::look(config, pool, chain_id).await?;
     let writer = Lease::new(pool.clone(), chain_id, String::new()).current_holder().await?;
     let row = sqlx::query(
         "select c.status, c.halt_reason, c.finalized_number, c.block_number, '0x' || encode(c.block_hash, 'hex'),
@@ -117,6 +121,8 @@ async fn read(config: &Config, pool: &PgPool) -> Result<Report, Failure> {
         unreadable_events: row.get(14),
         open_requests: row.get(15),
         deferred_indexes: row.get(18),
+        mixed_configuration: configured.mixed,
+        other_configuration: configured.other.iter().map(ToString::to_string).collect(),
         node_problem,
     })
 }
@@ -171,6 +177,15 @@ fn table(report: &Report) -> String {
     }
     if report.open_requests > 0 {
         lines.push(("open requests", report.open_requests.to_string()));
+    }
+    if !report.mixed_configuration.is_empty() {
+        let parts = listed(&report.mixed_configuration);
+        let words = "some rows are derived with an earlier one, until `asset-indexer rebuild`";
+        lines.push(("configuration", format!("{words}: {parts}")));
+    }
+    if !report.other_configuration.is_empty() {
+        let parts = listed(&report.other_configuration);
+        lines.push(("configured here", format!("otherwise than rows are derived: {parts}")));
     }
     lines.iter().map(|(name, value)| format!("{name:<17} {value}\n")).collect()
 }

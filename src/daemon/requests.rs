@@ -172,6 +172,7 @@ impl<S: Source> Daemon<S> {
 pub fn told(error: &ExecuteError) -> String {
     match error {
         ExecuteError::Sync(error) => format!("{}: {error}", error.kind()),
+        ExecuteError::OtherConfiguration { .. } => format!("configuration: {error}"),
         error => error.to_string(),
     }
 }

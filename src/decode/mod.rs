@@ -118,10 +118,25 @@ struct Known {
     /// Whether its signature is one of our ABIs' for the role. An operator's event is recorded, whatever it is called: the
     /// ERC-223 transfer has the name of the ERC-20 one and is another event.
     has_meaning: bool,
+    /// Whether an operator's ABI brought it.
+    is_added: bool,
+}
+
+/// An event that an operator's ABI adds to a role, as far as reading its logs depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedEvent {
+    /// The role.
+    pub role: Role,
+    /// `name(types)`.
+    pub signature: String,
+    /// How many topics its logs have.
+    pub topics: usize,
+    /// The signature with what is indexed, and with the names that parameters have in [`Reading::Event`].
+    pub declaration: String,
 }
 
 impl Known {
-    fn new(event: Event, has_meaning: bool) -> Self {
+    fn new(event: Event, has_meaning: bool, is_added: bool) -> Self {
         let mut names: Vec<String> = Vec::with_capacity(event.inputs.len());
         for (place, input) in event.inputs.iter().enumerate() {
             let mut name = match input.name.trim_start_matches('_') {
@@ -134,7 +149,15 @@ impl Known {
             }
             names.push(name);
         }
-        Self { types: event.resolve().ok(), names, event, has_meaning }
+        Self { types: event.resolve().ok(), names, event, has_meaning, is_added }
+    }
+
+    fn declaration(&self) -> String {
+        let parameters = self.event.inputs.iter().zip(&self.names).map(|(input, name)| {
+            let indexed = if input.indexed { " indexed" } else { "" };
+            format!("{}{indexed} {name}", input.selector_type())
+        });
+        format!("{}({})", self.event.name, parameters.collect::<Vec<_>>().join(", "))
     }
 
     /// The parameters by name; `None` where topics or data do not fit.
@@ -170,7 +193,9 @@ impl Decoder {
                 let topics = 1 + event.inputs.iter().filter(|input| input.indexed).count();
                 let mut of_signature = (1..=4).filter_map(|topics| events.get(&(role, selector, topics)));
                 let has_meaning = is_ours || of_signature.any(|known| known.has_meaning);
-                events.entry((role, selector, topics)).or_insert_with(|| Known::new(event, has_meaning));
+                events
+                    .entry((role, selector, topics))
+                    .or_insert_with(|| Known::new(event, has_meaning, !is_ours));
             }
         }
         Self { events }
@@ -200,6 +225,18 @@ impl Decoder {
             return Reading::Unreadable(Unreadable::Malformed);
         };
         Reading::Event { name: name.clone(), data, fact }
+    }
+
+    /// What operators' ABIs add to ours, in no order: an event of which one of ours, or one of a file before, has the shape is
+    /// none of it.
+    pub fn added(&self) -> impl Iterator<Item = AddedEvent> {
+        let added = self.events.iter().filter(|(_, known)| known.is_added);
+        added.map(|((role, _, topics), known)| AddedEvent {
+            role: *role,
+            signature: known.event.signature(),
+            topics: *topics,
+            declaration: known.declaration(),
+        })
     }
 
     /// Every event known for a role, as `name(types)` with the number of topics; for documentation and tests.

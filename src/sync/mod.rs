@@ -42,6 +42,7 @@ use tracing::Instrument;
 use crate::block::{BlockId, BlockRange, Header};
 use crate::decode::Decoder;
 use crate::decode::withhold::ClaimData;
+use crate::derivation::Derivation;
 use crate::fact::Role;
 use crate::mutant::{Mutant, is};
 use crate::source::{Source, SourceError, View};
@@ -95,6 +96,13 @@ pub struct Config {
     pub sweep_blocks_max: u64,
     /// Reorgs up to this depth, in blocks, are followed on one provider's word.
     pub reorg_depth_trusted: u64,
+}
+
+impl Config {
+    /// What rows are derived with, where logs are read so.
+    pub fn derivation(&self, decoder: &Decoder) -> Derivation {
+        Derivation::new(decoder, &self.claim_expiry, &self.claim_data, self.floor_block)
+    }
 }
 
 /// When logs are proved complete.

@@ -6,6 +6,7 @@ mod beside;
 mod chain;
 mod commands;
 mod converge;
+mod derivation;
 mod documents;
 mod drizzle;
 mod figures;

@@ -3,6 +3,7 @@
 
 mod commits;
 mod database;
+mod derivation;
 mod disk;
 mod duels;
 mod failover;

@@ -15,6 +15,7 @@ pub(crate) mod binary;
 mod bulk;
 mod checkpoint;
 mod commit;
+mod derivation;
 mod driver;
 mod evidence;
 mod indexes;
@@ -43,6 +44,7 @@ use uuid::Uuid;
 
 use super::{Built, Cause, Checkpoint, Commit, Evidence, Rollback, Section, Start, Store, StoreError};
 use crate::block::{BlockId, BlockRange, Header, RawLog};
+use crate::derivation::Derivation;
 use crate::reconcile::{Found, Sample, Stated};
 use crate::row::{Row, Table, TableDef, Value};
 use crate::table::event::AssetEvent;
@@ -52,6 +54,7 @@ use crate::table::fold::Load;
 pub(crate) use archived::KEEP_PARTITIONS;
 pub use archived::{ArchivedBlocks, archived_blocks};
 pub use checkpoint::read_checkpoint;
+pub use derivation::{KeptDerivation, Noted, read_derivation};
 pub use driver::failed;
 pub use evidence::all as read_evidence;
 pub use lease::Lease;
@@ -80,6 +83,8 @@ pub struct PostgresStore {
     chain_id: u64,
     options: PgConnectOptions,
     epoch: Uuid,
+    /// What rows are derived with; `None` where nobody said.
+    derivation: Option<Derivation>,
     inner: Mutex<Inner>,
     /// What reads while `inner` writes.
     beside: Mutex<Option<beside::Reader>>,
@@ -115,6 +120,7 @@ impl PostgresStore {
             chain_id,
             options: session::options_of_writer(options, chain_id),
             epoch,
+            derivation: None,
             inner: Mutex::default(),
             beside: Mutex::default(),
             wrote: AtomicBool::new(false),

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::{PostgresStore, archived, bulk, commit, evidence, int, rollback, rows};
 use crate::block::Position;
+use crate::derivation::listed;
 use crate::row::{Class, Table, TableDef};
 use crate::store::{Cause, Rollback, StoreError, is_kept, is_refolded};
 use crate::table;
@@ -66,6 +67,7 @@ impl PostgresStore {
             .with("finishing a rebuild", async |connection, _| {
                 let dropped = self.drop_strangers(connection, cause).await?;
                 self.journal_ground(connection).await?;
+                let other = self.settle_derivation(connection, cause).await?;
                 let (kind, message) = match cause {
                     Cause::Rebuild => ("rebuild", "derived tables were folded from ground again".to_owned()),
                     Cause::Rewind(rollback) => ("rewind", rewound(rollback)),
@@ -79,6 +81,10 @@ impl PostgresStore {
                     dropped => format!(
                         "{message}; {dropped} events went with contracts that nothing leads to any more"
                     ),
+                };
+                let message = match other.is_empty() {
+                    true => message,
+                    false => format!("{message}, with another configuration than before: {}", listed(&other)),
                 };
                 rollback::system_event(connection, self.chain_id, kind, "warning", &message).await?;
                 commit::log(connection, self.chain_id, kind).await?;

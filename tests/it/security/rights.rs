@@ -54,6 +54,8 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
         "ops.commits" => verbs("SELECT"),
         // What was proved of blocks that a reorg took back is proved no more.
         "ops.headers" | "ops.undo" | "ops.evidence" => verbs("SELECT INSERT UPDATE DELETE"),
+        // After a rebuild it is what the configuration is.
+        "ops.derivation" => verbs("SELECT INSERT UPDATE DELETE"),
         // So that it writes into no archived block; what is held and for how long is the owner's business. Snapshots are
         // made and forgotten by functions alone.
         "ops.table_classes"
@@ -81,7 +83,7 @@ fn writers(table: &str) -> BTreeSet<&'static str> {
 /// What a reader may: read what the views show.
 fn readers(table: &str) -> BTreeSet<&'static str> {
     match table {
-        "ops.table_classes" | "ops.evidence" | "ops.drift" => verbs("SELECT"),
+        "ops.table_classes" | "ops.evidence" | "ops.drift" | "ops.derivation" => verbs("SELECT"),
         "ops.stated_targets" | "ops.target_measurements" | "ops.targets" => verbs("SELECT"),
         "ops.commits"
         | "ops.commit_retention"
