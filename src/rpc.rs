@@ -89,6 +89,8 @@ pub struct Rpc {
     everyones: everyone::Everyones,
     /// It gives no single transactions by their place in a block.
     lacks_places: AtomicBool,
+    /// It gives receipts of a block by its number alone.
+    lacks_hashes: AtomicBool,
     finality: Finality,
     poll_interval: Duration,
     heads: Arc<doorbell::Heads>,
@@ -129,6 +131,7 @@ impl Rpc {
             size: page::PageSize::new(config.range_blocks_max),
             everyones: everyone::Everyones::default(),
             lacks_places: AtomicBool::new(false),
+            lacks_hashes: AtomicBool::new(false),
             finality: config.finality,
             poll_interval: config.poll_interval,
             heads: Arc::default(),

@@ -199,12 +199,9 @@ fn judge_view(answers: Vec<Answer>) -> Verdict<(WireBlock, Tag)> {
 
 /// Whether the node does not know the tag `finalized`, or has no final block.
 fn has_no_tag(fault: &Fault) -> bool {
-    const INVALID_PARAMS: i64 = -32602;
     match fault.kind {
         RpcFault::Unsupported | RpcFault::Missing => true,
-        RpcFault::Unknown => {
-            fault.code == Some(INVALID_PARAMS) || fault.text.to_lowercase().contains("finalized")
-        }
+        RpcFault::Unknown => fault.is_of_params() || fault.text.to_lowercase().contains("finalized"),
         _ => false,
     }
 }

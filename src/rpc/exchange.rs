@@ -49,6 +49,12 @@ pub(super) struct Fault {
 }
 
 impl Fault {
+    /// Whether the node knows the method and refuses its parameters, and says no more.
+    pub fn is_of_params(&self) -> bool {
+        const INVALID_PARAMS: i64 = -32602;
+        self.kind == RpcFault::Unknown && self.code == Some(INVALID_PARAMS)
+    }
+
     /// A failure that we name ourselves.
     pub fn new(kind: RpcFault, text: impl Into<String>) -> Self {
         Self {

@@ -1,5 +1,7 @@
 //! The receipts of one block: as evidence, and for its logs where `eth_getLogs` cannot give them.
 
+use std::sync::atomic::Ordering;
+
 use alloy::primitives::{Address, B256};
 use serde_json::json;
 
@@ -18,20 +20,56 @@ const RECEIPT: &str = "eth_getTransactionReceipt";
 impl Rpc {
     /// See [`crate::source::Source::receipts`].
     pub(super) async fn block_receipts(&self, block: BlockId) -> Result<Vec<Receipt>, SourceError> {
-        let answer = self.client.one(Call { method: RECEIPTS, params: json!([block.hash]) }).await;
-        let gone = SourceError::BlockGone { number: block.number, hash: Some(block.hash) };
-        let mut receipts: Vec<WireReceipt> = match answer {
-            Err(fault) if fault.kind == RpcFault::Missing => return Err(gone),
-            Err(fault) if fault.kind == RpcFault::Unsupported => self.receipts_one_by_one(block).await?,
-            answer => {
-                let list = self.decoded::<Option<Vec<WireReceipt>>>(RECEIPTS, Some(block.number), answer)?;
-                list.ok_or(gone)?
-            }
+        let mut receipts = match self.lacks_hashes.load(Ordering::Relaxed) {
+            true => self.receipts_by_number(block).await?,
+            false => self.receipts_by_hash(block).await?,
         };
         receipts.sort_by_key(|receipt| receipt.transaction_index);
         let resolved: Result<Vec<Receipt>, String> =
             receipts.into_iter().map(|receipt| receipt.resolve(block)).collect();
         self.consistent(RECEIPTS, resolved)
+    }
+
+    async fn receipts_by_hash(&self, block: BlockId) -> Result<Vec<WireReceipt>, SourceError> {
+        let call = Call { method: RECEIPTS, params: json!([block.hash]) };
+        let judge = |answers: Vec<Answer>, _| match answers.into_iter().next() {
+            Some(Ok(list)) => Verdict::Done(list),
+            // Asked in vain again and again, it would take a minute to come to the number.
+            Some(Err(fault)) if fault.is_of_params() => Verdict::Failed(fault),
+            Some(Err(fault)) => Verdict::fault(fault),
+            None => Verdict::Failed(Fault::broken("no answer")),
+        };
+        match self.client.until(std::slice::from_ref(&call), judge).await {
+            Err(fault) if fault.kind == RpcFault::Missing => Err(gone(block)),
+            Err(fault) if fault.kind == RpcFault::Unsupported => self.receipts_one_by_one(block).await,
+            Err(fault) if fault.is_of_params() => {
+                let receipts = self.receipts_by_number(block).await?;
+                self.lacks_hashes.store(true, Ordering::Relaxed);
+                Ok(receipts)
+            }
+            answer => {
+                let list = self.decoded::<Option<Vec<WireReceipt>>>(RECEIPTS, Some(block.number), answer)?;
+                list.ok_or_else(|| gone(block))
+            }
+        }
+    }
+
+    /// For nodes that take a number and no hash; the header there, asked for with them, tells whether they are of the block.
+    async fn receipts_by_number(&self, block: BlockId) -> Result<Vec<WireReceipt>, SourceError> {
+        let number = format!("0x{:x}", block.number);
+        let header = Call { method: super::blocks::BY_NUMBER, params: json!([number, false]) };
+        let calls = [Call { method: RECEIPTS, params: json!([number]) }, header];
+        let (receipts, header) = match self.client.until(&calls, |answers, _| judge(answers)).await {
+            Err(fault) if fault.kind == RpcFault::Missing => return Err(gone(block)),
+            Err(fault) if fault.is_of_params() => {
+                let provider = self.client.alias().to_owned();
+                return Err(SourceError::Refused { provider, method: RECEIPTS, reason: fault.text });
+            }
+            asked => asked.map_err(|fault| self.client.error(RECEIPTS, Some(block.number), fault))?,
+        };
+        let there = self.consistent(super::blocks::BY_NUMBER, header.header_of(block.number, None))?;
+        let is_of_it = |receipt: &WireReceipt| receipt.block_hash.is_none_or(|hash| hash == block.hash);
+        if there.id == block && receipts.iter().all(is_of_it) { Ok(receipts) } else { Err(gone(block)) }
     }
 
     /// For nodes that know receipts by transaction only.
@@ -48,8 +86,7 @@ impl Rpc {
         let others = if first.is_ok() { self.client.each(calls).await } else { Vec::new() };
         for answer in others.into_iter().chain([first]) {
             let receipt: Option<WireReceipt> = self.decoded(RECEIPT, Some(block.number), answer)?;
-            let gone = SourceError::BlockGone { number: block.number, hash: Some(block.hash) };
-            receipts.push(receipt.ok_or(gone)?);
+            receipts.push(receipt.ok_or_else(|| gone(block))?);
         }
         Ok(receipts)
     }
@@ -106,6 +143,10 @@ impl Rpc {
     }
 }
 
+fn gone(block: BlockId) -> SourceError {
+    SourceError::BlockGone { number: block.number, hash: Some(block.hash) }
+}
+
 fn judge(answers: Vec<Answer>) -> Verdict<(Vec<WireReceipt>, WireBlock)> {
     let mut answers = answers.into_iter();
     let (Some(receipts), Some(block)) = (answers.next(), answers.next()) else {
@@ -114,6 +155,7 @@ fn judge(answers: Vec<Answer>) -> Verdict<(Vec<WireReceipt>, WireBlock)> {
     let (receipts, block) = match (receipts, block) {
         (Ok(receipts), Ok(block)) => (receipts, block),
         (Err(fault), _) | (_, Err(fault)) if fault.kind == RpcFault::Missing => return Verdict::Again(fault),
+        (Err(fault), _) if fault.is_of_params() => return Verdict::Failed(fault),
         (Err(fault), _) | (_, Err(fault)) => return Verdict::fault(fault),
     };
     let receipts = serde_json::from_str::<Option<Vec<WireReceipt>>>(receipts.get());

@@ -2,6 +2,7 @@
 
 mod fate;
 mod limits;
+mod receipts;
 
 use std::time::{Duration, Instant};
 
