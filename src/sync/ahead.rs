@@ -223,8 +223,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         held: Vec<BlockId>,
         watched: Vec<Address>,
     ) -> Result<Read, SyncError> {
-        let (logs, evidence) =
+        let (mut logs, evidence) =
             self.logs_to_backfill(range, &held, watched).instrument(stage::fetch()).await?;
+        // Where they are too many they are cut, which a list in another order would not bear.
+        logs.sort_by_key(RawLog::position);
         let mut read = Read { range, held, logs, evidence };
         let end = overfull_at(&read.logs, self.config.range_logs_target);
         if let Some(end) = end.filter(|end| read.may_end_at(*end)) {

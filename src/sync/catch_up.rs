@@ -23,8 +23,8 @@ use crate::table::event::{ConfiguredContract, TransactionInput, TransactionInput
 use crate::table::fold::Fold;
 use crate::table::identity::Identity;
 
-/// So many contracts are read on by one step: a few filters of a node's.
-const BEHIND_AT_ONCE: usize = 10_000;
+/// Of the logs that a step should hold, this part is the most contracts that one reads on.
+const BEHIND_AT_ONCE: usize = 4;
 
 /// What catching up found in the tables, and relies on.
 struct Relied {
@@ -62,7 +62,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             None => return Ok(Outcome::Idle),
         }
         let Some(known) = &self.known else { return Ok(Outcome::Idle) };
-        let behind = first_to_join(&known.catching_up);
+        let behind =
+            first_to_join(&known.catching_up, self.config.range_logs_target.div_ceil(BEHIND_AT_ONCE));
         let from = behind.values().min().map_or(at, |through| through + 1);
         let floor = self.floor(view).await?;
         let goal = floor.min(at);
@@ -134,6 +135,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         let addresses: Vec<Address> = behind.keys().copied().collect();
         let mut logs = self.range_logs(BlockRange { from, to }, &addresses, held).await?;
         logs.retain(|log| is_unread(behind, log));
+        // Where they are too many they are cut, which a list in another order would not bear.
+        logs.sort_by_key(RawLog::position);
         let may_end = |end: &u64, to: u64| !is_proved_first && (from..to).contains(end);
         let mut end = overfull_at(&logs, self.config.range_logs_target).filter(|end| may_end(end, to));
         loop {
@@ -290,12 +293,12 @@ impl<S: Source, D: Store> Sync<S, D> {
 
 /// Of the contracts that are behind those that are the least so, as many as one step reads on: each has a row that says how far
 /// it was read, which every step writes.
-fn first_to_join(catching_up: &HashMap<Address, u64>) -> HashMap<Address, u64> {
+fn first_to_join(catching_up: &HashMap<Address, u64>, most: usize) -> HashMap<Address, u64> {
     let mut behind: Vec<(Address, u64)> =
         catching_up.iter().map(|(address, through)| (*address, *through)).collect();
-    if behind.len() > BEHIND_AT_ONCE {
+    if behind.len() > most {
         behind.sort_unstable_by_key(|(address, through)| (Reverse(*through), *address));
-        behind.truncate(BEHIND_AT_ONCE);
+        behind.truncate(most);
     }
     behind.into_iter().collect()
 }

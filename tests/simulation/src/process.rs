@@ -61,7 +61,8 @@ pub fn config(scenario: &Scenario) -> Config {
         claim_data: Default::default(),
         floor_block: 0,
         range_blocks_max: scenario.range_blocks,
-        range_logs_target: 40,
+        // Few contracts at once, where many come to be behind.
+        range_logs_target: if scenario.older_logs_max == 0 { 40 } else { 12 },
         older_logs_max: if scenario.older_logs_max == 0 { usize::MAX } else { scenario.older_logs_max },
         deferred_indexes_from_blocks: scenario.deferred_indexes_from_blocks,
         reads_ahead: scenario.reads_ahead,
