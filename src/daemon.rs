@@ -218,7 +218,7 @@ impl<S: Source> Daemon<S> {
                 return Ok(End::Reached(at));
             }
             match stepped {
-                Outcome::Idle | Outcome::Disputed { .. } | Outcome::Waits { .. } => {
+                Outcome::Idle | Outcome::Disputed { .. } => {
                     let due = pace.rests_until(Instant::now());
                     self.alive(for_a_turn(stop, self.source.wait_for_head(), due)).await;
                 }
@@ -348,7 +348,7 @@ impl<S: Source> Daemon<S> {
                 tracing::error!(reason, "evidence is collected anew");
             }
             Outcome::Disputed { reason } => tracing::warn!(reason, "a deep reorg waits"),
-            Outcome::Idle | Outcome::Waits { .. } => board.phase(Phase::Following),
+            Outcome::Idle => board.phase(Phase::Following),
             Outcome::Halted { reason } => {
                 if board.status().phase != Phase::Halted {
                     tracing::error!(reason, "halted: only an operator can go on");

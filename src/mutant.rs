@@ -50,6 +50,7 @@ mutants! {
     CatchUpSkipsFirst: "a contract that catches up loses the first block of each stretch";
     CoverageAtOnce: "a contract added later counts as read from the start";
     BehindCovered: "a found contract whose older history is left for later counts as read";
+    CatchUpAboveFinality: "a contract that a block above finality announced catches up before that is final";
     HashUnchecked: "a header is taken to have the hash that it is said to have";
     RootUnchecked: "receipts are taken to be those of the header";
     PlacesUnchecked: "the places of logs are taken from what receipts say";

@@ -57,7 +57,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Some(checkpoint) = self.store.checkpoint().await? else { return Ok(Comparison::default()) };
         self.learn(&checkpoint).await?;
         let theirs = self.source.logs_in_range(range, &self.watched()).await?;
-        let ours = self.store.ground_logs(range, None).await?;
+        let mut ours = self.store.ground_logs(range, None).await?;
+        // Of who is behind the tables hold a part, and the node was not asked.
+        let is_behind =
+            |log: &RawLog| self.known.as_ref().is_some_and(|k| k.catching_up.contains_key(&log.address));
+        ours.retain(|log| !is_behind(log));
         let theirs = self.since_their_starts(theirs, &ours).await?;
         Ok(self.compare_logs(ours, theirs))
     }

@@ -30,8 +30,6 @@ const BEHIND_AT_ONCE: usize = 4;
 struct Relied {
     contracts: BTreeSet<Address>,
     inputs: BTreeSet<TransactionInputKey>,
-    /// Whether a block above finality leads to a contract that has to catch up itself.
-    waits: bool,
 }
 
 /// Contracts that were read up to finality, and what they came to there.
@@ -61,11 +59,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             // A node that is behind: what it lists may not be all.
             None => return Ok(Outcome::Idle),
         }
-        let Some(known) = &self.known else { return Ok(Outcome::Idle) };
-        let behind =
-            first_to_join(&known.catching_up, self.config.range_logs_target.div_ceil(BEHIND_AT_ONCE));
-        let from = behind.values().min().map_or(at, |through| through + 1);
         let floor = self.floor(view).await?;
+        let most = self.config.range_logs_target.div_ceil(BEHIND_AT_ONCE);
+        let behind = first_to_join(self.may_catch_up(floor), most);
+        let Some(from) = behind.values().min().map(|through| through + 1) else { return Ok(Outcome::Idle) };
         let goal = floor.min(at);
         let (to, assembled) = self.read_stretch(&behind, from, goal, &[checkpoint.block.id]).await?;
         let reaches = to.max(from.saturating_sub(1)) >= goal;
@@ -76,8 +73,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         fold.have_found(assembled.roles());
         self.fold_entries(&mut fold, &assembled.entries, None).await?;
         self.tell_of_behind(&assembled.found);
-        let (contracts, inputs) = (fold.announced_again().collect(), fold.inputs_known());
-        let mut relied = Relied { contracts, inputs, waits: false };
+        let mut relied = Relied { contracts: fold.announced_again().collect(), inputs: fold.inputs_known() };
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
         self.cover(&mut changes, &assembled, through);
@@ -111,6 +107,26 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.learn(checkpoint).await?;
         let through = if reaches { at } else { to };
         Ok(Outcome::CaughtUp { through, joined: reaches, events })
+    }
+
+    /// Whether a contract is behind that may catch up now.
+    pub(super) async fn is_late(&self, view: &View) -> Result<bool, SyncError> {
+        if self.known.as_ref().is_none_or(|known| known.catching_up.is_empty()) {
+            return Ok(false);
+        }
+        Ok(!self.may_catch_up(self.floor(view).await?).is_empty())
+    }
+
+    /// The contracts that are behind and were announced, if they were, by a block that cannot be taken back: what is read of them
+    /// leaves no undo journal. Each with the last block read.
+    fn may_catch_up(&self, floor: u64) -> Vec<(Address, u64)> {
+        let Some(known) = &self.known else { return Vec::new() };
+        let may = |address: &Address| {
+            let block = known.announced.get(address);
+            block.is_none_or(|block| *block <= floor) || is(Mutant::CatchUpAboveFinality)
+        };
+        let behind = known.catching_up.iter().filter(|(address, _)| may(address));
+        behind.map(|(address, through)| (*address, *through)).collect()
     }
 
     /// The logs of the contracts that are behind, from a block on, with what they lead to: up to the goal, or about as much
@@ -174,9 +190,6 @@ impl<S: Source, D: Store> Sync<S, D> {
     ) -> Result<bool, SyncError> {
         if checkpoint.block.id.number <= floor {
             return Ok(false);
-        }
-        if relied.waits {
-            return Ok(true);
         }
         let chain_id = self.config.chain_id.to_value();
         let contracts =
@@ -242,10 +255,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             events += assembled.entries.len();
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));
-            relied.waits |= assembled.behind().is_some();
             let mut changes = fold.take();
             self.cover(&mut changes, &assembled, None);
-            self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;
+            self.note_late_history(&mut sections[0].changes, &assembled.found, checkpoint).await?;
             let undo_block = (!is(Mutant::CatchUpWithoutUndo)).then_some(block.id.number);
             sections.push(Section { undo_block, changes });
         }
@@ -293,9 +305,7 @@ impl<S: Source, D: Store> Sync<S, D> {
 
 /// Of the contracts that are behind those that are the least so, as many as one step reads on: each has a row that says how far
 /// it was read, which every step writes.
-fn first_to_join(catching_up: &HashMap<Address, u64>, most: usize) -> HashMap<Address, u64> {
-    let mut behind: Vec<(Address, u64)> =
-        catching_up.iter().map(|(address, through)| (*address, *through)).collect();
+fn first_to_join(mut behind: Vec<(Address, u64)>, most: usize) -> HashMap<Address, u64> {
     if behind.len() > most {
         behind.sort_unstable_by_key(|(address, through)| (Reverse(*through), *address));
         behind.truncate(most);

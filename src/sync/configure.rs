@@ -157,19 +157,22 @@ impl<S: Source, D: Store> Sync<S, D> {
         let contracts: Vec<ContractRow> = self.rows().await?;
         let coverage: Vec<Coverage> = self.rows().await?;
         let mut roles = HashMap::with_capacity(contracts.len());
+        let mut announced = HashMap::new();
         for row in contracts {
+            announced.extend(row.announced_block.map(|block| (row.address, block)));
             let role = Role::from_name(&row.role).ok_or_else(|| StoreError::Corrupt {
                 table: ContractRow::DEF.name,
                 reason: format!("{} has the unknown role {:?}", row.address, row.role),
             })?;
             roles.insert(row.address, role);
         }
-        let catching_up = coverage
+        let catching_up: HashMap<Address, u64> = coverage
             .into_iter()
             .filter(|row| roles.contains_key(&row.address))
             .filter_map(|row| row.through_block.map(|through| (row.address, through)))
             .collect();
-        self.known = Some(Known { at, roles, catching_up });
+        announced.retain(|address, _| catching_up.contains_key(address));
+        self.known = Some(Known { at, roles, catching_up, announced });
         Ok(())
     }
 

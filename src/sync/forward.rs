@@ -14,6 +14,7 @@ use crate::mutant::{Mutant, is};
 use crate::proof::{Method, Watched};
 use crate::source::{Source, View};
 use crate::store::{Checkpoint, Commit, Evidence, Section, Store};
+use crate::table::fold::Changes;
 
 impl<S: Source, D: Store> Sync<S, D> {
     /// Nothing is above the checkpoint: is what is below still the chain's?
@@ -91,18 +92,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         if block.parent != checkpoint.block.id.hash && !is(Mutant::ParentUnchecked) {
             return self.roll_back(checkpoint).await;
         }
-        let is_final = number <= view.finalized.number;
-        if self.waits_for_finality == Some(block.id) && !is_final {
-            return Ok(Outcome::Waits { block: block.id });
-        }
         let watched: HashSet<Address> = self.watched().into_iter().collect();
         let (assembled, evidence) = self.assemble_proved(block, view.finalized, watched).await?;
-        if let Some(contract) = assembled.behind().filter(|_| !is_final) {
-            return Ok(self.wait_for_finality(block.id, contract));
-        }
         let events = assembled.entries.len();
-        let mut changes = self.fold(&assembled).await?;
-        self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;
+        let changes = self.fold(&assembled).await?;
+        let mut late = Changes::default();
+        self.note_late_history(&mut late, &assembled.found, checkpoint).await?;
         let spared = u64::from(is(Mutant::UndoOffByOne));
         let undo_block =
             (number > view.finalized.number + spared && !is(Mutant::UndoSkipped)).then_some(number);
@@ -110,11 +105,12 @@ impl<S: Source, D: Store> Sync<S, D> {
             expected: checkpoint.block.id,
             next: block,
             finalized: view.finalized,
-            sections: vec![Section { undo_block, changes }],
+            sections: vec![Section { undo_block: None, changes: late }, Section { undo_block, changes }],
             evidence,
         })
         .await?;
         self.adopt(block.id, &assembled.found);
+        self.tell_of_behind(&assembled.found);
         Ok(Outcome::Followed { block: block.id, events })
     }
 

@@ -132,8 +132,10 @@ impl Proving {
 struct Known {
     at: BlockId,
     roles: HashMap<Address, Role>,
-    /// Contracts that were added later, with the last block read of each: not followed yet.
+    /// Contracts that were added later, or have a large past, with the last block read of each: not followed yet.
     catching_up: HashMap<Address, u64>,
+    /// The blocks that announced them, where any did.
+    announced: HashMap<Address, u64>,
 }
 
 /// One chain's worker.
@@ -150,8 +152,6 @@ pub struct Sync<S, D> {
     behind_blocks: u64,
     configured: bool,
     caught_up_last: bool,
-    /// A block above finality that leads to contracts with too many older logs.
-    waits_for_finality: Option<BlockId>,
     /// The next range, read and folded while the one before was committed.
     ahead: Option<ahead::Ahead>,
     /// Ranges before another is prepared ahead.
@@ -191,7 +191,6 @@ impl<S: Source, D: Store> Sync<S, D> {
             behind_blocks: range_blocks,
             configured: false,
             caught_up_last: false,
-            waits_for_finality: None,
             ahead: None,
             ranges_alone: 0,
             indexes: indexes::Indexes::default(),
@@ -297,7 +296,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Look { view, until, .. } = look;
         self.view = Some(view);
         self.learn(&checkpoint).await?;
-        let late = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
+        let late = self.is_late(&view).await?;
         if late && !self.caught_up_last {
             self.caught_up_last = true;
             return self.catch_up(&checkpoint, &view).await;
@@ -314,13 +313,9 @@ impl<S: Source, D: Store> Sync<S, D> {
             }
             Step::Follow(number) => {
                 let read = Box::pin(self.follow(&checkpoint, &view, number)).await;
-                match self.sweep_if_double(&checkpoint, read).await? {
-                    Outcome::Waits { .. } if late => self.catch_up(&checkpoint, &view).await,
-                    followed => Ok(followed),
-                }
+                self.sweep_if_double(&checkpoint, read).await
             }
             Step::Check(number) => match self.check(&checkpoint, number).await? {
-                Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
                 // A node that is behind us, perhaps on another chain, proves nothing about ours.
                 Outcome::Idle if number == checkpoint.block.id.number => {
                     let swept = if self.sweep_rests {
@@ -329,10 +324,12 @@ impl<S: Source, D: Store> Sync<S, D> {
                         self.sweep_or_wait(&checkpoint).await?
                     };
                     match swept {
+                        Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
                         Outcome::Idle => self.reconcile(&checkpoint).await,
                         swept => Ok(swept),
                     }
                 }
+                Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
                 checked => Ok(checked),
             },
         }
@@ -380,7 +377,10 @@ impl<S: Source, D: Store> Sync<S, D> {
             known.at = at;
             known.roles.extend(found.iter().map(|(address, found)| (*address, found.role)));
             let behind = found.iter().filter_map(|(address, found)| Some((*address, found.read_through()?)));
-            known.catching_up.extend(behind);
+            for (address, through) in behind {
+                known.announced.insert(address, at.number);
+                known.catching_up.insert(address, through);
+            }
         }
     }
 

@@ -1,15 +1,15 @@
 //! The logs that contracts had before the step that finds them: read within it, or, where they are more than a step should
 //! hold, left to catching up, in stretches.
 //!
-//! Every row belongs to the contract that caused it, so that the one comes to the same as the other. Only what is final can be
-//! left for later: who is found above finality may go with its block, and its block waits for finality then.
+//! Every row belongs to the contract that caused it, so that the one comes to the same as the other. What is read later leaves no
+//! undo journal: who is found above finality, and may go with its block, catches up once that is final.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::Address;
 
 use super::assemble::{Assembled, Assembly, Found};
-use super::{Outcome, Proving, Sync, SyncError};
+use super::{Proving, Sync, SyncError};
 use crate::block::{BlockId, BlockRange, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::source::Source;
@@ -75,14 +75,6 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// One that goes on from contracts found before, and leaves logs for later where they are too many.
     pub(super) fn assembly(&self, found: BTreeMap<Address, Found>) -> Assembly {
         Assembly::with(found, Some(self.config.older_logs_max))
-    }
-
-    /// That a block above finality waits for it, where it finds contracts whose logs are read later.
-    pub(super) fn wait_for_finality(&mut self, block: BlockId, contract: Address) -> Outcome {
-        tracing::warn!(%contract, block = block.number, most = self.config.older_logs_max,
-            "the block leads to a contract with more older logs than a step should hold: it is read once it is final");
-        self.waits_for_finality = Some(block);
-        Outcome::Waits { block }
     }
 
     /// Contracts that an operator should know of: they are in the tables, and not all that they logged.

@@ -90,11 +90,6 @@ pub enum Outcome {
         /// What is waited for.
         reason: String,
     },
-    /// A block above finality is read once it is final: it leads to contracts with more older logs than a step should hold.
-    Waits {
-        /// The block.
-        block: BlockId,
-    },
     /// Nothing to do until the chain grows.
     Idle,
     /// Stopped; only an operator goes on from here.

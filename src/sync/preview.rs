@@ -35,7 +35,12 @@ impl<S: Source, D: Store> Sync<S, D> {
         header.ok_or(SourceError::BlockGone { number: block.number, hash: Some(block.hash) })?;
         let configured = self.config.contracts.iter().map(|contract| (contract.address, contract.role));
         let roles = configured.chain(watched).collect();
-        self.known = Some(super::Known { at: block, roles, catching_up: Default::default() });
+        self.known = Some(super::Known {
+            at: block,
+            roles,
+            catching_up: Default::default(),
+            announced: Default::default(),
+        });
         let mut assembly = super::assemble::Assembly::default();
         let mut wanted: Vec<_> = self.watched();
         loop {

@@ -9,7 +9,7 @@ use alloy::primitives::Address;
 
 use super::assemble::Found;
 use super::prove::ProvedLogs;
-use super::{Outcome, Proving, Sync, SyncError, push_rows};
+use super::{Known, Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Method, Watched};
@@ -68,10 +68,12 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 
     /// What cannot be proved now stays unproved until a later look; that is no reason to follow the head more slowly.
-    /// Contracts that catch up come first: their history is proved with the others' then.
+    /// Contracts that were configured later come first: their history is proved with the others' then. Who is behind by
+    /// the chain's word holds nothing up: anybody's contract may be.
     pub(super) async fn sweep_or_wait(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
-        let (_, catching_up) = self.contract_counts();
-        if catching_up > 0 {
+        let is_configured =
+            |known: &Known| known.catching_up.keys().any(|address| !known.announced.contains_key(address));
+        if self.known.as_ref().is_some_and(is_configured) {
             return Ok(Outcome::Idle);
         }
         let provider = self.source.alias();
@@ -160,12 +162,16 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// Blocks that are proved for all contracts but those that were found later.
     async fn sweep_late_history(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
-        let roles = self.known.as_ref().map(|known| &known.roles);
+        // Of who is behind a proof would find missing what is to be read yet.
+        let is_read = |address: &Address| {
+            let known = self.known.as_ref();
+            known.is_some_and(|k| k.roles.contains_key(address) && !k.catching_up.contains_key(address))
+        };
         let late: Vec<LateHistory> = self.rows().await?;
         let late: Vec<LateHistory> = late
             .into_iter()
             .filter(|row| row.next_block <= row.through_block)
-            .filter(|row| roles.is_some_and(|roles| roles.contains_key(&row.address)))
+            .filter(|row| is_read(&row.address))
             .collect();
         let Some(from) = late.iter().map(|row| row.next_block).min() else { return Ok(Outcome::Idle) };
         let top = late.iter().map(|row| row.through_block).max().unwrap_or(from);
@@ -376,6 +382,9 @@ impl<S: Source, D: Store> Sync<S, D> {
 
     /// The same for every contract that a batch found. Proved before the commit, it is proved already; read without proof,
     /// it is not, whatever was proved without it.
+    ///
+    /// These rows belong among changes that leave no undo journal: another block than that which may be taken back may come to
+    /// have announced the contract, and of one that is not known any more they mean nothing.
     pub(super) async fn note_late_history(
         &self,
         changes: &mut Changes,

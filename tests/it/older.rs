@@ -129,36 +129,44 @@ async fn many_contracts_that_one_block_leads_to_catch_up_together() {
     assert_equal(&**worker.store(), &fresh(&chain, &at_once(&settings())).await, "all in one block").await;
 }
 
-/// Such a block could be taken back, and what was read in steps without undo with it.
+/// Such a block could be taken back, and what is read in steps leaves no undo: the head is followed without it meanwhile.
 #[tokio::test]
-async fn a_block_above_finality_that_leads_to_a_large_past_waits_for_finality() {
-    let mut blocks = one_large();
-    let above = blocks.split_off(blocks.len() - 7);
-    let chain = chain_of(blocks);
-    let mut worker = worker(chain.clone(), Arc::new(MemoryStore::new()), settings());
-    converge(&mut worker).await;
-    let below = worker.position().expect("it has read").id;
-    let mut above = above.into_iter();
-    let mut mine = || {
-        let logs = above.next().unwrap_or_default();
-        chain.mine(vec![NewTransaction { logs, ..NewTransaction::default() }]);
-    };
-    mine();
-    for _ in 0..3 {
-        let outcome = worker.step(None).await.expect("the step succeeds");
-        assert!(
-            matches!(outcome, Outcome::Waits { block } if block.number == below.number + 1),
-            "{outcome:?}"
-        );
+async fn who_is_found_above_finality_with_a_large_past_catches_up_once_that_is_final() {
+    for forked in [false, true] {
+        let mut blocks = one_large();
+        let above = blocks.split_off(blocks.len() - 7);
+        let chain = chain_of(blocks);
+        let mut worker = worker(chain.clone(), Arc::new(MemoryStore::new()), settings());
+        converge(&mut worker).await;
+        let below = worker.position().expect("it has read").id.number;
+        let mut above = above.into_iter();
+        let mut mine = || {
+            let logs = above.next().unwrap_or_default();
+            chain.mine(vec![NewTransaction { logs, ..NewTransaction::default() }]);
+        };
+        (0..DEPTH).for_each(|_| mine());
+        let outcomes = converge(&mut worker).await;
+        let catches_up = |outcome: &Outcome| matches!(outcome, Outcome::CaughtUp { .. });
+        assert!(!outcomes.iter().any(catches_up), "not yet: {outcomes:?}");
+        assert_eq!(worker.position().map(|at| at.id.number), Some(below + DEPTH), "the head is followed");
+        assert_eq!(worker.contract_counts().1, 1, "one is behind");
+        if forked {
+            chain.reorg(DEPTH as usize, vec![Vec::new(), Vec::new(), Vec::new()]);
+            converge(&mut worker).await;
+            assert_eq!(worker.contract_counts().1, 0, "it went with the block that had announced it");
+            let expected = fresh(&chain, &at_once(&settings())).await;
+            assert_equal(&**worker.store(), &expected, "as if it had never been").await;
+            continue;
+        }
+        (0..=DEPTH).for_each(|_| mine());
+        let (most, joined) = sizes(&converge(&mut worker).await);
+        assert!(joined && most <= OLDER_MAX, "{most} logs in a step, caught up: {joined}");
+        let expected = fresh(&chain, &at_once(&settings())).await;
+        assert_equal(&**worker.store(), &expected, "after it was final").await;
+        (0..4).for_each(|_| mine());
+        converge(&mut worker).await;
+        assert_equal(&**worker.store(), &fresh(&chain, &at_once(&settings())).await, "and followed").await;
     }
-    assert_eq!(worker.position().map(|at| at.id), Some(below), "nothing was written");
-    (0..=DEPTH).for_each(|_| mine());
-    let (most, joined) = sizes(&converge(&mut worker).await);
-    assert!(joined && most <= OLDER_MAX, "{most} logs in a step, caught up: {joined}");
-    assert_equal(&**worker.store(), &fresh(&chain, &at_once(&settings())).await, "after it was final").await;
-    (0..4).for_each(|_| mine());
-    converge(&mut worker).await;
-    assert_equal(&**worker.store(), &fresh(&chain, &at_once(&settings())).await, "and followed").await;
 }
 
 #[tokio::test]

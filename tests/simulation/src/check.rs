@@ -198,10 +198,10 @@ pub fn verified_events(
 ) -> Result<(), String> {
     let late = unproved_history(ours);
     let behind = behind(ours);
-    // What is not proved yet of a late contract may announce others: those are not missed before it is.
+    // What is not read or not proved yet of a late contract may announce others: those are not missed before it is.
     let known: Vec<Address> = rows::<Coverage>(ours).into_iter().map(|row| row.address).collect();
     // Nor what a configuration names that the tables have not seen yet, or that a failover took from them.
-    let all_are_known = late.is_empty() && configured(ours) >= configured(theirs);
+    let all_are_known = late.is_empty() && behind.is_empty() && configured(ours) >= configured(theirs);
     let is_due = |address: &Address| all_are_known || known.contains(address);
     let is_proved = |event: &AssetEvent| {
         is_due(&event.address)

@@ -551,10 +551,12 @@ impl<'a, B: Backend + 'static> World<'a, B> {
         let (mut idle, mut errors, mut last) = (0, 0, String::new());
         for _ in 0..STEPS_TO_REST {
             match self.step().await? {
+                // Who was announced above finality catches up once that is final, and no chain stands still.
+                Stepped::Outcome(Outcome::Idle) if check::is_catching_up(&self.backend.tables()) => {
+                    self.stage.play(&Move::MineEmpty { blocks: 1 });
+                }
                 Stepped::Outcome(Outcome::Idle) => idle += 1,
                 Stepped::Outcome(Outcome::Halted { .. }) => self.operate().await?,
-                // It does so until the block is final, and no chain stands still.
-                Stepped::Outcome(Outcome::Waits { .. }) => self.stage.play(&Move::MineEmpty { blocks: 1 }),
                 Stepped::Outcome(_) => (idle, errors) = (0, 0),
                 Stepped::Failed(error) => (idle, errors, last) = (0, errors + 1, error),
                 Stepped::Gone => idle = 0,

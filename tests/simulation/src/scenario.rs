@@ -228,7 +228,7 @@ impl Scenario {
             // Without dice, so that all else of a seed stays what it was.
             deferred_indexes_from_blocks: u64::from(seed % 4 == 1),
             reads_ahead: seed.is_multiple_of(2),
-            older_logs_max: [0, 0, 3][(seed % 3) as usize],
+            older_logs_max: [0, 0, 3, 0, 0, 9][(seed % 6) as usize],
             reorg_depth_trusted: *dice.pick(&[2, 1_000, 1_000]),
             events: Vec::new(),
         };
