@@ -60,8 +60,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             None => return Ok(Outcome::Idle),
         }
         let floor = self.floor(view).await?;
-        let most = self.config.range_logs_target.div_ceil(BEHIND_AT_ONCE);
-        let behind = first_to_join(self.may_catch_up(floor), most);
+        let behind = self.next_behind(checkpoint, floor).await?;
         let Some(from) = behind.values().min().map(|through| through + 1) else { return Ok(Outcome::Idle) };
         let goal = floor.min(at);
         let (to, assembled) = self.read_stretch(&behind, from, goal, &[checkpoint.block.id]).await?;
@@ -109,24 +108,47 @@ impl<S: Source, D: Store> Sync<S, D> {
         Ok(Outcome::CaughtUp { through, joined: reaches, events })
     }
 
-    /// Whether a contract is behind that may catch up now.
-    pub(super) async fn is_late(&self, view: &View) -> Result<bool, SyncError> {
-        if self.known.as_ref().is_none_or(|known| known.catching_up.is_empty()) {
-            return Ok(false);
+    /// The contracts of which the next stretch is read, each with the last block read: a part of those that are behind, and none
+    /// that a block above the floor brought in, itself or by what it led to. What is read of them leaves no undo journal.
+    async fn next_behind(
+        &self,
+        checkpoint: &Checkpoint,
+        floor: u64,
+    ) -> Result<HashMap<Address, u64>, SyncError> {
+        let Some(known) = &self.known else { return Ok(HashMap::new()) };
+        let most = self.config.range_logs_target.div_ceil(BEHIND_AT_ONCE);
+        let all = is(Mutant::CatchUpAboveFinality);
+        let may = |address: &Address| all || known.announced.get(address).is_none_or(|block| *block <= floor);
+        let behind = known.catching_up.iter().filter(|(address, _)| may(address));
+        let mut behind = first_to_join(behind.map(|(address, through)| (*address, *through)).collect(), most);
+        if checkpoint.block.id.number > floor && !all {
+            let addresses: Vec<Address> = behind.keys().copied().collect();
+            for address in self.brought_above(&addresses, floor).await? {
+                behind.remove(&address);
+            }
         }
-        Ok(!self.may_catch_up(self.floor(view).await?).is_empty())
+        Ok(behind)
     }
 
-    /// The contracts that are behind and were announced, if they were, by a block that cannot be taken back: what is read of them
-    /// leaves no undo journal. Each with the last block read.
-    fn may_catch_up(&self, floor: u64) -> Vec<(Address, u64)> {
-        let Some(known) = &self.known else { return Vec::new() };
-        let may = |address: &Address| {
-            let block = known.announced.get(address);
-            block.is_none_or(|block| *block <= floor) || is(Mutant::CatchUpAboveFinality)
-        };
-        let behind = known.catching_up.iter().filter(|(address, _)| may(address));
-        behind.map(|(address, through)| (*address, *through)).collect()
+    /// Those of these contracts whose rows the undo journal holds as they were before blocks above the floor.
+    async fn brought_above(&self, contracts: &[Address], floor: u64) -> Result<Vec<Address>, SyncError> {
+        let chain_id = self.config.chain_id.to_value();
+        let (mut brought, mut unknown) = (Vec::new(), vec![contracts]);
+        while let Some(part) = unknown.pop() {
+            let keys: Vec<Row> =
+                part.iter().map(|address| vec![chain_id.clone(), address.to_value()]).collect();
+            if part.is_empty() || !self.store.is_journaled(ContractRow::DEF, &keys, floor).await? {
+                continue;
+            }
+            match part {
+                [one] => brought.push(*one),
+                part => {
+                    let (one, other) = part.split_at(part.len() / 2);
+                    unknown.extend([one, other]);
+                }
+            }
+        }
+        Ok(brought)
     }
 
     /// The logs of the contracts that are behind, from a block on, with what they lead to: up to the goal, or about as much

@@ -296,10 +296,13 @@ impl<S: Source, D: Store> Sync<S, D> {
         let Look { view, until, .. } = look;
         self.view = Some(view);
         self.learn(&checkpoint).await?;
-        let late = self.is_late(&view).await?;
+        let late = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
         if late && !self.caught_up_last {
             self.caught_up_last = true;
-            return self.catch_up(&checkpoint, &view).await;
+            match self.catch_up(&checkpoint, &view).await? {
+                Outcome::Idle => {}
+                caught_up => return Ok(caught_up),
+            }
         }
         self.caught_up_last = false;
         let step = plan(&checkpoint, &view, until, self.range_blocks);

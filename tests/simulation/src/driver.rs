@@ -26,6 +26,10 @@ use crate::stage::Stage;
 /// Text that is only in secrets: it is in no error.
 pub const CANARY: &str = "canary-5e1f";
 
+/// So many steps with nothing to do are rest, where all is proved; more than between two tries at a proof are in any case.
+const IDLE_STEPS: usize = 4;
+const IDLE_STEPS_MAX: usize = 80;
+
 /// Steps in which a healed daemon must come to rest.
 const STEPS_TO_REST: usize = 4_000;
 
@@ -564,14 +568,20 @@ impl<'a, B: Backend + 'static> World<'a, B> {
             if errors > 40 {
                 return Err(format!("healed, it only fails: {last}"));
             }
-            if idle >= 4 {
+            if idle >= IDLE_STEPS && (idle >= IDLE_STEPS_MAX || self.is_proved().await) {
                 break;
             }
         }
-        if idle < 4 {
+        if idle < IDLE_STEPS {
             return Err(format!("healed, it does not come to rest; the last error was {last:?}"));
         }
         Ok(())
+    }
+
+    /// Whether all that is final is proved. What could not be is tried again more and more seldom.
+    async fn is_proved(&self) -> bool {
+        let Some((checkpoint, _)) = check::present(&self.backend.tables()).await else { return false };
+        checkpoint.verified.number >= self.chain().picture().finalized.min(checkpoint.finalized.number)
     }
 
     /// Healed and at rest.
