@@ -103,6 +103,9 @@ enum Command {
         /// Mend differences: put missing events in, take false ones out, derive the tables again.
         #[arg(long)]
         repair: bool,
+        /// Where no worker is alive: index also with another configuration than rows were derived with so far; no repair does.
+        #[arg(long, conflicts_with = "repair")]
+        accept_configuration: bool,
     },
     /// Show how far the tables are: head, finalized, checkpoint, lag, contracts, holders.
     Status {
@@ -360,7 +363,9 @@ async fn execute(arguments: &Arguments) -> Result<(), Failure> {
     let config = setup::configured(&arguments.global)?;
     match &arguments.command {
         Command::Run => run::run(config).await,
-        Command::Backfill { from, to, repair } => backfill::backfill(config, *from, *to, *repair).await,
+        Command::Backfill { from, to, repair, accept_configuration } => {
+            backfill::backfill(config, *from, *to, *repair, *accept_configuration).await
+        }
         Command::Status { json } => status::status(&config, *json).await,
         Command::Providers { json } => providers::providers(&config, *json).await,
         Command::Verify(arguments) => verify::verify(&config, arguments).await,

@@ -17,6 +17,8 @@ use sha2::{Digest, Sha256};
 use crate::decode::withhold::{ClaimData, Withheld};
 use crate::decode::{AddedEvent, Decoder};
 
+/// How the names of parts begin that are of a claim topic.
+pub const CLAIM_TOPIC: &str = "claim topic ";
 /// Most letters of a part's name and of what is told of it: both come out of files, and a name is a key in the database.
 const LETTERS_MAX: usize = 200;
 /// Parts that are listed for people; the rest is counted.
@@ -107,11 +109,11 @@ fn claim_topics(expiry: &BTreeMap<U256, usize>, data: &ClaimData) -> Vec<(String
         let how = data.topics.get(topic).filter(|how| **how != data.others).map(|how| told(*how));
         let whole: Vec<String> = word.into_iter().chain(how).collect();
         if !whole.is_empty() {
-            parts.push((format!("claim topic {}", number(*topic)), whole.join(", ")));
+            parts.push((format!("{CLAIM_TOPIC}{}", number(*topic)), whole.join(", ")));
         }
     }
     if data.others.is_some() {
-        parts.push(("claim topic *".to_owned(), told(data.others)));
+        parts.push((format!("{CLAIM_TOPIC}*"), told(data.others)));
     }
     parts
 }

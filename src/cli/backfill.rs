@@ -77,6 +77,7 @@ pub(super) async fn backfill(
     from: u64,
     to: Option<u64>,
     repair: bool,
+    accepts_configuration: bool,
 ) -> Result<(), Failure> {
     let (node, chain_id) = setup::node(&config).await?;
     let head = node.view().await?.head.id.number;
@@ -102,8 +103,8 @@ pub(super) async fn backfill(
     let checkpoint = operate::checkpoint(&database.pool, chain_id).await?;
     let held = Lease::new(database.pool.clone(), chain_id, setup::holder()).current_holder().await?;
     let indexed = checkpoint.filter(|at| *at >= from);
-    if repair && held.is_none() {
-        // What is indexed below counts as the worker's: the repair would find nothing to refuse.
+    if held.is_none() && checkpoint.is_some() && !accepts_configuration {
+        // What is indexed here counts as a worker's: a repair after it would find nothing to refuse.
         derivation::refuse(&config, &database.pool, chain_id).await?;
     }
     let behind = operate::is_behind(&database.pool, chain_id, &config).await?;

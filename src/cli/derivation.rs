@@ -29,6 +29,11 @@ pub(super) async fn look(config: &Config, pool: &PgPool, chain_id: u64) -> Resul
     Ok(Configured { other: present.differences(&kept.newest), mixed: kept.mixed })
 }
 
+/// Whether this command is configured otherwise than the last writer was.
+pub(super) async fn is_other(config: &Config, pool: &PgPool, chain_id: u64) -> Result<bool, Failure> {
+    Ok(!look(config, pool, chain_id).await?.other.is_empty())
+}
+
 /// Refuses to go on with another configuration than rows were derived with so far.
 pub(super) async fn refuse(config: &Config, pool: &PgPool, chain_id: u64) -> Result<(), Failure> {
     let Configured { other, .. } = look(config, pool, chain_id).await?;

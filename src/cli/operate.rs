@@ -31,6 +31,9 @@ impl Handed<'_> {
     pub(super) async fn execute(&self, request: &Request, mut progress: Progress) -> Result<Json, Failure> {
         let lease = Lease::new(self.database.pool.clone(), self.chain_id, setup::holder());
         if !lease.acquire().await? {
+            if self.accepts_configuration {
+                eprintln!("a worker is alive: its configuration counts, not this one");
+            }
             return self.watch(&lease, request, progress).await;
         }
         let done = self.carry_out_and_keep(&lease, request, &mut progress).await;
@@ -67,7 +70,8 @@ impl Handed<'_> {
         };
         let (decoder, config) = (setup::decoder(self.config), setup::sync_config(self.config, self.chain_id));
         let store = PostgresStore::new(self.database.options.clone(), self.chain_id, lease.epoch())
-            .deriving(config.derivation(&decoder));
+            .deriving(config.derivation(&decoder))
+            .accepting(self.accepts_configuration);
         if *request == Request::Rebuild {
             derivation::tell_or_refuse(&store, self.accepts_configuration).await?;
         }

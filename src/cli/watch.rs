@@ -6,10 +6,10 @@ use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Failure;
 use super::backfill::Progress;
 use super::operate::{GLANCE, Handed, as_told};
 use super::run::stop_on_signal;
+use super::{Failure, derivation};
 use crate::store::postgres::{Lease, Request, Requests};
 
 /// How long a chain may be without a worker before a command that waits for one does the work itself: a standby, or the
@@ -104,6 +104,17 @@ impl Handed<'_> {
         }
     }
 
+    /// Whether rows would be derived here with another configuration than the worker's that the request was made to.
+    async fn would_be_refused(&self, request: &Request) -> Result<bool, Failure> {
+        let derives = matches!(
+            request,
+            Request::Rebuild | Request::Rewind { .. } | Request::Reread { repair: true, .. }
+        );
+        Ok(derives
+            && !self.accepts_configuration
+            && derivation::is_other(self.config, &self.database.pool, self.chain_id).await?)
+    }
+
     /// Carries out what a worker that is gone left; nothing when it finished it after all.
     async fn take_over(
         &self,
@@ -113,6 +124,13 @@ impl Handed<'_> {
         stop: &CancellationToken,
         progress: &mut Progress,
     ) -> Result<Option<Result<Json, Failure>>, Failure> {
+        if self.would_be_refused(request).await? {
+            tracing::warn!(
+                "no worker is alive, and this command is configured otherwise than the last one (`asset-indexer status`): the request \
+                 waits for a worker"
+            );
+            return Ok(None);
+        }
         let Some(left) = requests.begin(id).await? else { return Ok(None) };
         tracing::info!("no worker is alive any more: carrying the request out here");
         let done = tokio::select! {

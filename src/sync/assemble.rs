@@ -87,16 +87,17 @@ impl<S: Source, D: Store> Sync<S, D> {
         self.assemble_from(assembly, range, logs, range.to + 1, held).await
     }
 
-    /// The same with all that contracts which are found logged, however much that is; of these, our blocks above the range
-    /// are read too, those below `top`.
+    /// The same from an assembly that has not begun; of contracts that are found our blocks above the range are read too, those
+    /// below `top`.
     pub(super) async fn assemble_below(
         &self,
+        assembly: Assembly,
         range: BlockRange,
         logs: Vec<RawLog>,
         top: u64,
         held: &[BlockId],
     ) -> Result<Assembled, SyncError> {
-        let assembled = self.assemble_from(Assembly::default(), range, logs, top, held).await?;
+        let assembled = self.assemble_from(assembly, range, logs, top, held).await?;
         self.refuse_moved(held).await?;
         Ok(assembled)
     }

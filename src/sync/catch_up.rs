@@ -46,7 +46,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         checkpoint: &Checkpoint,
         view: &View,
     ) -> Result<Outcome, SyncError> {
-        let read = self.read_behind(checkpoint, view).await;
+        let read = Box::pin(self.read_behind(checkpoint, view)).await;
         self.sweep_if_double(checkpoint, read).await
     }
 

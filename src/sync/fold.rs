@@ -52,6 +52,13 @@ impl<S: Source, D: Store> Sync<S, D> {
         push_rows(changes, false, rows);
     }
 
+    /// Coverage of those alone that are found and read later: whoever folds ground anew leaves them behind.
+    pub(super) fn cover_behind(&self, changes: &mut Changes, assembled: &Assembled) {
+        let behind = assembled.found.iter().filter(|(_, found)| found.is_behind);
+        let found = behind.map(|(address, found)| (*address, *found)).collect();
+        self.cover(changes, &Assembled { found, ..Assembled::default() }, None);
+    }
+
     /// Folds entries, loading rows and asking the node until nothing is missing.
     pub(super) async fn fold_entries(
         &self,

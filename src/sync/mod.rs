@@ -299,7 +299,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let late = self.known.as_ref().is_some_and(|known| !known.catching_up.is_empty());
         if late && !self.caught_up_last {
             self.caught_up_last = true;
-            match self.catch_up(&checkpoint, &view).await? {
+            match Box::pin(self.catch_up(&checkpoint, &view)).await? {
                 Outcome::Idle => {}
                 caught_up => return Ok(caught_up),
             }
@@ -324,15 +324,15 @@ impl<S: Source, D: Store> Sync<S, D> {
                     let swept = if self.sweep_rests {
                         Outcome::Idle
                     } else {
-                        self.sweep_or_wait(&checkpoint).await?
+                        Box::pin(self.sweep_or_wait(&checkpoint)).await?
                     };
                     match swept {
-                        Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
-                        Outcome::Idle => self.reconcile(&checkpoint).await,
+                        Outcome::Idle if late => Box::pin(self.catch_up(&checkpoint, &view)).await,
+                        Outcome::Idle => Box::pin(self.reconcile(&checkpoint)).await,
                         swept => Ok(swept),
                     }
                 }
-                Outcome::Idle if late => self.catch_up(&checkpoint, &view).await,
+                Outcome::Idle if late => Box::pin(self.catch_up(&checkpoint, &view)).await,
                 checked => Ok(checked),
             },
         }

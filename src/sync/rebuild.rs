@@ -1,6 +1,6 @@
 //! Derives every table anew from ground: an index of our own asset_events, with the same code that indexes a chain.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use alloy::primitives::Address;
@@ -68,7 +68,10 @@ pub async fn fold_ground<S: Source, D: Store>(
         Cause::Rebuild => config.claim_data.clone(),
         Cause::Rewind(_) | Cause::Repair { .. } => ClaimData::default(),
     };
-    let config = Config { proving: Proving::Off, claim_data, ..config.clone() };
+    // Where a raised floor would leave out what was read below it before.
+    let floor_block = lowest_announced(&**store, config.chain_id, &read).await?;
+    let floor_block = floor_block.map_or(config.floor_block, |lowest| lowest.min(config.floor_block));
+    let config = Config { proving: Proving::Off, claim_data, floor_block, ..config.clone() };
     let mut sync = Sync::new(Arc::new(ground), store.clone(), decoder.clone(), config);
     match sync.rebuild(checkpoint, headers, &read, progress).await {
         Ok(events) => {
@@ -99,6 +102,14 @@ async fn what_is_read<D: Store>(
         (row.address, Coverage { through_block, ..row })
     };
     Ok(rows.into_iter().map(clipped).collect())
+}
+
+/// The first block that was read of any contract that the chain announced.
+async fn lowest_announced<D: Store>(store: &D, chain_id: u64, read: &Read) -> Result<Option<u64>, SyncError> {
+    let configured: Vec<ConfiguredContract> = rows_of(store, chain_id).await?;
+    let configured: HashSet<Address> = configured.into_iter().map(|row| row.address).collect();
+    let announced = read.values().filter(|row| !configured.contains(&row.address));
+    Ok(announced.map(|row| row.from_block).min())
 }
 
 /// Contracts that are behind stay so.
@@ -191,7 +202,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             found.iter().filter_map(|(address, found)| Some((*address, through(found)?))).collect();
         let mut events = 0;
         while let Some(from) = behind.values().min().map(|through| through + 1).filter(|from| *from <= goal) {
-            let (to, assembled) = self.read_stretch(&behind, from, goal, &[]).await?;
+            let (to, assembled) = Box::pin(self.read_stretch(&behind, from, goal, &[])).await?;
             self.behind_blocks = self.blocks_after(BlockRange { from, to }, assembled.entries.len());
             events += assembled.entries.len();
             let mut changes = self.fold(&assembled).await?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use alloy::primitives::{Address, U256};
 use serde::Serialize;
 
-use super::assemble::claim_ends;
+use super::assemble::{Assembly, claim_ends};
 use super::{Assembled, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
 use crate::decode::withhold::withhold;
@@ -67,7 +67,8 @@ impl<S: Source, D: Store> Sync<S, D> {
             self.refuse_moved(&[checkpoint.block.id]).await?;
             return Ok(comparison);
         }
-        let found = self.assemble_additions(&checkpoint, range.from, missing, &comparison.remove).await?;
+        let (whole, removed) = (Assembly::default(), &comparison.remove);
+        let found = self.assemble_additions(whole, &checkpoint, range.from, missing, removed).await?;
         comparison.add =
             found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
         Ok(comparison)
@@ -78,6 +79,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// the two is wrong, and the sweep proves which.
     pub(super) async fn assemble_additions(
         &self,
+        assembly: Assembly,
         checkpoint: &Checkpoint,
         from: u64,
         missing: Vec<RawLog>,
@@ -93,7 +95,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         };
         let at = checkpoint.block.id.number;
         let to = checkpoint.finalized.number.min(at).max(last);
-        let mut assembled = self.assemble_below(BlockRange { from, to }, missing, at + 1, &held).await?;
+        let mut assembled =
+            self.assemble_below(assembly, BlockRange { from, to }, missing, at + 1, &held).await?;
         let is_late = |entry: &Entry| !known.contains(&entry.log.position());
         let late: Vec<u64> = assembled
             .entries

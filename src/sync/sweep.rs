@@ -152,7 +152,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         }
         // What is proved of another chain says nothing about ours.
         self.refuse_moved(&[checkpoint.block.id]).await?;
-        if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
+        if let Some(repaired) = Box::pin(self.mend(checkpoint, range, &watched, &proved)).await? {
             return Ok(repaired);
         }
         let requests = proved.evidence.iter().map(|stretch| stretch.requests).sum();
@@ -195,7 +195,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         // What is proved of another chain says nothing about ours.
         self.refuse_strange(&proved, &[checkpoint.block.id]).await?;
         self.refuse_moved(&[checkpoint.block.id]).await?;
-        if let Some(repaired) = self.mend(checkpoint, range, &watched, &proved).await? {
+        if let Some(repaired) = Box::pin(self.mend(checkpoint, range, &watched, &proved)).await? {
             return Ok(repaired);
         }
         let done = late.into_iter().map(|row| LateHistory { next_block: row.next_block.max(to + 1), ..row });
@@ -328,19 +328,21 @@ impl<S: Source, D: Store> Sync<S, D> {
         tracing::error!(reason, "repairing");
         let mut changes = Changes::default();
         push_rows(&mut changes, false, self.read_earlier(&comparison.missing).await?);
+        let (assembly, removed) = (self.assembly(BTreeMap::new()), &comparison.remove);
         let found =
-            self.assemble_additions(checkpoint, range.from, comparison.missing, &comparison.remove).await?;
+            self.assemble_additions(assembly, checkpoint, range.from, comparison.missing, removed).await?;
         // Also where everything is proved before its commit: of what is above finality, or in a place that is taken, some
         // was left out.
         push_rows(&mut changes, false, self.late_history(starts_of(&found.found), checkpoint).await?);
-        // Before the repair: of a contract that nobody watches yet such a row means nothing.
+        self.cover_behind(&mut changes, &found);
+        // Before the repair: of a contract that nobody watches yet such rows mean nothing.
         self.write_evidence(checkpoint, changes, Vec::new()).await?;
         let add: Vec<AssetEvent> =
             found.entries.iter().map(|entry| AssetEvent::of(self.config.chain_id, entry)).collect();
         let (added, removed) = (add.len(), comparison.remove.len());
         let cause = Cause::Repair { add, remove: comparison.remove, reason };
         let headers = self.store.headers().await?;
-        self.refold(&cause, checkpoint, &headers, &mut |_| {}).await?;
+        Box::pin(self.refold(&cause, checkpoint, &headers, &mut |_| {})).await?;
         Ok(Some(Outcome::Repaired { range, added, removed }))
     }
 

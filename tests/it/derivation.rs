@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alloy::primitives::U256;
 use asset_indexer::decode::Decoder;
+use asset_indexer::decode::withhold::{ClaimData, Withheld};
 use asset_indexer::execute::ExecuteError;
 use asset_indexer::store::postgres::{Noted, PostgresStore, Request};
 use asset_indexer::sync::Config;
@@ -167,6 +168,43 @@ async fn what_would_derive_rows_otherwise_is_refused_but_a_rebuild() {
     let rebuilt = told(&database, "rebuild").await;
     assert!(rebuilt[0].contains("with another configuration than before: claim topic 7"), "{rebuilt:?}");
     execute(Some(&chain), &store, &other, rewind(10)).await.expect("it is what rows are derived with now");
+}
+
+/// What is withheld keeps what was told of it when it was read: a rebuild does not vouch for more, unless it is told to.
+#[tokio::test]
+async fn a_rebuild_does_not_end_what_withheld_claims_were_read_with() {
+    let withheld = |word: Option<usize>| {
+        let claim_data = ClaimData { others: Some(Withheld::Digest), ..ClaimData::default() };
+        let claim_expiry = word.map(|word| (U256::from(7), word)).into_iter().collect();
+        Config { claim_data, claim_expiry, ..config(&Play::contracts()) }
+    };
+    let (_, database) = followed(115, &withheld(None)).await;
+    let changed = withheld(Some(1));
+    let is_mixed = async || {
+        let kept = kept(&database).await;
+        kept.into_iter().filter(|(.., is_mixed)| *is_mixed).map(|(part, ..)| part).collect::<Vec<_>>()
+    };
+    for (accepts, mixed) in [(false, vec!["claim topic 7"]), (true, vec![])] {
+        release(&database).await;
+        let store = postgres_store(&database).await.deriving(changed.derivation(&Decoder::new(&[])));
+        let store = Arc::new(store.accepting(accepts));
+        note(&store).await;
+        execute(None, &store, &changed, Request::Rebuild).await.expect("ground holds everything");
+        assert_eq!(is_mixed().await, mixed);
+    }
+}
+
+/// What was read below a floor that is raised later is not left out of a rebuild.
+#[tokio::test]
+async fn a_rebuild_under_a_raised_floor_gives_equal_tables() {
+    let plain = config(&Play::contracts());
+    let (_, database) = followed(116, &plain).await;
+    let raised = Config { floor_block: 30, ..plain };
+    let store = writer(&database, &raised).await;
+    note(&store).await;
+    let before = dump(&*store).await;
+    execute(None, &store, &raised, Request::Rebuild).await.expect("ground holds everything");
+    assert_same(&dump(&*store).await, &before, "rebuilt under a raised floor");
 }
 
 /// What is mixed stays so where claims may be left as they were: only a rebuild withholds what ground holds.

@@ -8,7 +8,7 @@ use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
 use super::{PostgresStore, int, rollback};
-use crate::derivation::{Derivation, Difference, listed};
+use crate::derivation::{CLAIM_TOPIC, Derivation, Difference, listed};
 use crate::store::{Cause, StoreError};
 
 /// What is kept of a chain's derivation.
@@ -58,6 +58,12 @@ impl PostgresStore {
         self
     }
 
+    /// The same; whether a rebuild is taken at its word, also of what it cannot derive anew.
+    pub fn accepting(mut self, accepts: bool) -> Self {
+        self.accepts_derivation = accepts;
+        self
+    }
+
     /// Where the configuration is another one than the last writer's; nothing where that is not known.
     ///
     /// # Errors
@@ -97,16 +103,50 @@ impl PostgresStore {
         cause: &Cause,
     ) -> Result<Vec<Difference>, sqlx::Error> {
         let Some(present) = &self.derivation else { return Ok(Vec::new()) };
-        let kept = read_derivation(connection, self.chain_id).await?;
-        match (cause, kept) {
+        if matches!(cause, Cause::Rewind(_) | Cause::Repair { .. }) {
             // They withhold nothing of the claims that ground holds: what is mixed stays so.
-            (Cause::Rewind(_) | Cause::Repair { .. }, Some(_)) => Ok(Vec::new()),
-            (_, kept) => {
-                keep(connection, self.chain_id, present).await?;
-                Ok(kept.map(|kept| present.differences(&kept.newest)).unwrap_or_default())
-            }
+            return Ok(Vec::new());
         }
+        let kept = read_derivation(connection, self.chain_id).await?;
+        keep(connection, self.chain_id, present).await?;
+        let Some(kept) = kept else { return Ok(Vec::new()) };
+        let changed = present.differences(&kept.newest);
+        if !self.accepts_derivation && withholds_claims(connection, self.chain_id).await? {
+            // What is withheld keeps what was told of it when it was read.
+            let parts = changed.iter().map(|changed| &changed.part).chain(&kept.mixed);
+            let parts: Vec<&String> = parts.filter(|part| part.starts_with(CLAIM_TOPIC)).collect();
+            leave_mixed(connection, self.chain_id, &parts).await?;
+        }
+        Ok(changed)
     }
+}
+
+/// Whether something of claims is withheld from the stored logs.
+async fn withholds_claims(connection: &mut PgConnection, chain_id: u64) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (select from chain.asset_events where chain_id = $1 and withheld is not null)",
+    )
+    .bind(int(chain_id))
+    .fetch_one(connection)
+    .await
+}
+
+/// Some rows may still be derived with other values of these parts.
+async fn leave_mixed(
+    connection: &mut PgConnection,
+    chain_id: u64,
+    parts: &[&String],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into ops.derivation (chain_id, part, is_mixed)
+         select distinct $1::bigint, part, true from unnest($2::text[]) mixed (part)
+         on conflict (chain_id, part) do update set is_mixed = true",
+    )
+    .bind(int(chain_id))
+    .bind(parts)
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// See [`PostgresStore::note_derivation`].

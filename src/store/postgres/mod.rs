@@ -85,6 +85,7 @@ pub struct PostgresStore {
     epoch: Uuid,
     /// What rows are derived with; `None` where nobody said.
     derivation: Option<Derivation>,
+    accepts_derivation: bool,
     inner: Mutex<Inner>,
     /// What reads while `inner` writes.
     beside: Mutex<Option<beside::Reader>>,
@@ -121,6 +122,7 @@ impl PostgresStore {
             options: session::options_of_writer(options, chain_id),
             epoch,
             derivation: None,
+            accepts_derivation: false,
             inner: Mutex::default(),
             beside: Mutex::default(),
             wrote: AtomicBool::new(false),

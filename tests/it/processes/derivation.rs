@@ -51,4 +51,13 @@ async fn a_daemon_that_is_configured_otherwise_warns_and_goes_on() {
     assert_eq!(status(&other).await["mixed_configuration"], json!([]));
     scene.assert_fresh("rebuilt").await;
     daemon.stop("at the head").await;
+
+    // Without a worker a command would index with its own.
+    scene.node.mine(2).await.expect("anvil mines");
+    let refused = scene.program.line(&["backfill", "--from", "0"]).run().await;
+    refused.failed(78, &["chain.floor_block (was 1, is 0)"]);
+    let accepted = ["backfill", "--from", "0", "--accept-configuration"];
+    scene.program.line(&accepted).run().await.done();
+    assert_eq!(told(&scene).await, 2);
+    scene.assert_fresh("indexed").await;
 }
