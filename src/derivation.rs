@@ -142,9 +142,10 @@ mod tests {
 
     const MOVED: &str = r#"{"type": "event", "name": "Moved", "anonymous": false, "inputs": [
         {"name": "who", "type": "address", "indexed": true}, {"name": "amount", "type": "uint256", "indexed": false}]}"#;
-    const NAMED: &str = r#"{"inputs": [{"indexed": false, "type": "string", "name": "name"}], "name": "Named", "type": "event"}"#;
+    const NAMED: &str = r#"{"inputs": [{"indexed": false, "type": "string", "name": "name"}], "name": "Named", "type": "event",
+        "anonymous": false}"#;
     /// One of ours, for whoever has the role of a token.
-    const TRANSFER: &str = r#"{"type": "event", "name": "Transfer", "inputs": [
+    const TRANSFER: &str = r#"{"type": "event", "name": "Transfer", "anonymous": false, "inputs": [
         {"name": "a", "type": "address", "indexed": true}, {"name": "b", "type": "address", "indexed": true},
         {"name": "c", "type": "uint256", "indexed": false}]}"#;
 
