@@ -213,7 +213,7 @@ impl<S: Source> Daemon<S> {
             watcher(&stepped, position);
             if let (Some(until), Some(at)) = (until, position)
                 && at >= until
-                && sync.contract_counts().1 == 0
+                && sync.catches_up() == Some(false)
             {
                 return Ok(End::Reached(at));
             }

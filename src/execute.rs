@@ -336,7 +336,7 @@ impl<S: Source> Executor<S> {
             self.config.clone(),
         );
         sync.watched_roles().await?;
-        if sync.contract_counts().1 > 0 { Err(ExecuteError::CatchingUp) } else { Ok(()) }
+        if sync.catches_up_as_told() { Err(ExecuteError::CatchingUp) } else { Ok(()) }
     }
 }
 

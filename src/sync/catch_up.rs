@@ -120,14 +120,22 @@ impl<S: Source, D: Store> Sync<S, D> {
         let all = is(Mutant::CatchUpAboveFinality);
         let may = |address: &Address| all || known.announced.get(address).is_none_or(|block| *block <= floor);
         let behind = known.catching_up.iter().filter(|(address, _)| may(address));
-        let mut behind = first_to_join(behind.map(|(address, through)| (*address, *through)).collect(), most);
-        if checkpoint.block.id.number > floor && !all {
-            let addresses: Vec<Address> = behind.keys().copied().collect();
-            for address in self.brought_above(&addresses, floor).await? {
-                behind.remove(&address);
+        let groups = in_turn(behind.map(|(address, through)| (*address, *through)).collect(), |address| {
+            !known.announced.contains_key(address)
+        });
+        for group in groups.iter().flat_map(|group| group.chunks(most)) {
+            let mut group: HashMap<Address, u64> = group.iter().copied().collect();
+            if checkpoint.block.id.number > floor && !all {
+                let addresses: Vec<Address> = group.keys().copied().collect();
+                for address in self.brought_above(&addresses, floor).await? {
+                    group.remove(&address);
+                }
+            }
+            if !group.is_empty() {
+                return Ok(group);
             }
         }
-        Ok(behind)
+        Ok(HashMap::new())
     }
 
     /// Those of these contracts whose rows the undo journal holds as they were before blocks above the floor.
@@ -325,17 +333,50 @@ impl<S: Source, D: Store> Sync<S, D> {
     }
 }
 
-/// Of the contracts that are behind those that are the least so, as many as one step reads on: each has a row that says how far
-/// it was read, which every step writes.
-fn first_to_join(mut behind: Vec<(Address, u64)>, most: usize) -> HashMap<Address, u64> {
-    if behind.len() > most {
-        behind.sort_unstable_by_key(|(address, through)| (Reverse(*through), *address));
-        behind.truncate(most);
-    }
-    behind.into_iter().collect()
+/// The contracts that are behind, in groups that are read on together, one group after the other: those that were configured, with
+/// all that are not further behind; then by how far they were read, so that who is nearly there does not begin anew with each that
+/// is found. As a step reads on so many at most: each has a row that says how far it was read, which every step writes.
+fn in_turn(
+    mut behind: Vec<(Address, u64)>,
+    is_configured: impl Fn(&Address) -> bool,
+) -> Vec<Vec<(Address, u64)>> {
+    behind.sort_unstable_by_key(|(address, through)| (Reverse(*through), *address));
+    let configured = behind.iter().filter(|(address, _)| is_configured(address));
+    let least = configured.map(|(_, through)| *through).min();
+    let together = |one: &(Address, u64), other: &(Address, u64)| {
+        one.1 == other.1 || least.is_some_and(|least| one.1 >= least && other.1 >= least)
+    };
+    behind.chunk_by(together).map(<[_]>::to_vec).collect()
 }
 
 fn is_unread(behind: &HashMap<Address, u64>, log: &RawLog) -> bool {
     let skipped = u64::from(is(Mutant::CatchUpSkipsFirst));
     behind.get(&log.address).is_some_and(|through| log.block.number > *through + skipped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(number: u8) -> Address {
+        Address::repeat_byte(number)
+    }
+
+    /// The numbers of the contracts of each group; `configured` are of a configuration.
+    fn turns(behind: &[(u8, u64)], configured: &[u8]) -> Vec<Vec<u8>> {
+        let behind = behind.iter().map(|(number, through)| (account(*number), *through)).collect();
+        let groups = in_turn(behind, |address| configured.contains(&address[0]));
+        groups.into_iter().map(|group| group.into_iter().map(|(address, _)| address[0]).collect()).collect()
+    }
+
+    #[test]
+    fn who_is_nearly_there_does_not_wait_for_who_begins() {
+        assert_eq!(turns(&[(1, 0), (2, 90), (3, 0), (4, 90)], &[]), [vec![2, 4], vec![1, 3]]);
+        assert!(turns(&[], &[]).is_empty());
+    }
+
+    #[test]
+    fn configured_contracts_are_read_together_and_with_what_they_led_to() {
+        assert_eq!(turns(&[(1, 10), (2, 50), (3, 50), (4, 0)], &[1, 2]), [vec![2, 3, 1], vec![4]]);
+    }
 }

@@ -15,6 +15,9 @@ use crate::mutant::{Mutant, is};
 use crate::source::Source;
 use crate::store::Store;
 
+/// So often large ones are told from the others, which costs a list each time; then all that are left are too many.
+const ROUNDS_MAX: u32 = 3;
+
 impl Found {
     /// The last block that is read of it, as coverage says it; none where the checkpoint speaks for it.
     pub(super) fn read_through(&self) -> Option<u64> {
@@ -50,9 +53,11 @@ impl<S: Source, D: Store> Sync<S, D> {
         mut contracts: Vec<Address>,
         held: &[BlockId],
     ) -> Result<Vec<RawLog>, SyncError> {
+        let mut rounds = 0;
         while let Some(most) = assembly.older_max
             && !contracts.is_empty()
         {
+            rounds += 1;
             let logs = self.source.logs_up_to(since, &contracts, most).await?;
             if logs.len() <= most {
                 if self.config.proving != Proving::BeforeCommit {
@@ -62,7 +67,7 @@ impl<S: Source, D: Store> Sync<S, D> {
                 break;
             }
             let mut left = too_many(&logs, most);
-            if left.is_empty() {
+            if left.is_empty() || rounds == ROUNDS_MAX {
                 assembly.is_crowded = true;
                 left = contracts.iter().copied().collect();
             }

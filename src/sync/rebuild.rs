@@ -12,7 +12,7 @@ use super::{Config, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockRange, Header};
 use crate::decode::Decoder;
 use crate::decode::withhold::ClaimData;
-use crate::row::{Field, Table};
+use crate::row::Table;
 use crate::source::Source;
 use crate::store::{Cause, Checkpoint, Commit, Section, Store};
 use crate::table::contract::{Contract as ContractRow, Coverage};
@@ -60,7 +60,17 @@ pub async fn fold_ground<S: Source, D: Store>(
     headers: &[Header],
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<usize, SyncError> {
-    let read = what_is_read(&**store, config.chain_id, checkpoint).await?;
+    let mut read = what_is_read(&**store, config.chain_id, checkpoint).await?;
+    if let Cause::Repair { add, .. } = cause {
+        // A mend before, which did not come to its end, may have left them behind; here they come with all that they logged.
+        for event in add {
+            if let Some(row) = read.rows.get_mut(&event.address)
+                && row.through_block.is_some_and(|through| event.block_number > through)
+            {
+                row.through_block = None;
+            }
+        }
+    }
     store.begin_rebuild(cause).await?;
     let ground = Ground::new(node, store.clone(), config.chain_id);
     // Ground was proved, or not, when it was read. What it holds of claims is withheld on an operator's word alone.
@@ -71,6 +81,7 @@ pub async fn fold_ground<S: Source, D: Store>(
     // Where a raised floor would leave out what was read below it before.
     let floor_block = lowest_announced(&**store, config.chain_id, &read).await?;
     let floor_block = floor_block.map_or(config.floor_block, |lowest| lowest.min(config.floor_block));
+    read.is_raised = floor_block < config.floor_block;
     let config = Config { proving: Proving::Off, claim_data, floor_block, ..config.clone() };
     let mut sync = Sync::new(Arc::new(ground), store.clone(), decoder.clone(), config);
     match sync.rebuild(checkpoint, headers, &read, progress).await {
@@ -86,7 +97,11 @@ pub async fn fold_ground<S: Source, D: Store>(
 }
 
 /// What has been read of each contract.
-type Read = HashMap<Address, Coverage>;
+struct Read {
+    rows: HashMap<Address, Coverage>,
+    /// Whether some was read from below the floor of now.
+    is_raised: bool,
+}
 
 /// What has been read now, as of a checkpoint that may be below the present one. A rebuild begins where reading began,
 /// and leaves behind who is catching up: ground holds their logs only so far.
@@ -101,29 +116,30 @@ async fn what_is_read<D: Store>(
         let through_block = row.through_block.map(|through| through.min(at));
         (row.address, Coverage { through_block, ..row })
     };
-    Ok(rows.into_iter().map(clipped).collect())
+    Ok(Read { rows: rows.into_iter().map(clipped).collect(), is_raised: false })
 }
 
 /// The first block that was read of any contract that the chain announced.
 async fn lowest_announced<D: Store>(store: &D, chain_id: u64, read: &Read) -> Result<Option<u64>, SyncError> {
     let configured: Vec<ConfiguredContract> = rows_of(store, chain_id).await?;
     let configured: HashSet<Address> = configured.into_iter().map(|row| row.address).collect();
-    let announced = read.values().filter(|row| !configured.contains(&row.address));
+    let announced = read.rows.values().filter(|row| !configured.contains(&row.address));
     Ok(announced.map(|row| row.from_block).min())
 }
 
-/// Contracts that are behind stay so.
+/// Contracts that are behind stay so; and where the floor was raised, who was found since then is read from there on, though
+/// others were read from below.
 fn stay_behind(changes: &mut Changes, read: &Read) {
     for (table, rows) in &mut changes.upserts {
         if *table != Coverage::DEF {
             continue;
         }
-        let Some(place) = Coverage::DEF.column("through_block") else { continue };
         for row in rows {
-            let address = Coverage::from_row(row.clone()).map(|row| row.address);
-            if let Some(through) = address.and_then(|address| read.get(&address)?.through_block) {
-                row[place] = through.to_value();
-            }
+            let Some(derived) = Coverage::from_row(row.clone()) else { continue };
+            let Some(known) = read.rows.get(&derived.address) else { continue };
+            let from_block =
+                if read.is_raised { derived.from_block.max(known.from_block) } else { derived.from_block };
+            *row = Coverage { from_block, through_block: known.through_block, ..derived }.into_row();
         }
     }
 }
@@ -246,7 +262,7 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
     async fn rebuild_contracts(&mut self, checkpoint: &Checkpoint, read: &Read) -> Result<u64, SyncError> {
         let configured: Vec<ConfiguredContract> = self.rows().await?;
         let coverage = |row: &ConfiguredContract| {
-            read.get(&row.address).cloned().unwrap_or_else(|| Coverage {
+            read.rows.get(&row.address).cloned().unwrap_or_else(|| Coverage {
                 chain_id: row.chain_id,
                 address: row.address,
                 from_block: row.opening_block.map_or(0, |opening| opening.saturating_add(1)),

@@ -6,7 +6,7 @@ use alloy::primitives::{Address, U256};
 use serde::Serialize;
 
 use super::assemble::{Assembly, claim_ends};
-use super::{Assembled, Sync, SyncError};
+use super::{Assembled, Known, Sync, SyncError};
 use crate::block::{BlockRange, Position, RawLog};
 use crate::decode::withhold::withhold;
 use crate::fact::{Entry, Role};
@@ -138,6 +138,18 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// Compares logs of the tables with those that should be there.
     pub(super) fn compare_logs(&self, ours: Vec<RawLog>, theirs: Vec<RawLog>) -> Comparison {
         compare_logs(ours, theirs, &self.config.claim_expiry)
+    }
+
+    /// Whether any contract is catching up; none where that is to be learnt by the next step.
+    pub fn catches_up(&self) -> Option<bool> {
+        self.known.as_ref().map(|known| !known.catching_up.is_empty())
+    }
+
+    /// Whether a contract is catching up that was configured; who is behind by the chain's word may be anybody's.
+    pub fn catches_up_as_told(&self) -> bool {
+        let is_told =
+            |known: &Known| known.catching_up.keys().any(|address| !known.announced.contains_key(address));
+        self.known.as_ref().is_some_and(is_told)
     }
 
     /// How many contracts are watched, and how many of them are catching up.

@@ -9,7 +9,7 @@ use alloy::primitives::Address;
 
 use super::assemble::Found;
 use super::prove::ProvedLogs;
-use super::{Known, Outcome, Proving, Sync, SyncError, push_rows};
+use super::{Outcome, Proving, Sync, SyncError, push_rows};
 use crate::block::{BlockId, BlockRange, Position, RawLog};
 use crate::mutant::{Mutant, is};
 use crate::proof::{self, Method, Watched};
@@ -71,9 +71,7 @@ impl<S: Source, D: Store> Sync<S, D> {
     /// Contracts that were configured later come first: their history is proved with the others' then. Who is behind by
     /// the chain's word holds nothing up: anybody's contract may be.
     pub(super) async fn sweep_or_wait(&mut self, checkpoint: &Checkpoint) -> Result<Outcome, SyncError> {
-        let is_configured =
-            |known: &Known| known.catching_up.keys().any(|address| !known.announced.contains_key(address));
-        if self.known.as_ref().is_some_and(is_configured) {
+        if self.catches_up_as_told() {
             return Ok(Outcome::Idle);
         }
         let provider = self.source.alias();

@@ -90,11 +90,11 @@ pub fn scenarios() -> Vec<Scenario> {
                 21,
                 Prove::Background,
                 vec![
-                    mine(23, 60),
-                    Event::Step { steps: 12 },
-                    fork(24, 3, 1, How::New),
+                    mine(23, 16),
+                    Event::Step { steps: 6 },
+                    fork(24, 2, 1, How::New),
                     STEPS,
-                    mine(25, 8),
+                    mine(25, 4),
                     STEPS,
                 ],
             )
