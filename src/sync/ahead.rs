@@ -125,9 +125,10 @@ impl<S: Source, D: Store> Sync<S, D> {
         let (range, events) = (read.range, assembled.entries.len());
         let range_blocks = self.blocks_after(range, events);
         // Whoever is behind after this range has its turn.
-        let above =
-            assembled.behind().is_none().then(|| self.range_ahead(range.to, look, ranges, range_blocks));
-        let above = above.flatten();
+        let above = match assembled.leaves_behind() {
+            true => None,
+            false => self.range_ahead(range.to, look, ranges, range_blocks),
+        };
         let seen = self.headers_unless_moved(&read.held, above.map(|above| above.to));
         let seen = seen.instrument(stage::fetch()).await?;
         let header = |number: u64| {

@@ -75,7 +75,7 @@ impl<S: Source, D: Store> Sync<S, D> {
         let mut relied = Relied { contracts: fold.announced_again().collect(), inputs: fold.inputs_known() };
         let mut changes = fold.take();
         let through = (!reaches).then_some(to);
-        self.cover(&mut changes, &assembled, through);
+        self.cover(&mut changes, &assembled.found, through);
         self.note_late_history(&mut changes, &assembled.found, checkpoint).await?;
         push_rows(&mut changes, false, self.covered(&behind, through).await?);
         if reaches {
@@ -286,7 +286,7 @@ impl<S: Source, D: Store> Sync<S, D> {
             found = assembled.found.clone();
             assembled.found.retain(|address, _| !known.contains(address));
             let mut changes = fold.take();
-            self.cover(&mut changes, &assembled, None);
+            self.cover(&mut changes, &assembled.found, None);
             self.note_late_history(&mut sections[0].changes, &assembled.found, checkpoint).await?;
             let undo_block = (!is(Mutant::CatchUpWithoutUndo)).then_some(block.id.number);
             sections.push(Section { undo_block, changes });

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use alloy::primitives::Address;
 use tracing::Instrument;
 
+use super::assemble::Found;
 use super::pending::Pending;
 use super::{Assembled, Sync, SyncError, push_rows, stage};
 use crate::fact::Entry;
@@ -37,26 +39,24 @@ impl<S: Source, D: Store> Sync<S, D> {
         let folding = self.fold_entries(&mut fold, &assembled.entries, pending);
         Box::pin(folding).instrument(stage::fold()).await?;
         let mut changes = fold.take();
-        self.cover(&mut changes, assembled, None);
+        self.cover(&mut changes, &assembled.found, None);
         Ok(changes)
     }
 
     /// Coverage of the contracts that were found: `through` is the last block read while they catch up, with others or alone.
-    pub(super) fn cover(&self, changes: &mut Changes, assembled: &Assembled, through: Option<u64>) {
-        let rows = assembled.found.iter().map(|(address, found)| Coverage {
+    pub(super) fn cover<'a>(
+        &self,
+        changes: &mut Changes,
+        found: impl IntoIterator<Item = (&'a Address, &'a Found)>,
+        through: Option<u64>,
+    ) {
+        let rows = found.into_iter().map(|(address, found)| Coverage {
             chain_id: self.config.chain_id,
             address: *address,
             from_block: found.from_block,
             through_block: found.read_through().or(through),
         });
         push_rows(changes, false, rows);
-    }
-
-    /// Coverage of those alone that are found and read later: whoever folds ground anew leaves them behind.
-    pub(super) fn cover_behind(&self, changes: &mut Changes, assembled: &Assembled) {
-        let behind = assembled.found.iter().filter(|(_, found)| found.is_behind);
-        let found = behind.map(|(address, found)| (*address, *found)).collect();
-        self.cover(changes, &Assembled { found, ..Assembled::default() }, None);
     }
 
     /// Folds entries, loading rows and asking the node until nothing is missing.

@@ -27,9 +27,9 @@ impl Found {
 }
 
 impl Assembled {
-    /// A contract whose older logs are left for later, if there is one.
-    pub(super) fn behind(&self) -> Option<Address> {
-        self.found.iter().find(|(_, found)| found.is_behind).map(|(address, _)| *address)
+    /// Whether older logs of a contract are left for later.
+    pub(super) fn leaves_behind(&self) -> bool {
+        self.found.values().any(|found| found.is_behind)
     }
 }
 

@@ -212,10 +212,12 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
         goal: u64,
         read: &Read,
     ) -> Result<usize, SyncError> {
-        let through = |found: &Found| Some(found.from_block.saturating_sub(1)).filter(|_| found.is_behind);
         found.retain(|_, found| found.is_behind);
-        let mut behind: HashMap<Address, u64> =
-            found.iter().filter_map(|(address, found)| Some((*address, through(found)?))).collect();
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let through = |(address, found): (&Address, &Found)| Some((*address, found.read_through()?));
+        let mut behind: HashMap<Address, u64> = found.iter().filter_map(through).collect();
         let mut events = 0;
         while let Some(from) = behind.values().min().map(|through| through + 1).filter(|from| *from <= goal) {
             let (to, assembled) = Box::pin(self.read_stretch(&behind, from, goal, &[])).await?;
@@ -226,17 +228,12 @@ impl<S: Source, D: Store> Sync<Ground<S, D>, D> {
             self.write_rebuilt(checkpoint, None, changes).await?;
             self.adopt(checkpoint.block.id, &assembled.found);
             behind.values_mut().for_each(|through| *through = to.max(*through));
-            behind.extend(assembled.found.iter().map(|(a, found)| (*a, through(found).unwrap_or(to))));
+            behind.extend(assembled.found.iter().map(|(a, found)| (*a, found.read_through().unwrap_or(to))));
             found.extend(assembled.found.into_iter().filter(|(_, found)| found.is_behind));
         }
+        found.values_mut().for_each(|found| found.is_behind = false);
         let mut changes = Changes::default();
-        let rows = found.into_iter().map(|(address, found)| Coverage {
-            chain_id: self.config.chain_id,
-            address,
-            from_block: found.from_block,
-            through_block: None,
-        });
-        push_rows(&mut changes, false, rows);
+        self.cover(&mut changes, &found, None);
         stay_behind(&mut changes, read);
         self.write_rebuilt(checkpoint, None, changes).await?;
         Ok(events)

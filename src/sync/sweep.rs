@@ -332,7 +332,8 @@ impl<S: Source, D: Store> Sync<S, D> {
         // Also where everything is proved before its commit: of what is above finality, or in a place that is taken, some
         // was left out.
         push_rows(&mut changes, false, self.late_history(starts_of(&found.found), checkpoint).await?);
-        self.cover_behind(&mut changes, &found);
+        // Whoever folds ground anew leaves those behind that are read later.
+        self.cover(&mut changes, found.found.iter().filter(|(_, found)| found.is_behind), None);
         // Before the repair: of a contract that nobody watches yet such rows mean nothing.
         self.write_evidence(checkpoint, changes, Vec::new()).await?;
         let add: Vec<AssetEvent> =

@@ -111,10 +111,13 @@ impl PostgresStore {
         keep(connection, self.chain_id, present).await?;
         let Some(kept) = kept else { return Ok(Vec::new()) };
         let changed = present.differences(&kept.newest);
-        if !self.accepts_derivation && withholds_claims(connection, self.chain_id).await? {
-            // What is withheld keeps what was told of it when it was read.
-            let parts = changed.iter().map(|changed| &changed.part).chain(&kept.mixed);
-            let parts: Vec<&String> = parts.filter(|part| part.starts_with(CLAIM_TOPIC)).collect();
+        // What is withheld keeps what was told of it when it was read. To look for it reads all events.
+        let parts = changed.iter().map(|changed| &changed.part).chain(&kept.mixed);
+        let parts: Vec<&String> = parts.filter(|part| part.starts_with(CLAIM_TOPIC)).collect();
+        if !self.accepts_derivation
+            && !parts.is_empty()
+            && withholds_claims(connection, self.chain_id).await?
+        {
             leave_mixed(connection, self.chain_id, &parts).await?;
         }
         Ok(changed)
